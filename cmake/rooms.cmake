@@ -1,0 +1,30 @@
+add_library(el_flags INTERFACE)
+target_include_directories(el_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(el_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-prototypes
+  -Wmissing-prototypes -Wno-unknown-warning-option)
+if(EL_WERROR)
+  target_compile_options(el_flags INTERFACE -Werror)
+endif()
+target_compile_definitions(el_flags INTERFACE _GNU_SOURCE)
+if(EL_SANITIZE)
+  target_compile_options(el_flags INTERFACE -fsanitize=${EL_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(el_flags INTERFACE -fsanitize=${EL_SANITIZE})
+endif()
+if(EL_FUZZ)
+  target_compile_options(el_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# el_room(name folder LINK libraries...): every .c of the folder becomes the static library
+# el_<name>. A room without sources yet is an interface library.
+function(el_room name folder)
+  cmake_parse_arguments(ROOM "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.c ${folder}/ref/*.c)
+  if(sources)
+    add_library(el_${name} STATIC ${sources})
+    target_link_libraries(el_${name} PUBLIC el_flags ${ROOM_LINK})
+  else()
+    add_library(el_${name} INTERFACE)
+    target_link_libraries(el_${name} INTERFACE el_flags ${ROOM_LINK})
+  endif()
+endfunction()

@@ -1,0 +1,185 @@
+#include "core/base/io.h"
+
+#include "core/base/alloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail_errno(struct el_error *err, const char *what, const char *path)
+{
+    return el_error_set(err, EL_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+static int read_all(int fd, const char *path, size_t max, struct el_buf *out, struct el_error *err)
+{
+    for (;;) {
+        if (el_buf_reserve(out, 65536) < 0)
+            return el_error_set(err, EL_ENOMEM, "%s: out of memory while reading", path);
+        ssize_t n = read(fd, out->data + out->len, 65536);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno(err, "read", path);
+        if (n == 0)
+            return 0;
+        out->len += (size_t)n;
+        out->data[out->len] = 0;
+        if (max && out->len > max)
+            return el_error_set(err, EL_ELIMIT, "%s: larger than %zu bytes", path, max);
+    }
+}
+
+int el_file_read(const char *path, size_t max_bytes, struct el_buf *out, struct el_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, "open", path);
+    int rc = read_all(fd, path, max_bytes, out, err);
+    close(fd);
+    return rc;
+}
+
+int el_atomic_open(struct el_atomic_file *f, const char *path, struct el_error *err)
+{
+    struct el_buf tmp;
+    el_buf_init(&tmp);
+    f->fd = -1;
+    f->path = el_strdup(path);
+    f->tmp = NULL;
+    if (f->path && el_buf_printf(&tmp, "%s.tmp.%ld", path, (long)getpid()) == 0)
+        f->tmp = el_buf_detach(&tmp);
+    el_buf_release(&tmp);
+    if (!f->tmp) {
+        el_atomic_discard(f);
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+    }
+    f->fd = open(f->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (f->fd < 0) {
+        int rc = fail_errno(err, "create", f->tmp);
+        el_atomic_discard(f);
+        return rc;
+    }
+    return 0;
+}
+
+int el_atomic_write(struct el_atomic_file *f, const void *data, size_t n, struct el_error *err)
+{
+    const char *p = data;
+    while (n) {
+        ssize_t w = write(f->fd, p, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w < 0)
+            return fail_errno(err, "write", f->tmp);
+        p += w;
+        n -= (size_t)w;
+    }
+    return 0;
+}
+
+static void sync_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? el_strndup(path, (size_t)(slash - path) + 1) : el_strdup(".");
+    if (!dir)
+        return;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd); /* best effort: some file systems refuse to sync a folder */
+        close(fd);
+    }
+    el_free(dir);
+}
+
+int el_atomic_commit(struct el_atomic_file *f, struct el_error *err)
+{
+    int rc = 0;
+    if (fsync(f->fd) < 0)
+        rc = fail_errno(err, "sync", f->tmp);
+    if (close(f->fd) < 0 && rc == 0)
+        rc = fail_errno(err, "close", f->tmp);
+    f->fd = -1;
+    if (rc == 0 && rename(f->tmp, f->path) < 0)
+        rc = fail_errno(err, "replace", f->path);
+    if (rc < 0) {
+        el_atomic_discard(f);
+        return rc;
+    }
+    sync_parent(f->path);
+    el_free(f->tmp);
+    el_free(f->path);
+    f->tmp = f->path = NULL;
+    return 0;
+}
+
+void el_atomic_discard(struct el_atomic_file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    if (f->tmp)
+        unlink(f->tmp);
+    el_free(f->tmp);
+    el_free(f->path);
+    f->fd = -1;
+    f->tmp = f->path = NULL;
+}
+
+int el_file_write(const char *path, const void *data, size_t n, struct el_error *err)
+{
+    struct el_atomic_file f;
+    int rc = el_atomic_open(&f, path, err);
+    if (rc < 0)
+        return rc;
+    rc = el_atomic_write(&f, data, n, err);
+    if (rc < 0) {
+        el_atomic_discard(&f);
+        return rc;
+    }
+    return el_atomic_commit(&f, err);
+}
+
+int el_dir_make(const char *path, struct el_error *err)
+{
+    char *p = el_strdup(path);
+    if (!p)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+    int rc = 0;
+    for (char *s = p + 1; rc == 0; s++) {
+        int end = *s == 0;
+        if (*s != '/' && !end)
+            continue;
+        *s = 0;
+        if (mkdir(p, 0777) < 0 && errno != EEXIST)
+            rc = fail_errno(err, "make folder", p);
+        if (end)
+            break;
+        *s = '/';
+    }
+    struct stat st;
+    if (rc == 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+        rc = el_error_set(err, EL_EIO, "%s: exists and is not a folder", path);
+    el_free(p);
+    return rc;
+}
+
+int el_path_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+char *el_path_join(const char *dir, const char *name)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    size_t n = strlen(dir);
+    if (el_buf_printf(&b, "%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name) < 0) {
+        el_buf_release(&b);
+        return NULL;
+    }
+    return el_buf_detach(&b);
+}

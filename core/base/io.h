@@ -1,0 +1,36 @@
+/* Files. A write is atomic: a reader, or the next run after a power cut, sees the old file or the
+ * new one and never a mixture. */
+#ifndef EL_BASE_IO_H
+#define EL_BASE_IO_H
+
+#include "core/base/buf.h"
+#include "core/base/error.h"
+
+#include <stddef.h>
+
+/* Reads a whole file into out (initialised by the caller, appended to). The error names the path
+ * and the system's reason. EL_ELIMIT when it is larger than max_bytes (0: no limit). */
+int el_file_read(const char *path, size_t max_bytes, struct el_buf *out, struct el_error *err);
+
+/* Writes path.tmp.<pid>, fsyncs it, renames it over path and fsyncs the folder. On failure the old
+ * file is untouched and the temporary one is removed. */
+int el_file_write(const char *path, const void *data, size_t n, struct el_error *err);
+
+/* The same for content made piece by piece: open gives a FILE-like handle, commit publishes it,
+ * discard throws it away. Either one ends the handle. */
+struct el_atomic_file {
+    int fd;
+    char *path, *tmp;
+};
+int el_atomic_open(struct el_atomic_file *f, const char *path, struct el_error *err);
+int el_atomic_write(struct el_atomic_file *f, const void *data, size_t n, struct el_error *err);
+int el_atomic_commit(struct el_atomic_file *f, struct el_error *err);
+void el_atomic_discard(struct el_atomic_file *f);
+
+/* mkdir -p. */
+int el_dir_make(const char *path, struct el_error *err);
+int el_path_exists(const char *path);
+/* dir + "/" + name into a new string (el_free), NULL when memory runs out. */
+char *el_path_join(const char *dir, const char *name);
+
+#endif

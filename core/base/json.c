@@ -1,0 +1,225 @@
+#include "core/base/json.h"
+
+#include "core/base/io.h"
+
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+enum { json_max_bytes = 1 << 30 };
+
+static int syntax_error(const char *name, const char *text, const char *at, struct el_error *err)
+{
+    int line = 1, column = 1;
+    for (const char *p = text; at && p < at; p++) {
+        column = *p == '\n' ? 1 : column + 1;
+        line += *p == '\n';
+    }
+    return el_error_set(err, EL_EFORMAT, "%s: not valid JSON at line %d, column %d", name, line,
+                        column);
+}
+
+int el_json_parse(const char *name, const char *text, size_t n, cJSON **out, struct el_error *err)
+{
+    const char *end = NULL;
+    cJSON *tree = cJSON_ParseWithLengthOpts(text, n, &end, 0);
+    if (!tree)
+        return syntax_error(name, text, end, err);
+    while (end < text + n && (*end == ' ' || *end == '\n' || *end == '\r' || *end == '\t'))
+        end++;
+    if (end < text + n && *end) {
+        cJSON_Delete(tree);
+        return syntax_error(name, text, end, err);
+    }
+    *out = tree;
+    return 0;
+}
+
+int el_json_load(const char *path, cJSON **out, struct el_error *err)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    int rc = el_file_read(path, json_max_bytes, &b, err);
+    if (rc == 0)
+        rc = el_json_parse(path, b.data, b.len, out, err);
+    el_buf_release(&b);
+    return rc;
+}
+
+static const cJSON *field(const cJSON *obj, const char *key)
+{
+    const cJSON *f = cJSON_GetObjectItemCaseSensitive(obj, key);
+    return cJSON_IsNull(f) ? NULL : f;
+}
+
+static int missing(const char *where, const char *key, const char *type, struct el_error *err)
+{
+    return el_error_set(err, EL_EFORMAT, "%s: missing field '%s' (%s)", where, key, type);
+}
+
+static int wrong(const char *where, const char *key, const char *type, struct el_error *err)
+{
+    return el_error_set(err, EL_EFORMAT, "%s: field '%s' must be %s", where, key, type);
+}
+
+int el_json_i64_or(const cJSON *obj, const char *where, const char *key, int64_t *out,
+                   struct el_error *err)
+{
+    const cJSON *f = field(obj, key);
+    if (!f)
+        return 0;
+    double v = cJSON_IsNumber(f) ? f->valuedouble : NAN;
+    if (!(fabs(v) <= 0x1p53) || v != floor(v))
+        return wrong(where, key, "an integer", err);
+    *out = (int64_t)v;
+    return 0;
+}
+
+int el_json_int_or(const cJSON *obj, const char *where, const char *key, int *out,
+                   struct el_error *err)
+{
+    int64_t v = *out;
+    int rc = el_json_i64_or(obj, where, key, &v, err);
+    if (rc < 0)
+        return rc;
+    if (v < INT_MIN || v > INT_MAX)
+        return wrong(where, key, "an integer of 32 bits", err);
+    *out = (int)v;
+    return 0;
+}
+
+int el_json_double_or(const cJSON *obj, const char *where, const char *key, double *out,
+                      struct el_error *err)
+{
+    const cJSON *f = field(obj, key);
+    if (!f)
+        return 0;
+    if (!cJSON_IsNumber(f) || !isfinite(f->valuedouble))
+        return wrong(where, key, "a finite number", err);
+    *out = f->valuedouble;
+    return 0;
+}
+
+int el_json_bool_or(const cJSON *obj, const char *where, const char *key, int *out,
+                    struct el_error *err)
+{
+    const cJSON *f = field(obj, key);
+    if (!f)
+        return 0;
+    if (!cJSON_IsBool(f))
+        return wrong(where, key, "true or false", err);
+    *out = cJSON_IsTrue(f);
+    return 0;
+}
+
+int el_json_str_or(const cJSON *obj, const char *where, const char *key, const char **out,
+                   struct el_error *err)
+{
+    const cJSON *f = field(obj, key);
+    if (!f)
+        return 0;
+    if (!cJSON_IsString(f))
+        return wrong(where, key, "a string", err);
+    *out = f->valuestring;
+    return 0;
+}
+
+int el_json_int(const cJSON *obj, const char *where, const char *key, int *out,
+                struct el_error *err)
+{
+    return field(obj, key) ? el_json_int_or(obj, where, key, out, err)
+                           : missing(where, key, "an integer", err);
+}
+
+int el_json_i64(const cJSON *obj, const char *where, const char *key, int64_t *out,
+                struct el_error *err)
+{
+    return field(obj, key) ? el_json_i64_or(obj, where, key, out, err)
+                           : missing(where, key, "an integer", err);
+}
+
+int el_json_double(const cJSON *obj, const char *where, const char *key, double *out,
+                   struct el_error *err)
+{
+    return field(obj, key) ? el_json_double_or(obj, where, key, out, err)
+                           : missing(where, key, "a number", err);
+}
+
+int el_json_bool(const cJSON *obj, const char *where, const char *key, int *out,
+                 struct el_error *err)
+{
+    return field(obj, key) ? el_json_bool_or(obj, where, key, out, err)
+                           : missing(where, key, "true or false", err);
+}
+
+int el_json_str(const cJSON *obj, const char *where, const char *key, const char **out,
+                struct el_error *err)
+{
+    return field(obj, key) ? el_json_str_or(obj, where, key, out, err)
+                           : missing(where, key, "a string", err);
+}
+
+int el_json_only(const cJSON *obj, const char *where, const char *const *keys,
+                 struct el_error *err)
+{
+    const cJSON *f;
+    cJSON_ArrayForEach(f, obj)
+    {
+        const char *const *k = keys;
+        while (*k && strcmp(*k, f->string) != 0)
+            k++;
+        if (!*k)
+            return el_error_set(err, EL_EFORMAT, "%s: unknown field '%s'", where, f->string);
+    }
+    return 0;
+}
+
+/* Length of the valid UTF-8 sequence at p (1-4), or 0. Follows table 3-7 of the Unicode standard:
+ * no overlong forms, no surrogates, nothing above U+10FFFF. */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+    if (p[0] < 0x80)
+        return 1;
+    size_t len = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
+    if (p[0] < 0xC2 || p[0] > 0xF4 || n < len)
+        return 0;
+    unsigned char lo = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;
+    unsigned char hi = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF;
+    if (p[1] < lo || p[1] > hi)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+    return len;
+}
+
+static int quote_one(struct el_buf *out, const unsigned char *p, size_t len)
+{
+    switch (p[0]) {
+    case '"':
+        return el_buf_puts(out, "\\\"");
+    case '\\':
+        return el_buf_puts(out, "\\\\");
+    case '\n':
+        return el_buf_puts(out, "\\n");
+    case '\t':
+        return el_buf_puts(out, "\\t");
+    case '\r':
+        return el_buf_puts(out, "\\r");
+    default:
+        return p[0] < 0x20 ? el_buf_printf(out, "\\u%04x", p[0]) : el_buf_add(out, p, len);
+    }
+}
+
+int el_json_quote(struct el_buf *out, const char *s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    int rc = el_buf_putc(out, '"');
+    while (n && rc == 0) {
+        size_t len = utf8_length(p, n);
+        rc = len ? quote_one(out, p, len) : el_buf_puts(out, "\xEF\xBF\xBD");
+        p += len ? len : 1;
+        n -= len ? len : 1;
+    }
+    return rc < 0 ? rc : el_buf_putc(out, '"');
+}
