@@ -1,0 +1,49 @@
+/* Weights: immutable for whoever serves them, changed in place only by a trainer. Objects apart
+ * from sessions: policy, reference and judge are three weights, each may be shared by any number
+ * of sessions. */
+#ifndef EL_MODEL_WEIGHTS_H
+#define EL_MODEL_WEIGHTS_H
+
+#include "core/base/digest.h"
+#include "core/base/progress.h"
+#include "core/model/config.h"
+#include "core/model/layout.h"
+#include "core/tensor/device.h"
+
+struct el_weights {
+    struct el_config config;
+    struct el_layout layout;
+    struct el_device *device;
+    float *data;         /* device block of layout.total floats */
+    struct el_view view; /* pointers into data */
+    float *rope_cos, *rope_sin; /* device, (rope_positions, dr/2) */
+    int rope_positions;  /* = min(max_position_embeddings, what create was told) */
+    float softmax_scale;
+    char digest[EL_DIGEST_HEX]; /* of config and values; set by load and by el_weights_digest */
+};
+
+/* New weights: normal(0, initializer_range), residual outputs divided by sqrt(2L), norms 1, biases
+ * 0; a pure function of (config, seed). Free with el_weights_free. */
+int el_weights_create(const struct el_config *c, struct el_device *d, uint64_t seed,
+                      struct el_weights **out, struct el_error *err);
+
+/* Loads a Hugging Face folder: config.json, and model.safetensors or the shards named by
+ * model.safetensors.index.json; F32, BF16 or F16 values are widened to fp32. Every tensor of the
+ * layout must be there with its shape; a tensor that the layout does not know is an error, except
+ * the MTP layer's and `rotary_emb.inv_freq`, which are counted in *skipped (may be NULL). */
+int el_weights_load(const char *dir, struct el_device *d, struct el_weights **out, int *skipped,
+                    struct el_progress *progress, struct el_error *err);
+
+/* Writes dir/config.json and dir/model.safetensors, each atomically, the weights in
+ * config.dtype (BF16 rounds to nearest even; tensors flagged F32 stay F32). */
+int el_weights_save(const struct el_weights *w, const char *dir, struct el_error *err);
+
+/* Recomputes w->digest from the current values. */
+int el_weights_digest(struct el_weights *w, struct el_error *err);
+void el_weights_free(struct el_weights *w);
+
+/* Rounds every value to what save would write (config.dtype) and back, so that a model in memory
+ * equals its own checkpoint. */
+int el_weights_round(struct el_weights *w, struct el_error *err);
+
+#endif

@@ -1,0 +1,59 @@
+/* Absorbed multi-query attention over the latent cache (DeepSeek-V3.2 section 2.1; DSA in MQA
+ * mode). Every head reads the same key row: the latent (r values, which are also the value) and
+ * the rope key (dr values).
+ *
+ *   s[h,j] = scale * q[h] . kv[j]        over r + dr values, j in the row's key set
+ *   out[h] = sum_j softmax_j(s[h,:])[j] * kv[j][0:r]
+ *
+ * The key set of row i: positions 0..pos[i] of its sequence (dense, selected == NULL), or the
+ * positions in selected[i] (DSA). Both run the same code, so index_topk >= T equals dense.
+ *
+ * Where keys lie: position j of sequence s is cache row
+ *     tables[s*table_stride + (j >> block_shift)] + (j & ((1 << block_shift) - 1))
+ * Training uses one block per sequence (block_shift 30, the table holds the first row). */
+#ifndef EL_OPS_ATTENTION_H
+#define EL_OPS_ATTENTION_H
+
+#include "core/ops/ops.h"
+
+/* The rows of a batch and where their keys lie; shared by attention and indexer ops. */
+struct el_rows {
+    int rows;           /* R query rows */
+    int sequences;      /* S */
+    const int32_t *seq; /* (R) sequence number of each row, ascending */
+    const int32_t *pos; /* (R) position in its sequence; visible keys are 0..pos */
+    const int32_t *tables; /* (S, table_stride) first cache row of each block */
+    int table_stride, block_shift;
+    int max_pos; /* the largest pos in the batch: bounds scratch memory */
+};
+
+struct el_attn {
+    struct el_rows at;
+    int heads, latent, rope; /* H, r, dr */
+    float scale;
+    const float *q;          /* (R, H, r+dr) */
+    const float *kv;         /* (cache rows, r+dr) */
+    const int32_t *selected; /* (R, topk) ascending positions, -1 behind the last; NULL: dense */
+    int topk;
+    float *out; /* (R, H, r) */
+    float *lse; /* (R, H) log of the softmax denominator incl. maximum; NULL: not wanted */
+};
+EL_OP_WRAPPER(attn)
+
+/* dq is overwritten, dkv is added to. Rows of one sequence are summed into dkv in ascending row
+ * order. */
+struct el_attn_bwd {
+    struct el_rows at;
+    int heads, latent, rope;
+    float scale;
+    const float *q, *kv;
+    const int32_t *selected;
+    int topk;
+    const float *out, *lse; /* from the forward pass */
+    const float *dout;      /* (R, H, r) */
+    float *dq;              /* (R, H, r+dr) */
+    float *dkv;             /* (cache rows, r+dr) */
+};
+EL_OP_WRAPPER(attn_bwd)
+
+#endif

@@ -1,0 +1,47 @@
+/* The lightning indexer (DeepSeek-V3.2 section 2.1.1).
+ *
+ *   I[t,j] = sum_h w[t,h] * relu(q[t,h] . k[j])          h < H_I, values of D_I
+ *
+ * w already holds n_heads^-1/2 * head_dim^-1/2. */
+#ifndef EL_OPS_INDEXER_H
+#define EL_OPS_INDEXER_H
+
+#include "core/ops/attention.h"
+
+/* The top-k visible positions by score: strictly greater first, equal scores by the LOWEST
+ * position. When topk or fewer are visible, all of them, never one that is not. No R x T score
+ * matrix is written to memory: each row is scored and selected in scratch of its own length. */
+struct el_index_select {
+    struct el_rows at;
+    int heads, dim;    /* H_I, D_I */
+    const float *q;    /* (R, H_I, D_I) */
+    const float *w;    /* (R, H_I) */
+    const float *k;    /* (cache rows, D_I) */
+    int topk;
+    int32_t *selected; /* (R, topk) ascending, -1 behind the last */
+};
+EL_OP_WRAPPER(index_select)
+
+/* KL(p || softmax(I)) over the row's key set and its gradient, in one pass. p[j] is the main
+ * attention's probability summed over heads and L1-normalised (it is recomputed from q, kv and
+ * lse, and is a constant). selected == NULL: the dense warm-up, key set 0..pos; else the sparse
+ * stage's KL on the selected set.
+ *   loss[i]  = the row's KL (natural logarithm)
+ *   dqi, dw  = gradient times coef (overwritten); dk += gradient times coef, rows of a sequence in
+ *              ascending order */
+struct el_index_loss {
+    struct el_rows at;
+    int heads, latent, rope; /* the main attention */
+    float scale;
+    const float *q, *kv, *lse;
+    const int32_t *selected;
+    int topk;
+    int index_heads, index_dim;
+    const float *qi, *w, *k; /* (R,H_I,D_I), (R,H_I), (cache rows,D_I) */
+    float coef;              /* e.g. weight / number of tokens */
+    float *loss;             /* (R) */
+    float *dqi, *dw, *dk;    /* as qi, w, k; all NULL: loss only */
+};
+EL_OP_WRAPPER(index_loss)
+
+#endif
