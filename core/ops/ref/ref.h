@@ -1,0 +1,26 @@
+/* Internal to core/ops/ref: the reference ops, one function per entry of the op table, and what
+ * several of them share. Sums that no header prescribes run in double, in ascending order. */
+#ifndef EL_OPS_REF_REF_H
+#define EL_OPS_REF_REF_H
+
+#include "core/ops/attention.h"
+#include "core/ops/ops.h"
+
+#define X(name) void el_ref_##name(struct el_stream *s, const void *args);
+EL_OP_LIST(X)
+#undef X
+
+/* Workspace of the ops that need one: bounded by one row's keys or one row's experts. */
+size_t el_ref_attn_workspace(const struct el_stream *s, const void *args);
+size_t el_ref_index_select_workspace(const struct el_stream *s, const void *args);
+size_t el_ref_index_loss_workspace(const struct el_stream *s, const void *args);
+size_t el_ref_moe_route_workspace(const struct el_stream *s, const void *args);
+
+/* The key set of one row. `selected` is NULL for the dense set 0..pos[row], else (R, topk). */
+int el_ref_key_count(const struct el_rows *at, const int32_t *selected, int topk, int row);
+/* The cache row of the i-th key of the set, i < count. */
+int64_t el_ref_key_row(const struct el_rows *at, const int32_t *selected, int topk, int row, int i);
+
+double el_ref_dot(const float *a, const float *b, int n);
+
+#endif
