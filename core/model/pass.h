@@ -1,0 +1,44 @@
+/* One pass of rows through the model: what the blocks of a layer need to know. */
+#ifndef EL_MODEL_PASS_H
+#define EL_MODEL_PASS_H
+
+#include "core/model/acts.h"
+#include "core/model/weights.h"
+#include "core/ops/attention.h"
+#include "core/ops/ops.h"
+
+enum el_attention {
+    EL_ATTENTION_DENSE, /* every visible key; the indexer does not run */
+    EL_ATTENTION_MQA,   /* DSA: the indexer's top-k keys, absorbed MQA over the latent */
+};
+
+/* "dense", "mqa"; and back (EL_EINVAL naming the choices). */
+const char *el_attention_name(enum el_attention mode);
+int el_attention_parse(const char *name, enum el_attention *mode, struct el_error *err);
+
+/* Where a layer's keys lie. In training kv and ki are the pass's own rows; in serving they are the
+ * layer's cache, into which the new rows are copied at `slot` before anyone reads them. */
+struct el_layer_cache {
+    float *kv; /* (cache rows, r+dr) */
+    float *ki; /* (cache rows, D_I) */
+};
+
+struct el_pass {
+    const struct el_weights *w;
+    struct el_stream *s;
+    enum el_attention mode;
+    int with_indexer;     /* dense warm-up: compute the indexer's q, k, w though nobody selects */
+    struct el_rows at;    /* device pointers */
+    const int32_t *token; /* (R) device */
+    const int32_t *slot;  /* (R) device, cache row of each new row; NULL in training */
+    const struct el_layer_cache *cache; /* (L), NULL in training */
+    const int32_t *routing; /* (MoE layers, R, k) device: routing replay, or NULL: live */
+};
+
+static inline struct el_layer_cache el_pass_keys(const struct el_pass *p,
+                                                 const struct el_layer_acts *a, int layer)
+{
+    return p->cache ? p->cache[layer] : (struct el_layer_cache){a->kv, a->ki};
+}
+
+#endif
