@@ -12,15 +12,17 @@
  *   {reference} {rubric}                                   optional: reference solution, marking
  *                                                          scheme
  *   {?reference}...{/reference}                            kept only when the value is given (the
- *                                                          same for rubric); not nested
+ *                                                          same for rubric); not nested. Outside of
+ *                                                          it, {reference} makes the value
+ *                                                          required
  *
- * | file         | must hold                                            | may hold           |
- * |--------------|------------------------------------------------------|--------------------|
- * | generate.txt | statement                                            | rubric             |
- * | verify.txt   | statement, proof                                     | reference, rubric  |
- * | meta.txt     | statement, proof, analysis                           | reference, rubric  |
- * | refine.txt   | instruction or statement; proofs_to_refine, or proof |                    |
- * |              | and analysis                                         |                    |
+ * | file         | must hold                                               | may hold          |
+ * |--------------|---------------------------------------------------------|-------------------|
+ * | generate.txt | statement                                               |                   |
+ * | verify.txt   | statement, proof                                        | reference, rubric |
+ * | meta.txt     | statement, proof, analysis                              | reference, rubric |
+ * | refine.txt   | instruction or statement; proofs_to_refine, or proof    |                   |
+ * |              | and analysis                                            |                   |
  *
  * Templates written for Python's str.format, as published sets are, load unchanged: {{text}} with
  * no brace or line break inside stands for {text}. Braces of LaTeX are text: a group right after a
@@ -51,8 +53,8 @@ void el_prompt_set_free(struct el_prompt_set *set); /* NULL is fine */
  * different prompts have different digests. The folder's name has no part in it. */
 void el_prompt_set_digest(const struct el_prompt_set *set, struct el_digest *d);
 
-/* Optional inputs; an absent view (data NULL) leaves its part of the template out. A value that
- * the template has no place for is EL_EINVAL: it would be lost without a word. */
+/* Optional inputs of the judges; an absent view (data NULL) leaves its part of the template out. A
+ * value that the template has no place for is EL_EINVAL: it would be lost without a word. */
 struct el_prompt_extras {
     struct el_view reference, rubric;
 };
@@ -67,8 +69,7 @@ struct el_prompt_candidate {
 /* Each appends the text of one user message to out (initialised by the caller), and leaves it as
  * it was on failure. extras may be NULL. EL_ENOMEM, EL_EINVAL. */
 int el_prompt_generate(const struct el_prompt_set *set, struct el_view statement,
-                       const struct el_prompt_extras *extras, struct el_buf *out,
-                       struct el_error *err);
+                       struct el_buf *out, struct el_error *err);
 int el_prompt_verify(const struct el_prompt_set *set, struct el_view statement,
                      struct el_view proof, const struct el_prompt_extras *extras,
                      struct el_buf *out, struct el_error *err);
@@ -86,8 +87,7 @@ int el_prompt_meta(const struct el_prompt_set *set, struct el_view statement, st
  * exactly one candidate; one analysis is then inserted bare, several under "=== Evaluation j ==="
  * lines. */
 int el_prompt_refine(const struct el_prompt_set *set, struct el_view statement,
-                     const struct el_prompt_candidate *candidates, size_t n,
-                     const struct el_prompt_extras *extras, struct el_buf *out,
+                     const struct el_prompt_candidate *candidates, size_t n, struct el_buf *out,
                      struct el_error *err);
 
 #endif

@@ -80,10 +80,12 @@ struct el_span {
 struct el_reply {
     enum el_reply_failure failure;
     enum el_reply_failure text_failure; /* as failure, but without regard to the finish reason */
-    int halves;                         /* the boxed score (rewards/score.h), or EL_SCORE_NONE */
+    int halves;                         /* the boxed score (rewards/score.h); EL_SCORE_NONE unless
+                                         * text_failure is EL_REPLY_OK */
     struct el_span answer;              /* all text after the thinking, trimmed */
     struct el_span proof;               /* Y, trimmed; generator and refiner only */
-    struct el_span analysis; /* V or Z, trimmed: from its first key phrase to the end of the text */
+    struct el_span analysis; /* V or Z, trimmed: from its first key phrase to the end of the text;
+                              * where that phrase is missing, all of the part it should be in */
 };
 
 /* 1 or 0: the reward's R_format. */
@@ -103,8 +105,8 @@ void el_reply_parser_free(struct el_reply_parser *p); /* NULL is fine */
 enum el_reply_failure el_reply_strip_thinking(const char *text, size_t n, int expect_thinking,
                                               size_t *begin);
 
-/* Each parses text[0..n) and fills *reply completely. 0 or EL_ENOMEM. ctx NULL: finished by
- * itself, no thinking expected. */
+/* Each parses text[0..n) (NULL with n 0 is fine) and fills *reply completely. 0 or EL_ENOMEM. ctx
+ * NULL: finished by itself, no thinking expected. */
 int el_reply_parse_generator(const struct el_reply_parser *p, const char *text, size_t n,
                              const struct el_reply_context *ctx, struct el_reply *reply,
                              struct el_error *err);

@@ -26,7 +26,7 @@ struct el_role_input {
     struct el_view analysis;                      /* meta-verifier */
     const struct el_prompt_candidate *candidates; /* refiner */
     size_t n_candidates;
-    struct el_prompt_extras extras; /* optional, see prompt.h */
+    struct el_prompt_extras extras; /* verifier, meta-verifier: optional */
 };
 
 /* Appends the request text to out. A missing input is EL_EINVAL, naming the role and the field. */
