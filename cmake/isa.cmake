@@ -1,1 +1,24 @@
-# core/ops/cpu/*.c is compiled once per instruction set; core/ops picks one at run time.
+# core/ops/cpu/*.c is compiled once per instruction set; core/ops/dispatch.c picks one at run time.
+# No fast-math: NaN, Inf and the order of sums mean what they say. Contraction is off because the
+# kernels write their fused multiply-adds themselves, so that no compiler decides per tile whether
+# a product is rounded. (No errno and no floating-point traps are used anywhere.)
+include(CheckCCompilerFlag)
+
+set(el_isa_list generic)
+set(el_isa_flags_generic "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  list(APPEND el_isa_list avx2 avx512)
+  set(el_isa_flags_avx2 -mavx2 -mfma)
+  set(el_isa_flags_avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma
+    -mprefer-vector-width=512)
+endif()
+
+file(GLOB el_cpu_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/core/ops/cpu/*.c)
+foreach(isa IN LISTS el_isa_list)
+  add_library(el_ops_${isa} OBJECT ${el_cpu_sources})
+  target_link_libraries(el_ops_${isa} PRIVATE el_flags OpenMP::OpenMP_C)
+  target_compile_options(el_ops_${isa} PRIVATE -O3 -ffp-contract=off -fno-math-errno
+    -fno-trapping-math ${el_isa_flags_${isa}})
+  target_compile_definitions(el_ops_${isa} PRIVATE EL_ISA=${isa})
+  target_sources(el_ops PRIVATE $<TARGET_OBJECTS:el_ops_${isa}>)
+endforeach()

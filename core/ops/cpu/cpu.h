@@ -1,0 +1,84 @@
+/* What the files of this folder share. They are compiled once per instruction set with EL_ISA set
+ * to its name; every symbol that is not static carries that name: EL_CPU(panel) is
+ * el_cpu_panel_avx512 in the AVX-512 build. */
+#ifndef EL_OPS_CPU_CPU_H
+#define EL_OPS_CPU_CPU_H
+
+#include "core/ops/ops.h"
+
+#include <omp.h>
+
+#define EL_CPU_PASTE2(a, b) a##_##b
+#define EL_CPU_PASTE(a, b)  EL_CPU_PASTE2(a, b)
+#define EL_CPU(name)        EL_CPU_PASTE(el_cpu_##name, EL_ISA)
+
+#define EL_CPU_STRING2(x) #x
+#define EL_CPU_STRING(x)  EL_CPU_STRING2(x)
+
+/* Fills a table: the reference first, then everything below. */
+void EL_CPU_PASTE(el_ops_init_cpu, EL_ISA)(struct el_ops *t);
+
+/* Each file puts its ops into the table. */
+void EL_CPU(init_gemm)(struct el_ops *t);
+void EL_CPU(init_norm)(struct el_ops *t);
+void EL_CPU(init_rope)(struct el_ops *t);
+void EL_CPU(init_attention)(struct el_ops *t);
+void EL_CPU(init_attention_bwd)(struct el_ops *t);
+void EL_CPU(init_index_select)(struct el_ops *t);
+void EL_CPU(init_index_loss)(struct el_ops *t);
+void EL_CPU(init_moe)(struct el_ops *t);
+void EL_CPU(init_pointwise)(struct el_ops *t);
+void EL_CPU(init_rows)(struct el_ops *t);
+void EL_CPU(init_loss)(struct el_ops *t);
+void EL_CPU(init_optim)(struct el_ops *t);
+
+/* Columns of a panel: two vectors. */
+#if defined(__AVX512F__)
+#define EL_PANEL 32
+#elif defined(__AVX2__)
+#define EL_PANEL 16
+#else
+#define EL_PANEL 8
+#endif
+
+/* One panel of a matrix product: C(i,j) = [C(i,j) +] sum over p of A(i,p) B(p,j), i < m,
+ * j < cols <= EL_PANEL, p < k in this order, one fused multiply-add a term. The bits of a row do
+ * not depend on m. B(p,j) = b[p*b_row + j]; nothing outside the operands is read. */
+struct el_panel {
+    int m, cols, k;
+    const float *a;
+    int64_t a_row, a_col;
+    const float *b;
+    int64_t b_row;
+    float *c;
+    int64_t c_row;
+    int accumulate;
+};
+void EL_CPU(panel)(const struct el_panel *t);
+
+/* The same over any number of columns with B in place (b_col = 1): panel after panel. */
+void EL_CPU(panels)(struct el_panel t);
+
+/* dst[p*EL_PANEL + j] = src[j*src_row + p]: transposes `cols` (at most EL_PANEL) rows of k values
+ * into a panel. Lanes behind cols become 0. dst is 64-byte aligned. */
+void EL_CPU(pack_transposed)(float *dst, const float *src, int64_t src_row, int cols, int k);
+
+/* Threads worth waking for `work` multiply-adds (or as many simple steps). */
+static inline int el_cpu_threads(const struct el_stream *s, double work)
+{
+    return work < 40000.0 ? 1 : s->threads;
+}
+
+/* Thread number `id` of `n` works on items share(id).. share(id+1)-1 of `items`. */
+static inline int64_t el_cpu_share(int64_t items, int id, int n)
+{
+    return items * id / n;
+}
+
+/* Bytes rounded up to whole cache lines, so that threads' parts of the workspace stay apart. */
+static inline size_t el_cpu_round(size_t bytes)
+{
+    return (bytes + 63) / 64 * 64;
+}
+
+#endif

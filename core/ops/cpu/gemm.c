@@ -1,0 +1,179 @@
+/* Matrix products: cut into items (product, block of rows, panel of columns), each thread takes a
+ * contiguous range of items of about equal weight.
+ *
+ *   an item:  for each block of k:  pack B's panel (k block x EL_PANEL) into the thread's scratch
+ *                                   tiles over the rows, continuing the sums in C
+ *
+ * Items follow each other panel by panel inside a block of rows, so a block of A stays in the
+ * second-level cache while it meets all panels, and a thread meets the same rows in op after op. */
+#include "core/ops/gemm.h"
+#include "core/ops/cpu/cpu.h"
+
+#include <string.h>
+
+enum {
+    K_BLOCK = 256,   /* a packed panel of 256 x 32 floats is 32 KiB */
+    ROW_BLOCK = 384, /* a block of A of 384 x 256 floats is 384 KiB */
+    FEW_ROWS = 24,   /* up to here B is read in place where its rows are contiguous */
+};
+
+/* One product of a batch or group. */
+struct product {
+    int m, k;
+    const float *a, *b;
+    float *c;
+};
+
+static struct product product_at(const struct el_gemm *g, int i)
+{
+    struct product p = {g->m, g->k, g->a, g->b, g->c};
+    int64_t from = g->offsets ? g->offsets[i] : 0;
+    if (g->group == EL_GROUP_ROWS) {
+        p.m = (int)(g->offsets[i + 1] - from);
+        p.a += from * g->a_row;
+        p.b += i * g->b_batch;
+        p.c += from * g->c_row;
+    } else if (g->group == EL_GROUP_K) {
+        p.k = (int)(g->offsets[i + 1] - from);
+        p.a += from * g->a_col;
+        p.b += from * g->b_row;
+        p.c += i * g->c_batch;
+    } else {
+        p.a += i * g->a_batch;
+        p.b += i * g->b_batch;
+        p.c += i * g->c_batch;
+    }
+    return p;
+}
+
+static int products(const struct el_gemm *g)
+{
+    return g->batch > 1 || g->group != EL_GROUP_NONE ? g->batch : 1;
+}
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* B(p0..p0+k-1, j0..j0+cols-1) with its rows at *b_row: in place, or packed into `panel`. */
+static const float *prepare_b(const struct el_gemm *g, const float *b, int in_place, int cols,
+                              int k, float *panel, int64_t *b_row)
+{
+    *b_row = EL_PANEL;
+    if (g->b_col == 1 && in_place) {
+        *b_row = g->b_row;
+        return b;
+    }
+    if (g->b_col == 1) {
+        for (int p = 0; p < k; p++)
+            memcpy(panel + p * EL_PANEL, b + p * g->b_row, (size_t)cols * sizeof *b);
+    } else if (g->b_row == 1) {
+        EL_CPU(pack_transposed)(panel, b, g->b_col, cols, k);
+    } else {
+        for (int p = 0; p < k; p++)
+            for (int j = 0; j < cols; j++)
+                panel[p * EL_PANEL + j] = b[p * g->b_row + j * g->b_col];
+    }
+    return panel;
+}
+
+struct item {
+    int row, rows, col, cols;
+};
+
+static void run_item(const struct el_gemm *g, const struct product *p, const struct item *it,
+                     float *panel)
+{
+    int blocks = ceil_div(p->k, K_BLOCK);
+    for (int i = 0; i < blocks; i++) {
+        int k0 = (int)((int64_t)p->k * i / blocks);
+        struct el_panel t = {
+            .m = it->rows,
+            .cols = it->cols,
+            .k = (int)((int64_t)p->k * (i + 1) / blocks) - k0,
+            .a = p->a + it->row * g->a_row + k0 * g->a_col,
+            .a_row = g->a_row,
+            .a_col = g->a_col,
+            .c = p->c + it->row * g->c_row + it->col,
+            .c_row = g->c_row,
+            .accumulate = g->accumulate || i > 0,
+        };
+        const float *b = p->b + k0 * g->b_row + it->col * g->b_col;
+        t.b = prepare_b(g, b, it->rows <= FEW_ROWS, it->cols, t.k, panel, &t.b_row);
+        EL_CPU(panel)(&t);
+    }
+    if (blocks == 0 && !g->accumulate)
+        for (int i = 0; i < it->rows; i++)
+            memset(p->c + (it->row + i) * g->c_row + it->col, 0, (size_t)it->cols * sizeof *p->c);
+}
+
+/* Rows of an item: large blocks, but enough items for the threads to share evenly. */
+static int row_block(const struct el_gemm *g, int threads)
+{
+    int panels = ceil_div(g->n, EL_PANEL), m = g->m;
+    if (g->group == EL_GROUP_ROWS)
+        m = ceil_div(m, g->batch > 0 ? g->batch : 1);
+    int block = ROW_BLOCK;
+    while (threads > 1 && block > 24 && products(g) * ceil_div(m, block) * panels < 6 * threads)
+        block /= 2;
+    return block;
+}
+
+/* Total weight when `panel` is NULL; else runs the items that start inside lo..hi-1 of it. */
+static double walk(const struct el_gemm *g, int block, double lo, double hi, float *panel)
+{
+    double at = 0;
+    for (int i = 0; i < products(g); i++) {
+        struct product p = product_at(g, i);
+        for (int row = 0; row < p.m; row += block) {
+            int rows = min_int(block, p.m - row);
+            for (int col = 0; col < g->n; col += EL_PANEL) {
+                struct item it = {row, rows, col, min_int(EL_PANEL, g->n - col)};
+                if (panel && at >= lo && at < hi)
+                    run_item(g, &p, &it, panel);
+                at += (double)(rows + 8) * (p.k + 8);
+            }
+        }
+    }
+    return at;
+}
+
+static size_t panel_bytes(void)
+{
+    return (size_t)K_BLOCK * EL_PANEL * sizeof(float);
+}
+
+static size_t gemm_workspace(const struct el_stream *s, const void *args)
+{
+    (void)args;
+    return (size_t)s->threads * panel_bytes();
+}
+
+static void gemm(struct el_stream *s, const void *args)
+{
+    const struct el_gemm *g = args;
+    if (g->m <= 0 && g->group != EL_GROUP_K)
+        return;
+    int threads = el_cpu_threads(s, (double)g->m * g->n * g->k *
+                                        (g->group == EL_GROUP_NONE ? products(g) : 1));
+    int block = row_block(g, threads);
+    double total = walk(g, block, 0, 0, NULL);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        int id = omp_get_thread_num(), n = omp_get_num_threads();
+        float *panel = (float *)((char *)s->ws + (size_t)id * panel_bytes());
+        walk(g, block, total * id / n, id + 1 < n ? total * (id + 1) / n : total + 1, panel);
+    }
+}
+
+void EL_CPU(init_gemm)(struct el_ops *t)
+{
+    t->run[EL_OP_gemm] = gemm;
+    t->workspace[EL_OP_gemm] = gemm_workspace;
+}

@@ -1,0 +1,261 @@
+/* Vectors of the instruction set this file is compiled for: vf holds VL floats, vi VL int32.
+ * Arithmetic is written with the operators of GCC's vector extension; what they lack (fused
+ * multiply-add, masked memory access, selection) stands here once per instruction set.
+ *
+ * Everything is static: the same name compiled for two instruction sets must never be merged. */
+#ifndef EL_OPS_CPU_VEC_H
+#define EL_OPS_CPU_VEC_H
+
+#include <math.h>
+#include <stdint.h>
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#if defined(__AVX512F__)
+#define VL 16
+#elif defined(__AVX2__)
+#define VL 8
+#else
+#define VL 4
+#endif
+
+typedef float vf __attribute__((vector_size(4 * VL)));
+typedef int32_t vi __attribute__((vector_size(4 * VL)));
+typedef float vf_unaligned __attribute__((vector_size(4 * VL), aligned(4), may_alias));
+typedef int32_t vi_unaligned __attribute__((vector_size(4 * VL), aligned(4), may_alias));
+
+#define VEC static inline __attribute__((always_inline))
+
+VEC vf vload(const float *p)
+{
+    return *(const vf_unaligned *)p;
+}
+
+VEC void vstore(float *p, vf v)
+{
+    *(vf_unaligned *)p = v;
+}
+
+VEC vi vload_int(const int32_t *p)
+{
+    return *(const vi_unaligned *)p;
+}
+
+/* x in every lane; subtracting zero keeps the sign of a zero and a NaN. */
+VEC vf vset(float x)
+{
+    return x - (vf){0};
+}
+
+VEC vi vset_int(int32_t x)
+{
+    return x - (vi){0};
+}
+
+#if defined(__AVX512F__)
+
+VEC vf vfma(vf a, vf b, vf c)
+{
+    return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+}
+
+/* The first n lanes (0 <= n <= VL), zeros behind; memory behind them is not touched. */
+VEC vf vload_part(const float *p, int n)
+{
+    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+
+VEC void vstore_part(float *p, vf v, int n)
+{
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+
+/* a > b ? a : b in every lane; b when one of them is a NaN. */
+VEC vf vmax(vf a, vf b)
+{
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+}
+
+VEC vf vmin(vf a, vf b)
+{
+    return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+}
+
+/* x > y ? a : b in every lane. */
+VEC vf vpick_greater(vf x, vf y, vf a, vf b)
+{
+    __mmask16 m = _mm512_cmp_ps_mask((__m512)x, (__m512)y, _CMP_GT_OQ);
+    return (vf)_mm512_mask_blend_ps(m, (__m512)b, (__m512)a);
+}
+
+VEC vf vsqrt(vf x)
+{
+    return (vf)_mm512_sqrt_ps((__m512)x);
+}
+
+#elif defined(__AVX2__)
+
+VEC vf vfma(vf a, vf b, vf c)
+{
+    return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+}
+
+VEC __m256i vmask(int n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+VEC vf vload_part(const float *p, int n)
+{
+    return (vf)_mm256_maskload_ps(p, vmask(n));
+}
+
+VEC void vstore_part(float *p, vf v, int n)
+{
+    _mm256_maskstore_ps(p, vmask(n), (__m256)v);
+}
+
+VEC vf vmax(vf a, vf b)
+{
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+}
+
+VEC vf vmin(vf a, vf b)
+{
+    return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+}
+
+VEC vf vpick_greater(vf x, vf y, vf a, vf b)
+{
+    __m256 m = _mm256_cmp_ps((__m256)x, (__m256)y, _CMP_GT_OQ);
+    return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, m);
+}
+
+VEC vf vsqrt(vf x)
+{
+    return (vf)_mm256_sqrt_ps((__m256)x);
+}
+
+#else
+
+VEC vf vfma(vf a, vf b, vf c)
+{
+#if defined(__aarch64__)
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#else
+    return a * b + c;
+#endif
+}
+
+VEC vf vload_part(const float *p, int n)
+{
+    vf v = {0};
+    for (int i = 0; i < VL; i++)
+        if (i < n)
+            v[i] = p[i];
+    return v;
+}
+
+VEC void vstore_part(float *p, vf v, int n)
+{
+    for (int i = 0; i < VL; i++)
+        if (i < n)
+            p[i] = v[i];
+}
+
+VEC vf vpick_greater(vf x, vf y, vf a, vf b)
+{
+    vi m = x > y;
+    return (vf)((m & (vi)a) | (~m & (vi)b));
+}
+
+VEC vf vmax(vf a, vf b)
+{
+    return vpick_greater(a, b, a, b);
+}
+
+VEC vf vmin(vf a, vf b)
+{
+    return vpick_greater(b, a, a, b);
+}
+
+VEC vf vsqrt(vf x)
+{
+    for (int i = 0; i < VL; i++)
+        x[i] = sqrtf(x[i]);
+    return x;
+}
+
+#endif
+
+/* Scalar twin of vfma: one rounding where the instruction set has the instruction. */
+VEC float sfma(float a, float b, float c)
+{
+#if defined(__FMA__) || defined(__aarch64__)
+    return __builtin_fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+/* Lanes n..VL-1 become `rest`. */
+VEC vf vkeep(vf v, int n, float rest)
+{
+    vf lane;
+    for (int i = 0; i < VL; i++)
+        lane[i] = (float)i;
+    return vpick_greater(vset((float)n), lane, v, vset(rest));
+}
+
+/* Sum and maximum over the lanes: halves are folded together, always in this order. */
+VEC float vsum(vf v)
+{
+    float t[VL];
+    vstore(t, v);
+    for (int w = VL / 2; w > 0; w /= 2)
+        for (int i = 0; i < w; i++)
+            t[i] += t[i + w];
+    return t[0];
+}
+
+VEC float vmaximum(vf v)
+{
+    float t[VL];
+    vstore(t, v);
+    for (int w = VL / 2; w > 0; w /= 2)
+        for (int i = 0; i < w; i++)
+            t[i] = t[i] > t[i + w] ? t[i] : t[i + w];
+    return t[0];
+}
+
+/* e^x, relative error below 2e-7: x = n ln 2 + r with |r| <= ln(2)/2, the Taylor polynomial of
+ * degree 7 in r (its remainder is r^8/8! < 6e-9), then 2^n in two factors so that results below
+ * the normal range are rounded once. exp(-inf) = 0, above 88.7 inf, NaN stays NaN. */
+VEC vf vexp(vf x)
+{
+    const vf magic = vset(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+    x = vmin(vset(89.0f), vmax(vset(-104.0f), x));
+    vf t = vfma(x, vset(1.44269504f), magic);
+    vf n = t - magic;
+    /* ln 2 in two parts; the first has few bits, so n times it is exact. */
+    vf r = vfma(n, vset(-0.693359375f), x);
+    r = vfma(n, vset(2.12194440e-4f), r);
+    vf p = vset(1.0f / 5040);
+    p = vfma(p, r, vset(1.0f / 720));
+    p = vfma(p, r, vset(1.0f / 120));
+    p = vfma(p, r, vset(1.0f / 24));
+    p = vfma(p, r, vset(1.0f / 6));
+    p = vfma(p, r, vset(0.5f));
+    p = vfma(p, r, vset(1.0f));
+    p = vfma(p, r, vset(1.0f));
+    vi i = (vi)t - (vi)magic;
+    vi half = i >> 1;
+    vf s1 = (vf)((half + 127) << 23), s2 = (vf)((i - half + 127) << 23);
+    return p * s1 * s2;
+}
+
+#endif
