@@ -1,0 +1,139 @@
+#include "core/text/tokenizer.h"
+
+#include "core/base/alloc.h"
+#include "core/text/tokenizer_parts.h"
+#include "core/text/utf8.h"
+
+#include <limits.h>
+#include <string.h>
+
+int el_tokenizer_vocab_size(const struct el_tokenizer *t)
+{
+    return t->vocab.size;
+}
+
+int el_tokenizer_is_special(const struct el_tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->vocab.size && (t->vocab.flags[id] & EL_VOCAB_SPECIAL);
+}
+
+int el_tokenizer_id(const struct el_tokenizer *t, const char *token)
+{
+    struct el_slice content = {token, strlen(token)};
+    for (int k = 0; k < 2; k++) {
+        const struct el_added_token *a = el_added_get(&t->added[k], content);
+        if (a)
+            return a->id;
+    }
+    char *scratch = el_alloc(content.len);
+    if (!scratch)
+        return EL_ENOMEM;
+    int id = el_vocab_find_spelling(&t->vocab, token, scratch);
+    el_free(scratch);
+    return id;
+}
+
+/* One call of el_tokenizer_encode. */
+struct encoder {
+    const struct el_tokenizer *t;
+    int flags;
+    struct el_tokens *out;
+    struct el_error *err;
+    struct el_pretokenizer_work pieces;
+    struct el_bpe_work bpe;
+};
+
+static int encode_piece(struct encoder *e, const char *bytes, size_t n)
+{
+    return el_bpe_encode(&e->t->bpe, &e->t->vocab, &e->bpe, bytes, n, e->out, e->err);
+}
+
+static int encode_valid(struct encoder *e, const char *text, size_t n)
+{
+    int rc = el_pretokenizer_run(&e->t->pretokenizer, &e->pieces, text, n, e->err);
+    for (size_t i = 0; i < e->pieces.pieces.len && rc == 0; i++) {
+        struct el_piece p = e->pieces.pieces.v[i];
+        rc = encode_piece(e, e->pieces.text + p.start, p.end - p.start);
+    }
+    return rc;
+}
+
+/* Text without added tokens: stretches of UTF-8 and stretches of other bytes in turn. */
+static int encode_text(struct encoder *e, const char *text, size_t n)
+{
+    int rc = 0;
+    for (size_t at = 0; at < n && rc == 0;) {
+        size_t valid = el_utf8_valid_prefix(text + at, n - at);
+        size_t other = valid ? 0 : el_utf8_invalid_prefix(text + at, n - at);
+        rc = valid ? encode_valid(e, text + at, valid) : encode_piece(e, text + at, other);
+        at += valid + other;
+    }
+    return rc;
+}
+
+/* Looks for the added tokens of set k, and for those of the next set in between. A control token
+ * that must not be matched still hides the tokens inside it from this set, as in the `tokenizers`
+ * library with encode_special_tokens. */
+static int encode_with_added(struct encoder *e, int k, const char *text, size_t n)
+{
+    if (k == 2)
+        return encode_text(e, text, n);
+    const struct el_added_token *a;
+    size_t done = 0, at = 0;
+    int rc = 0;
+    while (rc == 0 && (a = el_added_find(&e->t->added[k], text, n, &at))) {
+        size_t start = at;
+        at += a->content.len;
+        if (a->control && !(e->flags & EL_ENCODE_SPECIAL))
+            continue;
+        rc = encode_with_added(e, k + 1, text + done, start - done);
+        if (rc == 0 && el_tokens_push(e->out, a->id) < 0)
+            rc = el_error_set(e->err, EL_ENOMEM, "out of memory for the token list");
+        done = at;
+    }
+    return rc < 0 ? rc : encode_with_added(e, k + 1, text + done, n - done);
+}
+
+int el_tokenizer_encode(const struct el_tokenizer *t, const char *text, size_t n, int flags,
+                        struct el_tokens *out, struct el_error *err)
+{
+    if (n > INT32_MAX)
+        return el_error_set(err, EL_ELIMIT, "a text of %zu bytes cannot be encoded at once", n);
+    struct encoder e = {.t = t, .flags = flags, .out = out, .err = err};
+    size_t before = out->len;
+    int rc = el_pretokenizer_work_init(&e.pieces, &t->pretokenizer);
+    el_bpe_work_init(&e.bpe);
+    if (rc < 0)
+        el_error_set(err, rc, "out of memory for encoding text");
+    else
+        rc = encode_with_added(&e, 0, text, n);
+    el_bpe_work_release(&e.bpe);
+    el_pretokenizer_work_release(&e.pieces);
+    if (rc < 0)
+        out->len = before;
+    return rc;
+}
+
+static int decode_one(const struct el_tokenizer *t, int32_t id, int skip_special,
+                      struct el_buf *out)
+{
+    if (id < 0 || id >= t->vocab.size || !t->vocab.texts[id].data)
+        return EL_EINVAL;
+    if (skip_special && el_tokenizer_is_special(t, id))
+        return 0;
+    return el_buf_add(out, t->vocab.texts[id].data, t->vocab.texts[id].len);
+}
+
+int el_tokenizer_decode(const struct el_tokenizer *t, const int32_t *ids, size_t n,
+                        int skip_special, struct el_buf *out)
+{
+    size_t before = out->len;
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = decode_one(t, ids[i], skip_special, out);
+    if (rc < 0 && out->cap) {
+        out->len = before;
+        out->data[before] = 0;
+    }
+    return rc;
+}
