@@ -31,7 +31,9 @@ def finite_difference(loss_of, weights, name, flat, step=1e-5):
         moved[name].view(-1)[flat] += delta
         return loss_of(moved).item()
 
-    size = step * max(weights[name].abs().max().item(), 1e-6)
+    columns = weights[name].shape[-1]
+    row = weights[name].reshape(-1, columns)[flat // columns]
+    size = step * row.abs().max().item()
     return (at(size) - at(-size)) / (2 * size)
 
 

@@ -118,7 +118,8 @@ FULL_TOPK = {**BASE, "index_topk": 64}
 
 ZERO_TIES = {**BASE, "index_n_heads": 2, "index_head_dim": 16}
 
-# name -> configuration, length T, scales of weight tensors (by part of their name),
+# name -> configuration, length T, scales of weight tensors (by part of their name;
+# kv_latent means the latent's rows of kv_a_proj_with_mqa, without the rope key's),
 # and what beyond logits and decisions its golden file holds.
 CASES = {
     "base": {
@@ -138,7 +139,7 @@ CASES = {
             "o_proj": 2e-3,
             "down_proj": 2e-3,
             "q_a_proj": 1e-3,
-            "kv_a_proj_with_mqa": 1e-3,
+            "kv_latent": 1e-3,
             "indexer.wk": 1.5e-3,
             "k_norm.bias": 0.5,
         },
@@ -218,6 +219,9 @@ def draw_weights(case, seed):
         for part, scale in case.get("scales", {}).items():
             if part in name:
                 values = scale * values
+        if "kv_a_proj_with_mqa" in name:
+            latent_rows = slice(0, case["config"]["kv_lora_rank"])
+            values[latent_rows] *= case.get("scales", {}).get("kv_latent", 1.0)
         weights[name] = torch.from_numpy(values.astype(np.float32).astype(np.float64))
     if case.get("special") == "zero_ties":
         make_zero_ties(weights)

@@ -8,13 +8,15 @@ from configs import is_trained
 from oracle import Oracle, lm_loss
 
 # One step is: loss = LM + kl_weight * KL in the sparse stage on one batch; gradients
-# of all trained tensors clipped together by their global norm; AdamW.
+# of all trained tensors clipped together by their global norm; AdamW. Its eps is
+# large on purpose: it keeps the rounding of tiny gradients out of the weights, and
+# shows where eps stands.
 HYPER = {
     "steps": 10,
     "learning_rate": 2e-3,
     "beta1": 0.9,
     "beta2": 0.98,
-    "eps": 1e-6,
+    "eps": 1e-4,
     "weight_decay": 0.1,
     "max_grad_norm": 9.0,
     "kl_weight": 1.0,
