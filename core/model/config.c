@@ -12,9 +12,9 @@
 
 enum {
     config_max_bytes = 1 << 24,
-    max_product = 1 << 30,    /* any width made of two keys, so that ops can count in int */
+    max_product = 1 << 30, /* any width made of two keys, so that ops can count in int */
     max_rope_entries = 1 << 28,
-    max_tensors = 1 << 22,    /* 90 times the 671B model's */
+    max_tensors = 1 << 22, /* 90 times the 671B model's */
 };
 static const double max_parameters = 0x1p56; /* bytes of several blocks still fit into int64 */
 

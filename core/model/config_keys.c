@@ -4,12 +4,12 @@
 
 #define ROW(key, kind, need, min, max)                                                             \
     {                                                                                              \
-        #key, offsetof(struct el_config, key), kind, need, min, max                                \
+#key, offsetof(struct el_config, key), kind, need, min, max                                \
     }
-#define SIZE(key, need)   ROW(key, EL_KEY_INT, need, 1, EL_CONFIG_MAX_SIZE)
-#define COUNT(key, need)  ROW(key, EL_KEY_INT, need, 0, EL_CONFIG_MAX_SIZE)
+#define SIZE(key, need)     ROW(key, EL_KEY_INT, need, 1, EL_CONFIG_MAX_SIZE)
+#define COUNT(key, need)    ROW(key, EL_KEY_INT, need, 0, EL_CONFIG_MAX_SIZE)
 #define REAL(key, min, max) ROW(key, EL_KEY_REAL, EL_KEY_OPTIONAL, min, max)
-#define FLAG(key)         ROW(key, EL_KEY_BOOL, EL_KEY_OPTIONAL, 0, 1)
+#define FLAG(key)           ROW(key, EL_KEY_BOOL, EL_KEY_OPTIONAL, 0, 1)
 
 const struct el_config_key el_config_keys[] = {
     ROW(vocab_size, EL_KEY_INT, EL_KEY_REQUIRED, 2, EL_CONFIG_MAX_SIZE),

@@ -2,6 +2,7 @@
 
 #include "core/base/buf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

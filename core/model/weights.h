@@ -17,9 +17,10 @@ struct el_weights {
     float *data;         /* device block of layout.total floats */
     struct el_view view; /* pointers into data */
     float *rope_cos, *rope_sin; /* device, (rope_positions, dr/2) */
-    int rope_positions;  /* = min(max_position_embeddings, what create was told) */
+    int rope_positions;         /* = config.max_position_embeddings */
     float softmax_scale;
-    char digest[EL_DIGEST_HEX]; /* of config and values; set by load and by el_weights_digest */
+    /* Of config and values: set by create and load, renewed by el_weights_digest alone. */
+    char digest[EL_DIGEST_HEX];
 };
 
 /* New weights: normal(0, initializer_range), residual outputs divided by sqrt(2L), norms 1, biases
@@ -30,12 +31,16 @@ int el_weights_create(const struct el_config *c, struct el_device *d, uint64_t s
 /* Loads a Hugging Face folder: config.json, and model.safetensors or the shards named by
  * model.safetensors.index.json; F32, BF16 or F16 values are widened to fp32. Every tensor of the
  * layout must be there with its shape; a tensor that the layout does not know is an error, except
- * the MTP layer's and `rotary_emb.inv_freq`, which are counted in *skipped (may be NULL). */
+ * those of the num_nextn_predict_layers MTP layers and `rotary_emb.inv_freq`, which are counted in
+ * *skipped (may be NULL). A NaN or Inf is EL_ENUMERIC, a stored dtype that cannot be widened
+ * EL_EREFUSED, el_stop_requested EL_EINTR. Progress counts floats. */
 int el_weights_load(const char *dir, struct el_device *d, struct el_weights **out, int *skipped,
                     struct el_progress *progress, struct el_error *err);
 
-/* Writes dir/config.json and dir/model.safetensors, each atomically, the weights in
- * config.dtype (BF16 rounds to nearest even; tensors flagged F32 stay F32). */
+/* Writes dir/config.json and dir/model.safetensors (dir is made if need be), each atomically, the
+ * weights in config.dtype (BF16 rounds to nearest even; tensors flagged F32 stay F32). Both files
+ * are complete on the disk before either replaces its predecessor. A NaN or Inf is EL_ENUMERIC and
+ * nothing is replaced. */
 int el_weights_save(const struct el_weights *w, const char *dir, struct el_error *err);
 
 /* Recomputes w->digest from the current values. */

@@ -1,0 +1,339 @@
+#include "core/tensor/safetensors.h"
+
+#include "core/base/alloc.h"
+#include "core/base/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What the parser knows while it walks the header. */
+struct parse {
+    struct el_safetensors *st;
+    const char *data;
+    size_t data_bytes;
+    struct el_error *err;
+};
+
+__attribute__((format(printf, 3, 4))) static int bad(struct parse *p, const char *tensor,
+                                                     const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int rc = el_error_vset(p->err, EL_EFORMAT, fmt, ap);
+    va_end(ap);
+    if (p->err)
+        el_error_prefix(p->err, "%s: tensor '%.120s'", p->st->name, tensor);
+    return rc;
+}
+
+/* A count or an offset: an integer that a double holds exactly. */
+static int read_count(const cJSON *v, int64_t *out)
+{
+    if (!cJSON_IsNumber(v) || !(v->valuedouble >= 0 && v->valuedouble <= 0x1p53))
+        return EL_EFORMAT;
+    *out = (int64_t)v->valuedouble;
+    return (double)*out == v->valuedouble ? 0 : EL_EFORMAT;
+}
+
+static int read_dtype(struct parse *p, const cJSON *entry, struct el_st_tensor *t)
+{
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(entry, "dtype");
+    if (!cJSON_IsString(v))
+        return bad(p, t->name, "missing 'dtype' (a string)");
+    if (el_dtype_parse(v->valuestring, &t->dtype) < 0)
+        return bad(p, t->name,
+                   "dtype '%.20s' is unknown, expected F32, BF16, F16, F64, I32, I64, U8 or "
+                   "F8_E4M3",
+                   v->valuestring);
+    return 0;
+}
+
+static int read_shape(struct parse *p, const cJSON *entry, struct el_st_tensor *t)
+{
+    const cJSON *shape = cJSON_GetObjectItemCaseSensitive(entry, "shape"), *v;
+    if (!cJSON_IsArray(shape))
+        return bad(p, t->name, "missing 'shape' (a list)");
+    t->bytes = el_dtype_size(t->dtype);
+    cJSON_ArrayForEach(v, shape)
+    {
+        if (t->dims == EL_ST_MAX_DIMS)
+            return bad(p, t->name, "more than %d dimensions", EL_ST_MAX_DIMS);
+        int64_t d;
+        if (read_count(v, &d) < 0)
+            return bad(p, t->name, "'shape' must hold integers of 0 or more");
+        if (d && t->bytes > (size_t)0x1p62 / (size_t)d)
+            return bad(p, t->name, "'shape' is too large");
+        t->shape[t->dims++] = d;
+        t->bytes *= (size_t)d;
+    }
+    return 0;
+}
+
+static int read_offsets(struct parse *p, const cJSON *entry, struct el_st_tensor *t)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(entry, "data_offsets");
+    int64_t begin, end;
+    if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) != 2 ||
+        read_count(list->child, &begin) < 0 || read_count(list->child->next, &end) < 0)
+        return bad(p, t->name, "'data_offsets' must be two integers of 0 or more");
+    if (begin > end || (size_t)end > p->data_bytes)
+        return bad(p, t->name,
+                   "data_offsets [%lld, %lld] do not lie in the file's %zu bytes of data (is the "
+                   "file truncated?)",
+                   (long long)begin, (long long)end, p->data_bytes);
+    if ((size_t)(end - begin) != t->bytes)
+        return bad(p, t->name, "has %lld bytes of data, its shape and dtype %s need %zu",
+                   (long long)(end - begin), el_dtype_name(t->dtype), t->bytes);
+    t->data = p->data + begin;
+    return 0;
+}
+
+static int read_tensor(struct parse *p, const cJSON *entry, struct el_st_tensor *t)
+{
+    static const char *const keys[] = {"dtype", "shape", "data_offsets", NULL};
+    t->name = entry->string;
+    if (!cJSON_IsObject(entry))
+        return bad(p, t->name, "its header entry must be an object");
+    int rc = read_dtype(p, entry, t);
+    if (rc == 0)
+        rc = read_shape(p, entry, t);
+    if (rc == 0)
+        rc = read_offsets(p, entry, t);
+    if (rc == 0 && (el_json_only(entry, "", keys, NULL) < 0 || cJSON_GetArraySize(entry) != 3))
+        rc = bad(p, t->name, "its header entry must hold dtype, shape and data_offsets once");
+    return rc;
+}
+
+static int read_metadata(struct parse *p, const cJSON *map)
+{
+    const cJSON *v;
+    if (p->st->metadata)
+        return bad(p, "__metadata__", "appears twice");
+    if (!cJSON_IsObject(map))
+        return bad(p, "__metadata__", "must be an object");
+    cJSON_ArrayForEach(v, map)
+    {
+        if (!cJSON_IsString(v))
+            return bad(p, "__metadata__", "'%.80s' must be a string", v->string);
+    }
+    p->st->metadata = map;
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct el_st_tensor *)a)->name, ((const struct el_st_tensor *)b)->name);
+}
+
+static int by_data(const void *a, const void *b)
+{
+    const struct el_st_tensor *x = a, *y = b;
+    if (x->data != y->data)
+        return (const char *)x->data < (const char *)y->data ? -1 : 1;
+    return x->bytes < y->bytes ? -1 : x->bytes > y->bytes; /* empty ones first */
+}
+
+static int check_names(struct parse *p)
+{
+    struct el_safetensors *st = p->st;
+    qsort(st->tensors, (size_t)st->n, sizeof *st->tensors, by_name);
+    for (int i = 1; i < st->n; i++)
+        if (strcmp(st->tensors[i - 1].name, st->tensors[i].name) == 0)
+            return bad(p, st->tensors[i].name, "appears twice");
+    return 0;
+}
+
+static int check_coverage(struct parse *p)
+{
+    struct el_safetensors *st = p->st;
+    const char *at = p->data;
+    qsort(st->tensors, (size_t)st->n, sizeof *st->tensors, by_data);
+    for (int i = 0; i < st->n; i++) {
+        const char *begin = st->tensors[i].data;
+        if (begin < at)
+            return bad(p, st->tensors[i].name, "overlaps tensor '%.120s'", st->tensors[i - 1].name);
+        if (begin > at)
+            return bad(p, st->tensors[i].name, "%zu bytes before it belong to no tensor",
+                       (size_t)(begin - at));
+        at = begin + st->tensors[i].bytes;
+    }
+    size_t left = p->data_bytes - (size_t)(at - p->data);
+    if (left)
+        return el_error_set(p->err, EL_EFORMAT, "%s: %zu bytes at its end belong to no tensor",
+                            st->name, left);
+    return 0;
+}
+
+static int read_entries(struct parse *p)
+{
+    struct el_safetensors *st = p->st;
+    const cJSON *entry;
+    int rc = 0;
+    if (!cJSON_IsObject(st->header))
+        return el_error_set(p->err, EL_EFORMAT, "%s: the header must be a JSON object", st->name);
+    st->tensors = el_alloc_array((size_t)cJSON_GetArraySize(st->header), sizeof *st->tensors);
+    if (!st->tensors)
+        return el_error_set(p->err, EL_ENOMEM, "%s: out of memory", st->name);
+    cJSON_ArrayForEach(entry, st->header)
+    {
+        if (strcmp(entry->string, "__metadata__") == 0)
+            rc = read_metadata(p, entry);
+        else
+            rc = read_tensor(p, entry, &st->tensors[st->n++]);
+        if (rc < 0)
+            return rc;
+    }
+    rc = check_names(p);
+    if (rc == 0)
+        rc = check_coverage(p);
+    qsort(st->tensors, (size_t)st->n, sizeof *st->tensors, by_name);
+    return rc;
+}
+
+static int parse_bytes(struct el_safetensors *st, const char *bytes, size_t n, struct el_error *err)
+{
+    uint64_t header;
+    if (n < sizeof header)
+        return el_error_set(err, EL_EFORMAT, "%s: %zu bytes are too few for a safetensors file",
+                            st->name, n);
+    memcpy(&header, bytes, sizeof header);
+    if (header > EL_ST_MAX_HEADER)
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: the header would have %llu bytes, expected at most %d (not a "
+                            "safetensors file?)",
+                            st->name, (unsigned long long)header, EL_ST_MAX_HEADER);
+    if (header > n - sizeof header)
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: truncated: the header has %llu bytes, the file holds %zu of them",
+                            st->name, (unsigned long long)header, n - sizeof header);
+    int rc = el_json_parse(st->name, bytes + sizeof header, header, &st->header, err);
+    if (rc < 0)
+        return rc;
+    size_t start = sizeof header + header;
+    struct parse p = {st, bytes + start, n - start, err};
+    return read_entries(&p);
+}
+
+int el_safetensors_parse(struct el_safetensors *st, const char *name, const void *bytes, size_t n,
+                         struct el_error *err)
+{
+    *st = (struct el_safetensors){0};
+    st->name = el_strdup(name);
+    int rc = st->name ? parse_bytes(st, bytes, n, err)
+                      : el_error_set(err, EL_ENOMEM, "%s: out of memory", name);
+    if (rc < 0)
+        el_safetensors_release(st);
+    return rc;
+}
+
+/* *n is 0 and *map NULL for an empty file, which mmap would refuse. */
+static int map_file(const char *path, void **map, size_t *n, struct el_error *err)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) < 0) {
+        int rc = el_error_set(err, EL_EIO, "%s: cannot open: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    *n = S_ISREG(info.st_mode) ? (size_t)info.st_size : 0;
+    *map = *n ? mmap(NULL, *n, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    close(fd);
+    if (!S_ISREG(info.st_mode))
+        return el_error_set(err, EL_EIO, "%s: not a regular file", path);
+    if (*map == MAP_FAILED)
+        return el_error_set(err, EL_EIO, "%s: cannot map: %s", path, strerror(errno));
+    return 0;
+}
+
+int el_safetensors_open(struct el_safetensors *st, const char *path, struct el_error *err)
+{
+    void *map = NULL;
+    size_t n = 0;
+    *st = (struct el_safetensors){0};
+    int rc = map_file(path, &map, &n, err);
+    if (rc < 0)
+        return rc;
+    rc = el_safetensors_parse(st, path, map ? map : "", n, err);
+    if (rc < 0 && map)
+        munmap(map, n);
+    if (rc < 0)
+        return rc;
+    st->map = map;
+    st->map_bytes = n;
+    return 0;
+}
+
+void el_safetensors_release(struct el_safetensors *st)
+{
+    if (st->map)
+        munmap(st->map, st->map_bytes);
+    cJSON_Delete(st->header);
+    el_free(st->tensors);
+    el_free(st->name);
+    *st = (struct el_safetensors){0};
+}
+
+const struct el_st_tensor *el_safetensors_find(const struct el_safetensors *st, const char *name)
+{
+    struct el_st_tensor key = {.name = name};
+    return bsearch(&key, st->tensors, (size_t)st->n, sizeof key, by_name);
+}
+
+const char *el_safetensors_metadata(const struct el_safetensors *st, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(st->metadata, key));
+}
+
+static void put_shape(struct el_buf *b, int dims, const int64_t *shape)
+{
+    el_buf_putc(b, '[');
+    for (int i = 0; i < dims; i++)
+        el_buf_printf(b, i ? ",%lld" : "%lld", (long long)shape[i]);
+    el_buf_putc(b, ']');
+}
+
+static int wrong_shape(const struct el_safetensors *st, const struct el_st_tensor *t, int dims,
+                       const int64_t *shape, struct el_error *err)
+{
+    struct el_buf have, want;
+    el_buf_init(&have);
+    el_buf_init(&want);
+    put_shape(&have, t->dims, t->shape);
+    put_shape(&want, dims, shape);
+    int rc = el_error_set(err, EL_EFORMAT, "%s: tensor '%s' has the shape %s, expected %s",
+                          st->name, t->name, have.data, want.data);
+    el_buf_release(&have);
+    el_buf_release(&want);
+    return rc;
+}
+
+int el_safetensors_check(const struct el_safetensors *st, const struct el_st_tensor *t, int dims,
+                         const int64_t *shape, struct el_error *err)
+{
+    if (t->dims == dims && memcmp(t->shape, shape, (size_t)dims * sizeof *shape) == 0)
+        return 0;
+    return wrong_shape(st, t, dims, shape, err);
+}
+
+int el_safetensors_need(const struct el_safetensors *st, const char *name, enum el_dtype dtype,
+                        int dims, const int64_t *shape, const struct el_st_tensor **out,
+                        struct el_error *err)
+{
+    const struct el_st_tensor *t = el_safetensors_find(st, name);
+    if (!t)
+        return el_error_set(err, EL_EFORMAT, "%s: tensor '%s' is missing", st->name, name);
+    if (t->dtype != dtype)
+        return el_error_set(err, EL_EFORMAT, "%s: tensor '%s' has the dtype %s, expected %s",
+                            st->name, name, el_dtype_name(t->dtype), el_dtype_name(dtype));
+    int rc = dims < 0 ? 0 : el_safetensors_check(st, t, dims, shape, err);
+    if (rc == 0)
+        *out = t;
+    return rc;
+}
