@@ -43,7 +43,9 @@ int el_role_prompt(enum el_role role, const struct el_prompt_set *set,
     default:
         return el_error_set(err, EL_EINVAL, "role %d: expected 0 to %d", (int)role, EL_ROLES - 1);
     }
-    return rc ? el_error_prefix(err, "%s", el_role_name(role)), rc : 0;
+    if (rc)
+        el_error_prefix(err, "%s", el_role_name(role));
+    return rc;
 }
 
 int el_role_parse(enum el_role role, const struct el_reply_parser *p, const char *text, size_t n,
