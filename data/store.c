@@ -1,0 +1,158 @@
+/* Opening, closing and transactions. */
+#include "data/store.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "data/store_migrate.h"
+#include "data/store_row.h"
+#include "data/store_sql.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { busy_timeout_ms = 10000 };
+
+/* DEFENSIVE, trusted_schema and cell_size_check: a store may come from a stranger. */
+static int configure(struct el_store *s, struct el_error *err)
+{
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, busy_timeout_ms);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    int rc = el_sql_exec(s, "PRAGMA trusted_schema = OFF", err);
+    if (rc == 0)
+        rc = el_sql_exec(s, "PRAGMA cell_size_check = ON", err);
+    if (rc == 0)
+        rc = el_sql_exec(s, "PRAGMA foreign_keys = ON", err);
+    if (rc == 0 && !(s->flags & EL_STORE_READONLY)) {
+        rc = el_sql_exec(s, "PRAGMA journal_mode = WAL", err);
+        if (rc == 0)
+            rc = el_sql_exec(s, "PRAGMA synchronous = FULL", err);
+    }
+    return rc;
+}
+
+static int open_database(struct el_store *s, struct el_error *err)
+{
+    int mode = s->flags & EL_STORE_READONLY ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (s->flags & EL_STORE_CREATE && !(s->flags & EL_STORE_READONLY))
+        mode |= SQLITE_OPEN_CREATE;
+    if (!(mode & SQLITE_OPEN_CREATE) && !el_path_exists(s->path))
+        return el_error_set(err, EL_ENOTFOUND, "%s: no such store", s->path);
+    int rc = sqlite3_open_v2(s->path, &s->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
+    return rc == SQLITE_OK ? 0 : el_sql_fail(s, rc, err);
+}
+
+int el_store_open(const char *path, int flags, struct el_store **out, struct el_error *err)
+{
+    struct el_store *s = el_alloc_array(1, sizeof *s);
+    if (!s)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+    s->flags = flags;
+    s->lock_fd = -1;
+    s->path = el_strdup(path);
+    int rc = s->path ? 0 : el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+    if (rc == 0)
+        rc = open_database(s, err);
+    if (rc == 0)
+        rc = configure(s, err);
+    if (rc == 0)
+        rc = el_store_migrate(s, el_store_migrations, el_store_version, err);
+    if (rc < 0) {
+        el_store_close(s);
+        return rc;
+    }
+    *out = s;
+    return 0;
+}
+
+void el_store_close(struct el_store *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; i < s->n_cached; i++)
+        sqlite3_finalize(s->cache[i].stmt);
+    sqlite3_close_v2(s->db);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd); /* gives all run locks back */
+    el_free(s->path);
+    el_free(s);
+}
+
+const char *el_store_path(const struct el_store *s)
+{
+    return s->path;
+}
+
+int el_store_begin(struct el_store *s, struct el_error *err)
+{
+    /* A rollback that itself failed has left SQLite inside a transaction: end it first. */
+    if (s->depth == 0 && !sqlite3_get_autocommit(s->db)) {
+        int rc = el_sql_exec(s, "ROLLBACK", err);
+        if (rc < 0)
+            return rc;
+    }
+    int rc = el_sql_exec(s, s->depth ? "SAVEPOINT el" : "BEGIN IMMEDIATE", err);
+    if (rc == 0)
+        s->depth++;
+    return rc;
+}
+
+int el_store_commit(struct el_store *s, struct el_error *err)
+{
+    int rc = el_sql_exec(s, s->depth > 1 ? "RELEASE el" : "COMMIT", err);
+    if (rc < 0)
+        el_store_rollback(s);
+    else
+        s->depth--;
+    return rc;
+}
+
+void el_store_rollback(struct el_store *s)
+{
+    s->depth--;
+    if (sqlite3_get_autocommit(s->db))
+        return; /* SQLite has rolled everything back by itself (disk full, I/O error) */
+    if (s->depth == 0) {
+        el_sql_exec(s, "ROLLBACK", NULL);
+    } else {
+        el_sql_exec(s, "ROLLBACK TO el", NULL);
+        el_sql_exec(s, "RELEASE el", NULL);
+    }
+}
+
+int el_store_check(struct el_store *s, struct el_error *err)
+{
+    struct el_sql q;
+    int rc = el_sql_open(&q, s, "PRAGMA integrity_check", err);
+    if (rc < 0)
+        return rc;
+    rc = el_sql_step(&q, err);
+    const char *found = rc == 1 ? el_sql_col_text(&q, 0) : NULL;
+    if (found && strcmp(found, "ok") != 0)
+        rc = el_error_set(err, EL_EFORMAT, "%s: damaged: %s", s->path, found);
+    el_sql_close(&q);
+    if (rc >= 0)
+        rc = el_sql_open(&q, s, "PRAGMA foreign_key_check", err);
+    if (rc < 0)
+        return rc;
+    rc = el_sql_step(&q, err);
+    if (rc == 1)
+        rc = el_error_set(err, EL_EFORMAT, "%s: damaged: a row of '%s' refers to nothing", s->path,
+                          el_sql_col_text(&q, 0));
+    el_sql_close(&q);
+    return rc;
+}
+
+int el_store_clean(struct el_buf *out, const char *text, size_t n)
+{
+    for (;;) {
+        const char *nul = n ? memchr(text, 0, n) : NULL;
+        size_t run = nul ? (size_t)(nul - text) : n;
+        if (el_buf_add(out, text, run) < 0 || (nul && el_buf_puts(out, "\xEF\xBF\xBD") < 0))
+            return EL_ENOMEM;
+        if (!nul)
+            return 0;
+        text += run + 1;
+        n -= run + 1;
+    }
+}

@@ -1,0 +1,90 @@
+#include "data/store_migrate.h"
+
+#include "data/store_sql.h"
+
+enum { application_id = 1164731758 }; /* "Elen" */
+
+extern const unsigned char el_schema_sql[]; /* data/schema.sql, embedded at build time */
+
+/* Version 0 is an empty file. */
+static int make_first_version(struct el_store *s, struct el_error *err)
+{
+    int rc = el_sql_script(s, (const char *)el_schema_sql, err);
+    if (rc == 0)
+        rc = el_sql_exec(s, "PRAGMA application_id = 1164731758", err);
+    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 1", err);
+}
+
+el_migration_fn *const el_store_migrations[] = {make_first_version};
+const int el_store_version = (int)(sizeof el_store_migrations / sizeof *el_store_migrations);
+
+static int query_int(struct el_store *s, const char *sql, int64_t *out, struct el_error *err)
+{
+    struct el_sql q;
+    int rc = el_sql_open(&q, s, sql, err);
+    return rc < 0 ? rc : el_sql_one_int(&q, out, err);
+}
+
+static int version_of(struct el_store *s, int64_t *version, struct el_error *err)
+{
+    int64_t id = 0, tables = 0;
+    int rc = query_int(s, "PRAGMA user_version", version, err);
+    if (rc == 0)
+        rc = query_int(s, "PRAGMA application_id", &id, err);
+    if (rc == 0)
+        rc = query_int(s, "SELECT COUNT(*) FROM sqlite_schema", &tables, err);
+    if (rc < 0)
+        return rc;
+    int empty = *version == 0 && id == 0 && tables == 0;
+    if ((!empty && id != application_id) || *version < 0)
+        return el_error_set(err, EL_EFORMAT, "%s: an SQLite file, but not a store made by elenchus",
+                            s->path);
+    return 0;
+}
+
+/* Runs the one step that the file needs next; 1 while it needs another. */
+static int one_step(struct el_store *s, el_migration_fn *const *table, int n_steps,
+                    struct el_error *err)
+{
+    int64_t before = 0, after = 0;
+    int rc = el_store_begin(s, err);
+    if (rc < 0)
+        return rc;
+    rc = version_of(s, &before, err); /* again: another process may just have done it */
+    if (rc == 0 && before < n_steps) {
+        rc = table[before](s, err);
+        if (rc == 0)
+            rc = version_of(s, &after, err);
+        if (rc == 0 && after != before + 1)
+            rc = el_error_set(err, EL_EFORMAT, "%s: the step from version %d left version %d",
+                              s->path, (int)before, (int)after);
+    }
+    if (rc < 0) {
+        el_store_rollback(s);
+        return rc;
+    }
+    rc = el_store_commit(s, err);
+    return rc < 0 ? rc : before + 1 < n_steps;
+}
+
+int el_store_migrate(struct el_store *s, el_migration_fn *const *table, int n_steps,
+                     struct el_error *err)
+{
+    int64_t version = 0;
+    int rc = version_of(s, &version, err);
+    if (rc < 0)
+        return rc;
+    if (version > n_steps)
+        return el_error_set(err, EL_EREFUSED,
+                            "%s: made by a newer program (store version %d, this one knows %d)",
+                            s->path, (int)version, n_steps);
+    if (version == n_steps)
+        return 0;
+    if (s->flags & EL_STORE_READONLY)
+        return el_error_set(err, EL_EREFUSED,
+                            "%s: store version %d is older than %d; open it once for writing",
+                            s->path, (int)version, n_steps);
+    while ((rc = one_step(s, table, n_steps, err)) == 1)
+        ;
+    return rc;
+}
