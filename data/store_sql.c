@@ -67,7 +67,7 @@ static const char *advice(int sqlite_rc)
 
 int el_sql_fail(struct el_store *s, int sqlite_rc, struct el_error *err)
 {
-    const char *what = sqlite_rc && s->db && sqlite3_errcode(s->db) == (sqlite_rc & 0xff)
+    const char *what = sqlite_rc && s->db && (sqlite3_errcode(s->db) & 0xff) == (sqlite_rc & 0xff)
                            ? sqlite3_errmsg(s->db)
                            : sqlite3_errstr(sqlite_rc);
     return el_error_set(err, code_of(sqlite_rc), "%s: %s%s", s->path, what, advice(sqlite_rc));
