@@ -86,7 +86,7 @@ FIXED = [
     "!important ?what #define @name $var %d &amp; *ptr +plus -minus .dot /slash",
     "中文和English混排，标点。", "カタカナひらがな漢字", "한국어 문장", "Ελληνικά кириллица",
     "e\u0301 combining n\u0303", "👩‍👩‍👧 family 🇩🇪 flag ☃", "a\u200bb\ufeffc\u200d",
-    "\x00\x01\x7f control", "\u0085 next line \u2028 separator", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "\x01\x7f control", "\u0085 next line \u2028 separator", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     "[CLAIM]", "[CLAIM]]", "[CLAIM]]]", "[[CLAIM] QEDQED", "QE D", "née café renée", "x  \ny", "x   \ny",
     "<think>", "a<think>b</think>c", "<think", "<｜User｜>hi<｜Assistant｜>",
     "<｜begin▁of▁sentence｜>", "<｜begin▁of▁sentence｜><｜end▁of▁sentence｜>x<|EOT|>", "<|EOT|",
