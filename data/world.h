@@ -77,7 +77,8 @@
  * train, valid or test, and all claims of a problem belong to its split; so train and test share
  * not even a claim. `large` has totals of 120..199 where the others have at most 119.
  *
- * Every text made here ends without a newline; templates bring their own.
+ * Every text made here ends without a newline (templates bring their own), except drills, whose
+ * lines all end with one.
  */
 #ifndef EL_DATA_WORLD_H
 #define EL_DATA_WORLD_H

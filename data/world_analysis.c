@@ -1,0 +1,281 @@
+#include "data/world_parts.h"
+
+#include <string.h>
+
+/* An analysis as a list of lines, so that flaws can be made in it. */
+struct entry {
+    int claim; /* -1: the line on the closing line */
+    int is_total;
+    enum el_world_kind kind;
+    struct el_world_step step;
+    int total, target;
+};
+
+enum { MOST = EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1 };
+
+struct list {
+    int n;
+    struct entry entry[MOST];
+};
+
+const char *el_world_review_flaw_name(int flaw)
+{
+    static const char *const names[EL_REVIEW_FLAWS] = {"none",   "invented", "misstated",
+                                                       "missed", "dropped",  "score"};
+    return flaw >= 0 && flaw < EL_REVIEW_FLAWS ? names[flaw] : NULL;
+}
+
+static void add_claim(struct list *l, int claim, const struct el_world_claim_report *c)
+{
+    if (c->state != EL_KIND_RIGHT) {
+        l->entry[l->n++] = (struct entry){.claim = claim, .kind = c->state};
+        return;
+    }
+    for (int i = 0; i < c->n_lines; i++)
+        l->entry[l->n++] =
+            (struct entry){.claim = claim, .kind = c->line[i].kind, .step = c->line[i].step};
+    l->entry[l->n++] = (struct entry){.claim = claim,
+                                      .is_total = 1,
+                                      .kind = c->total == c->target ? EL_KIND_RIGHT : EL_KIND_TOTAL,
+                                      .total = c->total,
+                                      .target = c->target};
+}
+
+static void list_true(const struct el_world_report *r, struct list *l)
+{
+    l->n = 0;
+    for (int i = 0; i < r->n_claims; i++)
+        add_claim(l, i, &r->claim[i]);
+    if (!r->closed)
+        l->entry[l->n++] = (struct entry){.claim = -1, .kind = EL_KIND_UNCLOSED};
+}
+
+static double implied_score(const struct list *l)
+{
+    int fatal = 0, minor = 0, omitted = 0;
+    for (int i = 0; i < l->n; i++) {
+        int is_fatal = el_world_is_fatal(l->entry[i].kind);
+        fatal += is_fatal == 1;
+        minor += is_fatal == 0;
+        omitted += l->entry[i].kind == EL_KIND_OMITTED;
+    }
+    return el_world_score_of(fatal, minor, omitted);
+}
+
+static int put_entry(struct el_buf *out, const struct entry *e)
+{
+    if (e->is_total)
+        return el_buf_printf(out, "total %d of %d %s.\n", e->total, e->target,
+                             e->kind == EL_KIND_RIGHT ? "right" : "wrong");
+    switch (e->kind) {
+    case EL_KIND_BAD_WITNESS:
+    case EL_KIND_UNADDRESSED:
+    case EL_KIND_MALFORMED:
+        return el_buf_printf(out, "%s.\n", el_world_kind_name(e->kind));
+    case EL_KIND_UNCLOSED:
+        return el_buf_puts(out, "no closing.\n");
+    default:
+        break;
+    }
+    int rc = e->kind == EL_KIND_OMITTED ? el_buf_puts(out, "missing ") : 0;
+    if (rc >= 0)
+        rc = el_world_put_step(out, &e->step);
+    if (rc < 0)
+        return rc;
+    return el_buf_puts(out, e->kind == EL_KIND_RIGHT   ? " right.\n"
+                            : e->kind == EL_KIND_WRONG ? " wrong.\n"
+                            : e->kind == EL_KIND_AGAIN ? " again.\n"
+                                                       : ".\n");
+}
+
+static int put_list(struct el_buf *out, const struct list *l, double score)
+{
+    int rc = el_buf_puts(out, EL_WORLD_REVIEW "\n"), claim = -1;
+    for (int i = 0; i < l->n && rc >= 0; i++) {
+        const struct entry *e = &l->entry[i];
+        if (e->claim >= 0 && e->claim != claim)
+            rc = el_buf_printf(out, "(%d) ", e->claim + 1);
+        claim = e->claim;
+        if (rc >= 0)
+            rc = put_entry(out, e);
+    }
+    if (rc < 0)
+        return rc;
+    return el_buf_printf(out, EL_WORLD_SCORE "\n\\boxed{%s}", el_world_score_text(score));
+}
+
+int el_world_analysis_true(const struct el_world_report *r, struct el_buf *out)
+{
+    struct list l;
+    list_true(r, &l);
+    return put_list(out, &l, r->score);
+}
+
+/* ---- Flaws ---- */
+
+/* A random entry that `fits`, -1 when there is none. */
+static int pick(const struct list *l, int (*fits)(const struct entry *), struct el_rng *rng)
+{
+    int index[MOST], n = 0;
+    for (int i = 0; i < l->n; i++)
+        if (fits(&l->entry[i]))
+            index[n++] = i;
+    return n ? index[el_rng_below(rng, (uint32_t)n)] : -1;
+}
+
+static int is_right(const struct entry *e)
+{
+    return e->kind == EL_KIND_RIGHT;
+}
+
+static int is_issue(const struct entry *e)
+{
+    return e->kind != EL_KIND_RIGHT;
+}
+
+static int has_numbers(const struct entry *e)
+{
+    return e->kind == EL_KIND_WRONG || e->kind == EL_KIND_OMITTED || e->kind == EL_KIND_TOTAL;
+}
+
+static int has_line(const struct entry *e)
+{
+    return e->kind == EL_KIND_WRONG || e->kind == EL_KIND_AGAIN || e->kind == EL_KIND_TOTAL;
+}
+
+static void drop(struct list *l, int i)
+{
+    l->n--;
+    memmove(&l->entry[i], &l->entry[i + 1], (size_t)(l->n - i) * sizeof l->entry[0]);
+}
+
+/* A total cannot be left out: it is called right. */
+static void drop_issue(struct list *l, int i)
+{
+    if (l->entry[i].is_total)
+        l->entry[i].kind = EL_KIND_RIGHT;
+    else
+        drop(l, i);
+}
+
+/* A right line is called wrong, as it stands or misread; a written step is called missing. */
+static int invent(struct list *l, struct el_rng *rng)
+{
+    int i = pick(l, is_right, rng);
+    if (i < 0)
+        return 0;
+    struct entry *e = &l->entry[i];
+    uint32_t u = el_rng_below(rng, 100);
+    if (e->is_total) {
+        e->kind = EL_KIND_TOTAL;
+        if (u < 60)
+            e->total = el_world_near(e->total, rng);
+    } else {
+        e->kind = u < 12 ? EL_KIND_OMITTED : u < 18 ? EL_KIND_AGAIN : EL_KIND_WRONG;
+        if (u >= 75)
+            e->step.result = el_world_near(e->step.result, rng);
+    }
+    return 1;
+}
+
+static int misstate(struct list *l, struct el_rng *rng)
+{
+    int i = pick(l, has_numbers, rng);
+    if (i < 0)
+        return 0;
+    struct entry *e = &l->entry[i];
+    int *number = e->is_total ? &e->total : &e->step.result;
+    *number = el_world_near(*number, rng);
+    return 1;
+}
+
+static int miss(struct list *l, struct el_rng *rng)
+{
+    int i = pick(l, has_line, rng);
+    if (i >= 0)
+        l->entry[i].kind = EL_KIND_RIGHT;
+    return i >= 0;
+}
+
+static int drop_one(struct list *l, struct el_rng *rng)
+{
+    int i = pick(l, is_issue, rng);
+    if (i >= 0)
+        drop_issue(l, i);
+    return i >= 0;
+}
+
+static void pass_over_all(struct list *l)
+{
+    for (int i = l->n - 1; i >= 0; i--)
+        if (has_line(&l->entry[i]))
+            l->entry[i].kind = EL_KIND_RIGHT;
+        else if (is_issue(&l->entry[i]))
+            drop(l, i);
+}
+
+static double other_score(double score, struct el_rng *rng)
+{
+    static const double scores[] = {0, 0.5, 1};
+    double s = score;
+    while (s == score)
+        s = scores[el_rng_below(rng, 3)];
+    return s;
+}
+
+static int bend(struct list *l, enum el_world_review_flaw flaw, struct el_rng *rng)
+{
+    switch (flaw) {
+    case EL_REVIEW_INVENTED:
+        return invent(l, rng);
+    case EL_REVIEW_MISSTATED:
+        return misstate(l, rng);
+    case EL_REVIEW_MISSED:
+        return miss(l, rng);
+    case EL_REVIEW_DROPPED:
+        return drop_one(l, rng);
+    default:
+        return 1;
+    }
+}
+
+/* The flaw has come out as meant: a misread number may by chance name another defect. */
+static int came_out(const struct el_world_report *r, enum el_world_review_flaw flaw,
+                    const char *text, size_t n)
+{
+    struct el_world_review v;
+    el_world_judge_analysis(r, text, n, &v);
+    return v.format_ok && v.invented == (flaw == EL_REVIEW_INVENTED) &&
+           v.misstated == (flaw == EL_REVIEW_MISSTATED) &&
+           v.score_fits == (flaw != EL_REVIEW_SCORE);
+}
+
+int el_world_analysis_bent(const struct el_world_report *r, enum el_world_review_flaw flaw,
+                           int blind, struct el_rng *rng, struct el_buf *out, struct el_error *err)
+{
+    size_t start = out->len;
+    for (int i = 0; i < 10; i++) {
+        struct list l;
+        list_true(r, &l);
+        if (blind)
+            pass_over_all(&l);
+        if (!bend(&l, flaw, rng))
+            break;
+        double score = implied_score(&l);
+        if (flaw == EL_REVIEW_SCORE)
+            score = other_score(score, rng);
+        if (put_list(out, &l, score) < 0)
+            return el_error_set(err, EL_ENOMEM, "out of memory for an analysis");
+        if (came_out(r, flaw, out->data + start, out->len - start))
+            return 0;
+        el_world_cut(out, start);
+    }
+    return el_error_set(err, EL_ENOTFOUND, "the proof leaves no room for the flaw '%s'",
+                        el_world_review_flaw_name(flaw));
+}
+
+int el_world_analysis_flawed(const struct el_world_report *r, enum el_world_review_flaw flaw,
+                             struct el_rng *rng, struct el_buf *out, struct el_error *err)
+{
+    return el_world_analysis_bent(r, flaw, 0, rng, out, err);
+}
