@@ -1,17 +1,20 @@
 /* The patterns of the reply parsers. They work on bytes, not on characters, so that invalid UTF-8
- * is nothing special, and every repetition is possessive: matching never backtracks into one, and
- * the time is linear in the text. */
+ * is nothing special. Every repetition is of one class of bytes and possessive: matching never
+ * backtracks into it, and the time is linear in the text, compiled or interpreted. */
 #include "roles/reply_scan.h"
 #include "core/base/alloc.h"
 
 #include <string.h>
 
-/* Between two words of a key phrase: blanks, line breaks, quoted lines, emphasis marks, U+00A0. */
-#define GAP "(?:[\\s*_>]|\\xc2\\xa0)++"
-/* The same with a comma, and with quotation marks: straight, curly, TeX, guillemets, escaped. */
-#define COMMA "(?:[\\s*_>,]|\\xc2\\xa0)++"
-#define QUOTE                                                                                      \
-    "(?:[\\s*_>\"'`]|\\xc2[\\xa0\\xab\\xbb]|\\xe2\\x80[\\x98-\\x9f]|\\\\(?=[\"'])|&quot;)++"
+/* Between two words of a key phrase: blanks, line breaks, quoted lines, emphasis marks, and the
+ * bytes of U+00A0. Longer gaps are no phrase. */
+#define GAP   "[\\s*_>\\xc2\\xa0]{1,64}+"
+#define COMMA "[\\s*_>,\\xc2\\xa0]{1,64}+"
+/* The same with quotation marks: straight, escaped, TeX, and the bytes of curly ones and of
+ * guillemets. */
+#define QUOTE "[\\s*_>\"'`\\\\\\xc2\\xa0\\xab\\xbb\\xe2\\x80\\x98-\\x9f]{1,64}+"
+/* In "self-evaluation": a blank, or a hyphen or dash with the bytes of U+2010 to U+2013. */
+#define HYPHEN     "[ \\t\\xc2\\xa0\\xe2\\x80\\x90-\\x93-]{0,8}+"
 #define WORD_BEGIN "(?<![a-z0-9])"
 #define WORD_END   "(?![a-z0-9])"
 
@@ -35,8 +38,7 @@ static const char *const pattern_source[EL_PATTERNS] = {
         WORD_BEGIN "based" GAP "on" GAP "my" GAP "analysis" COMMA "i" GAP "will" GAP "rate" GAP
                    "the" QUOTE "solution" GAP "evaluation" QUOTE "as" WORD_END,
     [EL_PATTERN_SOLUTION] = HEADING("solution"),
-    [EL_PATTERN_SELF_EVALUATION] =
-        HEADING("self(?:[ \\t-]|\\xc2\\xa0|\\xe2\\x80[\\x90-\\x93])*+evaluation"),
+    [EL_PATTERN_SELF_EVALUATION] = HEADING("self" HYPHEN "evaluation"),
     [EL_PATTERN_BOX] = "\\\\boxed\\s*+\\{",
 };
 

@@ -174,6 +174,30 @@ static void a_megabyte_of_anything(void **state)
     assert_true(clock() - begun < 120 * CLOCKS_PER_SEC);
 }
 
+/* A key phrase that begins and then goes astray for a megabyte hides nothing behind it. */
+static void a_megabyte_inside_a_phrase(void **state)
+{
+    static const char *const begun[] = {"here", "based on my", "## Self", "\\boxed", "##"};
+    static const char *const gap[] = {" ", "\xc2\xa0", "* _\n", "\t>"};
+
+    for (size_t i = 0; i < sizeof begun / sizeof *begun; i++)
+        for (size_t j = 0; j < sizeof gap / sizeof *gap; j++) {
+            struct el_buf b;
+            struct el_reply r;
+
+            el_buf_init(&b);
+            assert_int_equal(el_buf_puts(&b, begun[i]), 0);
+            append_many(&b, gap[j], 1 << 20);
+            assert_int_equal(el_buf_puts(&b, "\n" GOOD), 0);
+            for (int role = EL_ROLE_GENERATOR; role <= EL_ROLE_VERIFIER; role++) {
+                assert_int_equal(el_role_parse(role, *state, b.data, b.len, NULL, &r, NULL), 0);
+                assert_int_equal(r.failure, EL_REPLY_OK);
+                assert_int_equal(r.halves, EL_SCORE_ONE);
+            }
+            el_buf_release(&b);
+        }
+}
+
 /* The same inside the proof: it stays there whole, and the verdict behind it counts. */
 static void a_megabyte_inside_the_proof(void **state)
 {
@@ -252,6 +276,7 @@ int main(void)
         cmocka_unit_test(no_text_is_empty),
         cmocka_unit_test(length_is_the_truth),
         cmocka_unit_test(a_megabyte_of_anything),
+        cmocka_unit_test(a_megabyte_inside_a_phrase),
         cmocka_unit_test(a_megabyte_inside_the_proof),
         cmocka_unit_test(memory_faults_while_creating),
         cmocka_unit_test(memory_faults_while_parsing),
