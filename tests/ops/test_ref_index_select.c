@@ -70,16 +70,18 @@ static void only_visible_keys(void **state)
     assert_selected(selected, (int32_t[]){0}, 1);
 }
 
+/* A weight of NaN spoils the keys that relu lets through; the others, at 0, go before them. */
 static void nan_is_the_worst_score(void **state)
 {
     (void)state;
-    const float k[4] = {NAN, 1, INFINITY, 2};
-    const float w_nan[3] = {1, 1, 1};
+    const float spoiled[4] = {1, -1, 2, -3}, strange[4] = {NAN, 1, INFINITY, 2};
     int32_t selected[3];
-    select_row(k, 1, 3, 2, selected);
+    select_row(spoiled, NAN, 3, 2, selected);
+    assert_selected(selected, (int32_t[]){1, 3}, 2);
+    select_row(spoiled, NAN, 3, 3, selected);
+    assert_selected(selected, (int32_t[]){0, 1, 3}, 3);
+    select_row(strange, 1, 3, 2, selected); /* relu(NaN) is 0 */
     assert_selected(selected, (int32_t[]){2, 3}, 2);
-    select_row(w_nan, NAN, 2, 2, selected);
-    assert_selected(selected, (int32_t[]){0, 1}, 2);
 }
 
 /* Relu is applied per head, before the weighted sum: head 0 gives 2 * relu(-3) = 0 and not -6. */

@@ -12,8 +12,8 @@ size_t el_ref_index_select_workspace(const struct el_stream *s, const void *args
     return 2 * ((size_t)a->at.max_pos + 1) * sizeof(float);
 }
 
-/* I[row, position]. Products of two floats are exact in double, so that fused or not makes no
- * difference to the score and with it to the set. NaN counts as the worst score. */
+/* I[row, position]. Products of two floats are exact in double, so a fused multiply-add changes
+ * neither the score nor the set. relu(NaN) is 0; a sum that is NaN counts as the worst score. */
 static float score_key(const struct el_index_select *a, int row, int position)
 {
     const float *q = a->q + (int64_t)row * a->heads * a->dim;
