@@ -193,6 +193,18 @@ static size_t utf8_length(const unsigned char *p, size_t n)
     return len;
 }
 
+size_t el_json_utf8_prefix(const char *s, size_t n)
+{
+    size_t done = 0;
+    while (done < n) {
+        size_t len = utf8_length((const unsigned char *)s + done, n - done);
+        if (!len)
+            break;
+        done += len;
+    }
+    return done;
+}
+
 static int quote_one(struct el_buf *out, const unsigned char *p, size_t len)
 {
     switch (p[0]) {

@@ -35,4 +35,7 @@ int el_json_only(const cJSON *obj, const char *where, const char *const *keys, s
 /* Appends s as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
 int el_json_quote(struct el_buf *out, const char *s, size_t n);
 
+/* Bytes at the start of s that are valid UTF-8 (what el_json_quote keeps as it is). */
+size_t el_json_utf8_prefix(const char *s, size_t n);
+
 #endif
