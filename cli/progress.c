@@ -1,0 +1,125 @@
+#include "cli/cli.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { bar_width = 20 };
+static const double redraw_seconds = 0.1, line_seconds = 5;
+
+static double monotonic_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void put_duration(char *out, size_t n, double seconds)
+{
+    long long s = seconds < 1e9 ? (long long)(seconds + 0.5) : 1000000000LL;
+    if (s >= 3600)
+        snprintf(out, n, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, n, "%lld:%02lld", s / 60, s % 60);
+}
+
+/* Speed and remaining time, both from the work done since the first update. */
+static void put_rate(const struct cli_progress *p, double now, char *out, size_t n)
+{
+    double seconds = now - p->start, done = (double)(p->done - p->start_done);
+    char eta[32];
+    *out = 0;
+    if (seconds <= 0 || done <= 0)
+        return;
+    double rate = done / seconds;
+    int used = snprintf(out, n, rate < 10 ? "  %.2f %s/s" : "  %.0f %s/s", rate, p->unit);
+    if (p->total <= p->done || used < 0 || (size_t)used >= n)
+        return;
+    put_duration(eta, sizeof eta, (double)(p->total - p->done) / rate);
+    snprintf(out + used, n - (size_t)used, "  ETA %s", eta);
+}
+
+static void put_bar(const struct cli_progress *p, char *out, size_t n)
+{
+    *out = 0;
+    if (!p->terminal || p->total <= 0)
+        return;
+    int filled = (int)((double)bar_width * (double)p->done / (double)p->total);
+    filled = filled < 0 ? 0 : filled > bar_width ? bar_width : filled;
+    snprintf(out, n, " [%.*s%.*s]", filled, "####################", bar_width - filled,
+             "....................");
+}
+
+static void put_count(const struct cli_progress *p, char *out, size_t n)
+{
+    if (p->total > 0)
+        snprintf(out, n, " %lld/%lld %s (%d%%)", (long long)p->done, (long long)p->total, p->unit,
+                 (int)(100.0 * (double)p->done / (double)p->total));
+    else
+        snprintf(out, n, " %lld %s", (long long)p->done, p->unit);
+}
+
+static void draw(struct cli_progress *p, double now)
+{
+    char bar[64], count[96], rate[96], line[512];
+    put_bar(p, bar, sizeof bar);
+    put_count(p, count, sizeof count);
+    put_rate(p, now, rate, sizeof rate);
+    snprintf(line, sizeof line, "%.100s%s%s%s%s%s", p->title, bar, count, rate,
+             p->note[0] ? "  " : "", p->note);
+    if (p->terminal)
+        fprintf(p->out, "\r%.*s\033[K", p->columns - 1, line);
+    else
+        fprintf(p->out, "%s\n", line);
+    fflush(p->out);
+    p->last = now;
+    p->drawn = p->done;
+}
+
+static void update(struct el_progress *base, int64_t done, int64_t total, const char *note)
+{
+    struct cli_progress *p = base->user;
+    double now = p->now();
+    int first = p->drawn < 0;
+    if (first) {
+        p->start = now;
+        p->start_done = done;
+    }
+    p->done = done;
+    p->total = total;
+    snprintf(p->note, sizeof p->note, "%s", note ? note : "");
+    if (first || now - p->last >= (p->terminal ? redraw_seconds : line_seconds))
+        draw(p, now);
+}
+
+static int terminal_columns(FILE *out)
+{
+    struct winsize size;
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
+        return size.ws_col;
+    return 80;
+}
+
+void cli_progress_init(struct cli_progress *p, const char *title, const char *unit)
+{
+    *p = (struct cli_progress){.base = {.update = update, .user = p},
+                               .title = title,
+                               .unit = unit,
+                               .out = stderr,
+                               .terminal = isatty(STDERR_FILENO),
+                               .columns = terminal_columns(stderr),
+                               .now = monotonic_seconds,
+                               .drawn = -1};
+}
+
+void cli_progress_finish(struct cli_progress *p)
+{
+    if (p->drawn < 0)
+        return;
+    if (p->terminal || p->drawn != p->done)
+        draw(p, p->now());
+    if (p->terminal)
+        fputc('\n', p->out);
+    p->drawn = -1;
+}
