@@ -73,7 +73,7 @@ typedef int parse_answer(const struct el_scan *s, size_t from, struct el_reply *
 static int parse(parse_answer *answer, const struct el_reply_parser *p, const char *text, size_t n,
                  const struct el_reply_context *ctx, struct el_reply *reply, struct el_error *err)
 {
-    static const struct el_reply_context plain = {EL_FINISH_STOP, 0};
+    static const struct el_reply_context plain = {EL_REPLY_ENDED, 0};
     struct el_scan s;
     size_t begin;
     int rc;
@@ -94,7 +94,7 @@ static int parse(parse_answer *answer, const struct el_reply_parser *p, const ch
         *reply = (struct el_reply){.halves = EL_SCORE_NONE};
         return el_error_set(err, rc, "parsing a reply of %zu bytes: out of memory", n);
     }
-    reply->failure = ctx->finish == EL_FINISH_LENGTH ? EL_REPLY_TRUNCATED : reply->text_failure;
+    reply->failure = ctx->finish == EL_REPLY_CUT_OFF ? EL_REPLY_TRUNCATED : reply->text_failure;
     return 0;
 }
 

@@ -61,14 +61,14 @@ const char *el_reply_failure_name(enum el_reply_failure failure);
 int el_reply_failure_from_name(const char *name);
 
 /* Why the completion ended. */
-enum el_finish {
-    EL_FINISH_STOP,   /* the model ended it, or a stop string did */
-    EL_FINISH_LENGTH, /* the token limit cut it off */
+enum el_reply_end {
+    EL_REPLY_ENDED,   /* the model ended it, or a stop string did */
+    EL_REPLY_CUT_OFF, /* the token limit cut it off */
 };
 
 /* What the caller knows about a completion beside its text. */
 struct el_reply_context {
-    enum el_finish finish;
+    enum el_reply_end finish;
     int expect_thinking; /* the text holds reasoning that must be closed by "</think>" */
 };
 

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/text/message.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct el_sampling {

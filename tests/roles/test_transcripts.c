@@ -75,7 +75,7 @@ static void check(const struct el_reply_parser *parser, const char *name)
     if (sscanf(want.data, "%31s %15s %15s", role, finish, thinking) != 3 ||
         el_role_from_name(role) < 0)
         fail_msg("%s.out: expected 'ROLE stop|length answer|thinking'", name);
-    ctx.finish = strcmp(finish, "length") ? EL_FINISH_STOP : EL_FINISH_LENGTH;
+    ctx.finish = strcmp(finish, "length") ? EL_REPLY_ENDED : EL_REPLY_CUT_OFF;
     ctx.expect_thinking = strcmp(thinking, "thinking") == 0;
     assert_int_equal(
         el_role_parse(el_role_from_name(role), parser, in.data, in.len, &ctx, &reply, NULL), 0);

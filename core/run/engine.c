@@ -1,0 +1,301 @@
+#include "core/run/engine_internal.h"
+
+#include "core/base/alloc.h"
+#include "core/tensor/carve.h"
+
+#include <string.h>
+
+enum { block_size = 16 };
+
+static void place_cache(struct el_carve *v, struct el_engine *e)
+{
+    const struct el_config *c = &e->w->config;
+    int rows = e->pool.n_blocks * block_size;
+    for (int l = 0; l < c->num_hidden_layers; l++) {
+        e->cache[l].kv = el_carve_floats(v, rows, c->kv_lora_rank + c->qk_rope_head_dim);
+        e->cache[l].ki = NULL;
+        if (e->o.attention == EL_ATTENTION_MQA)
+            e->cache[l].ki = el_carve_floats(v, rows, c->index_head_dim);
+    }
+    e->hidden = el_carve_floats(v, e->o.max_sequences, c->hidden_size);
+    e->logits = el_carve_floats(v, e->o.max_sequences, c->vocab_size);
+    e->logp = el_carve_floats(v, e->o.max_sequences, 1);
+    e->dev = el_carve(v, el_pass_ints(e), sizeof(int32_t));
+}
+
+static int device_parts(struct el_engine *e, struct el_error *err)
+{
+    struct el_carve v = {0};
+    place_cache(&v, e);
+    e->cache_block = el_device_alloc(e->w->device, v.used);
+    if (!e->cache_block)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a cache of %d tokens (%zu bytes)",
+                            e->o.cache_tokens, v.used);
+    v = (struct el_carve){.base = e->cache_block};
+    place_cache(&v, e);
+    return 0;
+}
+
+static int host_parts(struct el_engine *e)
+{
+    size_t sequences = (size_t)e->o.max_sequences;
+    e->host = el_alloc_array(el_pass_ints(e), sizeof *e->host);
+    e->running = el_alloc_array(sequences, sizeof *e->running);
+    e->row_of = el_alloc_array((size_t)e->o.max_rows, sizeof *e->row_of);
+    e->host_logits = el_alloc_array(sequences * (size_t)e->w->config.vocab_size, sizeof(float));
+    e->host_logp = el_alloc_array(sequences, sizeof(float));
+    if (e->o.trace) {
+        size_t rows = (size_t)e->pool.n_blocks * block_size;
+        size_t per_row = (size_t)el_engine_moe_layers(e) * (size_t)e->w->config.num_experts_per_tok;
+        e->routed = el_alloc_array(rows * per_row, sizeof *e->routed);
+    }
+    return e->host && e->running && e->row_of && e->host_logits && e->host_logp &&
+           (e->routed || !e->o.trace);
+}
+
+static int check_options(const struct el_weights *w, const struct el_engine_options *o,
+                         struct el_error *err)
+{
+    if (o->max_sequences < 1 || o->max_rows < o->max_sequences)
+        return el_error_set(err, EL_EINVAL,
+                            "batch of %d sequences in passes of %d rows: expected "
+                            "1 <= sequences <= rows",
+                            o->max_sequences, o->max_rows);
+    if (o->context < 2 || o->context > w->rope_positions)
+        return el_error_set(err, EL_EINVAL, "context of %d tokens: this model allows 2..%d",
+                            o->context, w->rope_positions);
+    if (o->cache_tokens < o->context)
+        return el_error_set(err, EL_EINVAL, "a cache of %d tokens cannot hold one context of %d",
+                            o->cache_tokens, o->context);
+    return 0;
+}
+
+int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_stream *s,
+                   const struct el_engine_options *o, struct el_error *err)
+{
+    *e = (struct el_engine){.w = w, .s = s, .o = *o, .eos = w->config.eos_token_id};
+    int rc = check_options(w, o, err);
+    if (rc < 0)
+        return rc;
+    e->table_stride = (o->context + block_size - 1) / block_size;
+    e->cache = el_alloc_array((size_t)w->config.num_hidden_layers, sizeof *e->cache);
+    if (!e->cache)
+        return el_error_set(err, EL_ENOMEM, "out of memory for the engine");
+    rc =
+        el_kv_pool_init(&e->pool, (o->cache_tokens + block_size - 1) / block_size, block_size, err);
+    if (rc == 0)
+        rc = el_acts_init(&e->acts, &w->config, w->device, o->max_rows, 0, err);
+    if (rc == 0)
+        rc = el_sampler_init(&e->sampler, w->config.vocab_size, err);
+    if (rc == 0)
+        rc = device_parts(e, err);
+    if (rc == 0 && !host_parts(e))
+        rc = el_error_set(err, EL_ENOMEM, "out of memory for the engine");
+    if (rc < 0)
+        el_engine_release(e);
+    return rc;
+}
+
+static void free_list(struct el_sequence *q)
+{
+    while (q) {
+        struct el_sequence *next = q->next;
+        el_sequence_free(q);
+        q = next;
+    }
+}
+
+void el_engine_release(struct el_engine *e)
+{
+    for (int i = 0; i < e->n_running; i++)
+        el_sequence_free(e->running[i]);
+    free_list(e->waiting);
+    free_list(e->finished);
+    el_kv_pool_release(&e->pool);
+    el_acts_release(&e->acts);
+    el_sampler_release(&e->sampler);
+    if (e->cache_block)
+        el_device_release(e->w->device, e->cache_block);
+    el_free(e->cache);
+    el_free(e->host);
+    el_free(e->running);
+    el_free(e->row_of);
+    el_free(e->host_logits);
+    el_free(e->host_logp);
+    el_free(e->routed);
+    memset(e, 0, sizeof *e);
+}
+
+void el_sequence_free(struct el_sequence *q)
+{
+    if (!q)
+        return;
+    el_free(q->tokens);
+    el_free(q->logps);
+    el_free(q->blocks);
+    el_free(q->kept_start);
+    el_free(q->kept);
+    el_free(q->routed);
+    el_free(q);
+}
+
+static int sequence_arrays(const struct el_engine *e, struct el_sequence *q)
+{
+    size_t room = (size_t)(q->capacity - q->n_prompt);
+    q->tokens = el_alloc_array((size_t)q->capacity, sizeof *q->tokens);
+    q->logps = el_alloc_array(room, sizeof *q->logps);
+    q->blocks = el_alloc_array((size_t)e->table_stride, sizeof *q->blocks);
+    if (q->trace) {
+        size_t per_token =
+            (size_t)el_engine_moe_layers(e) * (size_t)e->w->config.num_experts_per_tok;
+        q->kept_start = el_alloc_array(room + 1, sizeof *q->kept_start);
+        q->routed = el_alloc_array((size_t)q->capacity * per_token, sizeof *q->routed);
+    }
+    return q->tokens && q->logps && q->blocks && (!q->trace || (q->kept_start && q->routed));
+}
+
+static int check_prompt(const struct el_engine *e, const int32_t *tokens, int n, int trace,
+                        const struct el_sampling *sampling, struct el_error *err)
+{
+    if (n < 1 || sampling->max_tokens < 1)
+        return el_error_set(err, EL_EINVAL,
+                            "a prompt of %d tokens and a completion of at most %d: "
+                            "expected at least one each",
+                            n, sampling->max_tokens);
+    if (n >= e->o.context)
+        return el_error_set(err, EL_ELIMIT,
+                            "a prompt of %d tokens does not fit into the context of "
+                            "%d",
+                            n, e->o.context);
+    if (trace && !e->o.trace)
+        return el_error_set(err, EL_EINVAL, "a trace is wanted from an engine without traces");
+    for (int i = 0; i < n; i++)
+        if (tokens[i] < 0 || tokens[i] >= e->w->config.vocab_size)
+            return el_error_set(err, EL_EINVAL, "token %d at position %d: expected 0..%d",
+                                tokens[i], i, e->w->config.vocab_size - 1);
+    return 0;
+}
+
+int el_engine_add(struct el_engine *e, const int32_t *tokens, int n,
+                  const struct el_sampling *sampling, uint64_t key, int trace, void *user,
+                  struct el_sequence **out, struct el_error *err)
+{
+    int rc = check_prompt(e, tokens, n, trace, sampling, err);
+    if (rc < 0)
+        return rc;
+    struct el_sequence *q = el_alloc_array(1, sizeof *q);
+    if (!q)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a sequence");
+    int room = e->o.context - n < sampling->max_tokens ? e->o.context - n : sampling->max_tokens;
+    *q = (struct el_sequence){.n_prompt = n,
+                              .n = n,
+                              .capacity = n + room,
+                              .sampling = *sampling,
+                              .key = key,
+                              .trace = trace,
+                              .user = user};
+    if (!sequence_arrays(e, q)) {
+        el_sequence_free(q);
+        return el_error_set(err, EL_ENOMEM, "out of memory for a sequence of %d tokens", n + room);
+    }
+    memcpy(q->tokens, tokens, (size_t)n * sizeof *tokens);
+    if (e->waiting)
+        e->waiting_tail->next = q;
+    else
+        e->waiting = q;
+    e->waiting_tail = q;
+    if (out)
+        *out = q;
+    return 0;
+}
+
+/* Somebody in the batch is about to compute the very block that q would need next: waiting for it
+ * is cheaper than computing it twice. */
+static int soon_shared(const struct el_engine *e, const struct el_sequence *q, int matched)
+{
+    int need = (matched + 1) * block_size;
+    if (need > q->n_prompt - 1)
+        return 0;
+    for (int i = 0; i < e->n_running; i++) {
+        const struct el_sequence *r = e->running[i];
+        if (r->n_published <= matched && r->n_prompt >= need &&
+            memcmp(r->tokens, q->tokens, (size_t)need * sizeof *q->tokens) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int try_admit(struct el_engine *e, struct el_sequence *q)
+{
+    int matched = el_kv_pool_match(&e->pool, q->tokens, q->n_prompt - 1, q->blocks);
+    int total = (q->capacity + block_size - 1) / block_size;
+    if (soon_shared(e, q, matched) || el_kv_pool_reserve(&e->pool, total - matched) < 0) {
+        for (int i = matched - 1; i >= 0; i--)
+            el_kv_pool_drop(&e->pool, q->blocks[i]);
+        return 0;
+    }
+    q->n_blocks = q->n_published = matched;
+    q->cached = q->computed = matched * block_size;
+    q->state = EL_SEQ_RUNNING;
+    e->stats.cached_tokens += q->cached;
+    e->running[e->n_running++] = q;
+    return 1;
+}
+
+void el_engine_admit(struct el_engine *e)
+{
+    struct el_sequence **link = &e->waiting, *last = NULL;
+    while (*link && e->n_running < e->o.max_sequences) {
+        struct el_sequence *q = *link;
+        if (try_admit(e, q)) {
+            *link = q->next;
+            q->next = NULL;
+        } else {
+            last = q;
+            link = &q->next;
+        }
+    }
+    while (*link) {
+        last = *link;
+        link = &last->next;
+    }
+    e->waiting_tail = last;
+}
+
+void el_engine_finish(struct el_engine *e, int i, enum el_finish finish)
+{
+    struct el_sequence *q = e->running[i];
+    int total = (q->capacity + block_size - 1) / block_size;
+    el_kv_pool_unreserve(&e->pool, total - q->n_blocks);
+    for (int b = q->n_blocks - 1; b >= 0; b--)
+        el_kv_pool_drop(&e->pool, q->blocks[b]);
+    e->running[i] = e->running[--e->n_running];
+    q->n_blocks = 0;
+    q->state = EL_SEQ_DONE;
+    q->finish = finish;
+    if (e->finished)
+        e->finished_tail->next = q;
+    else
+        e->finished = q;
+    e->finished_tail = q;
+}
+
+struct el_sequence *el_engine_take(struct el_engine *e)
+{
+    struct el_sequence *q = e->finished;
+    if (q) {
+        e->finished = q->next;
+        q->next = NULL;
+    }
+    return q;
+}
+
+int el_engine_in_flight(const struct el_engine *e)
+{
+    int n = e->n_running;
+    for (const struct el_sequence *q = e->waiting; q; q = q->next)
+        n++;
+    for (const struct el_sequence *q = e->finished; q; q = q->next)
+        n++;
+    return n;
+}

@@ -1,0 +1,100 @@
+/* The serving engine: many sequences of different lengths in one batch over a shared-prefix cache.
+ *
+ * Add sequences, call step until they finish. Every step is one pass through the model over one row
+ * per decoding sequence plus pieces of prompts (chunked prefill). Row invariance makes a sequence's
+ * tokens and log-probabilities independent of what else is in the batch. */
+#ifndef EL_RUN_ENGINE_H
+#define EL_RUN_ENGINE_H
+
+#include "core/model/transformer.h"
+#include "core/run/completion.h"
+#include "core/run/kv_pool.h"
+#include "core/run/sampler.h"
+
+struct el_engine_options {
+    enum el_attention attention;
+    int max_sequences; /* in one batch */
+    int max_rows;      /* in one pass: decode rows plus prompt pieces; at least max_sequences */
+    int context;       /* longest sequence, prompt and completion */
+    int cache_tokens;  /* room in the cache over all sequences; at least context */
+    int trace;         /* keep routed experts of every token */
+};
+
+enum el_sequence_state { EL_SEQ_WAITING, EL_SEQ_RUNNING, EL_SEQ_DONE };
+
+struct el_sequence {
+    enum el_sequence_state state;
+    int32_t *tokens; /* (capacity) prompt, then completion */
+    float *logps;    /* (capacity - prompt) */
+    int n_prompt, n, capacity;
+    int cached;   /* prompt tokens found in the cache */
+    int computed; /* positions whose keys are in the cache */
+    int32_t *blocks;
+    int n_blocks, n_published;
+    struct el_sampling sampling;
+    uint64_t key;
+    int trace;
+    int32_t *kept_start, *kept; /* with trace: kept sets per completion token */
+    size_t n_kept, kept_room;
+    int32_t *routed; /* with trace: (capacity, MoE layers, experts per token) */
+    enum el_finish finish;
+    double logp;
+    void *user;
+    struct el_sequence *next; /* waiting or finished list */
+};
+
+struct el_engine_stats {
+    int64_t prefill_tokens, cached_tokens, decode_tokens, passes;
+    int64_t keys_visible,
+        keys_read; /* per layer-row: what dense attention would read, what DSA read */
+};
+
+/* Called for every new token of a sequence; returns 1 to end it (a stop string was found). */
+typedef int (*el_token_fn)(void *user, struct el_sequence *q, int32_t token);
+
+struct el_engine {
+    const struct el_weights *w; /* borrowed */
+    struct el_stream *s;        /* borrowed */
+    struct el_engine_options o;
+    struct el_kv_pool pool;
+    struct el_acts acts;
+    struct el_layer_cache *cache; /* (L) */
+    void *cache_block;
+    int32_t *routed; /* host (cache rows, MoE layers, k) with trace */
+    struct el_sequence **running;
+    int n_running;
+    struct el_sequence *waiting, *waiting_tail, *finished, *finished_tail;
+    int32_t *host, *dev; /* pass arrays: token, pos, seq, slot (max_rows each), tables, picks */
+    int table_stride;
+    struct el_sequence **row_of;   /* (max_rows) */
+    float *hidden, *logits, *logp; /* device (max_sequences, C), (.., V), (..) */
+    float *host_logits, *host_logp;
+    struct el_sampler sampler;
+    struct el_engine_stats stats;
+    el_token_fn on_token;
+    void *on_token_user;
+    int eos;
+};
+
+int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_stream *s,
+                   const struct el_engine_options *o, struct el_error *err);
+void el_engine_release(struct el_engine *e);
+
+/* Queues a sequence of n >= 1 prompt tokens (copied). max_tokens is cut to the context limit;
+ * EL_ELIMIT when the prompt leaves no room for a single token. On success *out is the engine's
+ * until el_engine_take hands it over. */
+int el_engine_add(struct el_engine *e, const int32_t *tokens, int n,
+                  const struct el_sampling *sampling, uint64_t key, int trace, void *user,
+                  struct el_sequence **out, struct el_error *err);
+
+/* One pass. Returns the number of sequences still waiting or running, or an error. */
+int el_engine_step(struct el_engine *e, struct el_error *err);
+
+/* The next finished sequence or NULL; free with el_sequence_free. */
+struct el_sequence *el_engine_take(struct el_engine *e);
+void el_sequence_free(struct el_sequence *q);
+
+/* Sequences added and not yet taken. */
+int el_engine_in_flight(const struct el_engine *e);
+
+#endif

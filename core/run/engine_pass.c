@@ -1,0 +1,317 @@
+/* One step of the engine: build a pass, run it, draw tokens, book blocks.
+ *
+ * A sequence's total (n) grows by drawn tokens, `computed` follows behind it: the difference is
+ * what the next pass must push through the model. A decoding sequence is one token behind, a new
+ * one its whole prompt. */
+#include "core/run/engine_internal.h"
+
+#include "core/base/alloc.h"
+#include "core/base/rng.h"
+#include "core/ops/loss.h"
+#include "core/ops/pointwise.h"
+
+#include <string.h>
+
+struct plan {
+    int rows, sequences, max_pos, picks;
+};
+
+/* Gives a sequence the blocks for its next n positions; reservation makes this always possible. */
+static void take_blocks(struct el_engine *e, struct el_sequence *q, int n)
+{
+    int need = (q->computed + n + e->pool.block_size - 1) / e->pool.block_size;
+    while (q->n_blocks < need)
+        q->blocks[q->n_blocks++] = el_kv_pool_take(&e->pool);
+}
+
+static void add_rows(struct el_engine *e, struct el_pass_arrays *a, struct plan *plan,
+                     struct el_sequence *q, int n)
+{
+    int shift = e->pool.block_shift, mask = e->pool.block_size - 1;
+    take_blocks(e, q, n);
+    for (int i = 0; i < n; i++) {
+        int pos = q->computed + i, row = plan->rows++;
+        a->token[row] = q->tokens[pos];
+        a->pos[row] = pos;
+        a->seq[row] = plan->sequences;
+        a->slot[row] = (q->blocks[pos >> shift] << shift) + (pos & mask);
+        e->row_of[row] = q;
+        e->stats.keys_visible += pos + 1;
+        int topk = e->w->config.index_topk, dsa = e->o.attention == EL_ATTENTION_MQA;
+        e->stats.keys_read += dsa && pos + 1 > topk ? topk : pos + 1;
+    }
+    int32_t *table = a->tables + (int64_t)plan->sequences * e->table_stride;
+    for (int b = 0; b < e->table_stride; b++)
+        table[b] = b < q->n_blocks ? q->blocks[b] << shift : 0;
+    int last = q->computed + n - 1;
+    plan->max_pos = last > plan->max_pos ? last : plan->max_pos;
+    plan->sequences++;
+}
+
+/* Rows of all running sequences, in batch order: one for each that decodes, and as much of the
+ * others' prompts as still fits. */
+static struct plan fill_plan(struct el_engine *e, struct el_pass_arrays *a)
+{
+    struct plan plan = {0};
+    int spare = e->o.max_rows - e->n_running;
+    for (int i = 0; i < e->n_running; i++) {
+        struct el_sequence *q = e->running[i];
+        int pending = q->n - q->computed;
+        int n = pending - 1 < spare ? pending : spare + 1;
+        spare -= n - 1;
+        add_rows(e, a, &plan, q, n);
+        if (n == pending)
+            a->pick[plan.picks++] = plan.rows - 1;
+        int prefill = q->n == q->n_prompt ? n : 0;
+        e->stats.prefill_tokens += prefill;
+        e->stats.decode_tokens += n - prefill;
+    }
+    return plan;
+}
+
+static void upload(struct el_engine *e, int32_t *dev, const int32_t *host, size_t n)
+{
+    e->w->device->copy_in(e->w->device, dev, host, n * sizeof *host);
+}
+
+static struct el_pass upload_plan(struct el_engine *e, const struct el_pass_arrays *host,
+                                  const struct el_pass_arrays *dev, const struct plan *plan)
+{
+    size_t rows = (size_t)plan->rows;
+    upload(e, dev->token, host->token, rows);
+    upload(e, dev->pos, host->pos, rows);
+    upload(e, dev->seq, host->seq, rows);
+    upload(e, dev->slot, host->slot, rows);
+    upload(e, dev->tables, host->tables, (size_t)plan->sequences * (size_t)e->table_stride);
+    upload(e, dev->pick, host->pick, (size_t)plan->picks);
+    return (struct el_pass){
+        .w = e->w,
+        .s = e->s,
+        .mode = e->o.attention,
+        .token = dev->token,
+        .slot = dev->slot,
+        .cache = e->cache,
+        .at = {.rows = plan->rows,
+               .sequences = plan->sequences,
+               .seq = dev->seq,
+               .pos = dev->pos,
+               .tables = dev->tables,
+               .table_stride = e->table_stride,
+               .block_shift = e->pool.block_shift,
+               .max_pos = plan->max_pos},
+    };
+}
+
+/* Routed experts of every row go to the host array by cache row, where sharers find them too. */
+static int save_routing(struct el_engine *e, const struct el_pass_arrays *a,
+                        const struct plan *plan, struct el_error *err)
+{
+    const struct el_config *c = &e->w->config;
+    int k = c->num_experts_per_tok, layers = el_engine_moe_layers(e);
+    size_t n = (size_t)plan->rows * (size_t)k;
+    int32_t *chosen = el_alloc_array(n, sizeof *chosen);
+    if (!chosen)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a routing trace");
+    for (int l = 0; l < layers; l++) {
+        e->w->device->copy_out(e->w->device, chosen,
+                               e->acts.layer[c->first_k_dense_replace + l].chosen,
+                               n * sizeof *chosen);
+        for (int r = 0; r < plan->rows; r++)
+            memcpy(e->routed + ((int64_t)a->slot[r] * layers + l) * k, chosen + (int64_t)r * k,
+                   (size_t)k * sizeof *chosen);
+    }
+    el_free(chosen);
+    return 0;
+}
+
+static void pick_logits(struct el_engine *e, const struct el_pass *pass,
+                        const struct el_pass_arrays *dev, int picks)
+{
+    const struct el_config *c = &e->w->config;
+    struct el_device *d = e->w->device;
+    el_copy_rows(e->s, &(struct el_copy_rows){.rows = picks,
+                                              .width = c->hidden_size,
+                                              .src = e->acts.final,
+                                              .src_row = c->hidden_size,
+                                              .from = dev->pick,
+                                              .dst = e->hidden,
+                                              .dst_row = c->hidden_size});
+    el_transformer_logits(pass, picks, e->hidden, e->logits);
+    d->copy_out(d, e->host_logits, e->logits,
+                (size_t)picks * (size_t)c->vocab_size * sizeof(float));
+}
+
+static float inverse_temperature(const struct el_sequence *q)
+{
+    return q->sampling.temperature > 0 ? (float)(1 / q->sampling.temperature) : 1;
+}
+
+static int truncates(const struct el_sequence *q)
+{
+    return q->sampling.temperature > 0 && (q->sampling.top_k > 0 || q->sampling.top_p < 1);
+}
+
+/* Draws a token for every pick; the kept sets of those that truncate are laid out one behind the
+ * other in a->kept. A draw that finds no finite logit is marked -1. */
+static void draw_tokens(struct el_engine *e, struct el_pass_arrays *a, int picks)
+{
+    int vocab = e->w->config.vocab_size;
+    a->kept_start[0] = 0;
+    for (int i = 0; i < picks; i++) {
+        struct el_sequence *q = e->row_of[a->pick[i]];
+        struct el_rng r = {.key = q->key, .counter = 4 * (uint64_t)(q->n - q->n_prompt)};
+        int token = el_sampler_draw(&e->sampler, e->host_logits + (int64_t)i * vocab, &q->sampling,
+                                    el_rng_uniform(&r));
+        a->drawn[i] = token < 0 ? -1 : token;
+        int n = truncates(q) ? e->sampler.n_kept : 0;
+        memcpy(a->kept + a->kept_start[i], e->sampler.kept, (size_t)n * sizeof *a->kept);
+        a->kept_start[i + 1] = a->kept_start[i] + n;
+    }
+}
+
+/* Log-probabilities of the drawn tokens, by the same op that the trainer uses. One call covers
+ * neighbouring picks of equal temperature and kind of kept set. */
+static void score_tokens(struct el_engine *e, const struct el_pass_arrays *a,
+                         const struct el_pass_arrays *dev, int picks)
+{
+    int vocab = e->w->config.vocab_size;
+    upload(e, dev->drawn, a->drawn, (size_t)picks);
+    upload(e, dev->kept_start, a->kept_start, (size_t)picks + 1);
+    upload(e, dev->kept, a->kept, (size_t)a->kept_start[picks]);
+    for (int at = 0, end; at < picks; at = end) {
+        const struct el_sequence *q = e->row_of[a->pick[at]];
+        for (end = at + 1; end < picks; end++) {
+            const struct el_sequence *other = e->row_of[a->pick[end]];
+            if (inverse_temperature(other) != inverse_temperature(q) ||
+                truncates(other) != truncates(q))
+                break;
+        }
+        el_logprob(e->s,
+                   &(struct el_logprob){.rows = end - at,
+                                        .vocab = vocab,
+                                        .inv_temperature = inverse_temperature(q),
+                                        .logits = e->logits + (int64_t)at * vocab,
+                                        .target = dev->drawn + at,
+                                        .kept_start = truncates(q) ? dev->kept_start + at : NULL,
+                                        .kept = dev->kept,
+                                        .logp = e->logp + at});
+    }
+    e->w->device->copy_out(e->w->device, e->host_logp, e->logp, (size_t)picks * sizeof(float));
+}
+
+static int keep_set(struct el_sequence *q, const int32_t *kept, int n)
+{
+    int at = q->n - q->n_prompt;
+    if (q->n_kept + (size_t)n > q->kept_room) {
+        size_t room = 2 * (q->n_kept + (size_t)n);
+        int32_t *more = el_realloc(q->kept, room * sizeof *more);
+        if (!more)
+            return EL_ENOMEM;
+        q->kept = more;
+        q->kept_room = room;
+    }
+    if (n)
+        memcpy(q->kept + q->n_kept, kept, (size_t)n * sizeof *kept);
+    q->n_kept += (size_t)n;
+    q->kept_start[at + 1] = (int32_t)q->n_kept;
+    return 0;
+}
+
+/* Blocks that this pass has filled get their names. */
+static void publish_blocks(struct el_engine *e, struct el_sequence *q)
+{
+    int size = e->pool.block_size;
+    while ((q->n_published + 1) * size <= q->computed) {
+        int b = q->n_published++;
+        int parent = b ? q->blocks[b - 1] : -1;
+        q->blocks[b] =
+            el_kv_pool_publish(&e->pool, q->blocks[b], parent, q->tokens + (int64_t)b * size);
+    }
+}
+
+static void copy_routing(const struct el_engine *e, struct el_sequence *q)
+{
+    int shift = e->pool.block_shift, mask = e->pool.block_size - 1;
+    int64_t per_token = (int64_t)el_engine_moe_layers(e) * e->w->config.num_experts_per_tok;
+    for (int pos = 0; pos < q->computed; pos++) {
+        int64_t slot = ((int64_t)q->blocks[pos >> shift] << shift) + (pos & mask);
+        memcpy(q->routed + pos * per_token, e->routed + slot * per_token,
+               (size_t)per_token * sizeof *q->routed);
+    }
+}
+
+/* Appends a drawn token; says whether and how the sequence ends. */
+static int append(struct el_engine *e, struct el_sequence *q, int32_t token, float logp)
+{
+    if (token < 0)
+        return EL_FINISH_ERROR;
+    q->logps[q->n - q->n_prompt] = logp;
+    q->logp += logp;
+    q->tokens[q->n++] = token;
+    if (token == e->eos)
+        return EL_FINISH_STOP;
+    if (e->on_token && e->on_token(e->on_token_user, q, token))
+        return EL_FINISH_STOP;
+    return q->n == q->capacity ? EL_FINISH_LENGTH : -1;
+}
+
+static int book_tokens(struct el_engine *e, const struct el_pass_arrays *a, int picks,
+                       struct el_error *err)
+{
+    for (int i = 0; i < picks; i++) {
+        struct el_sequence *q = e->row_of[a->pick[i]];
+        if (q->trace &&
+            keep_set(q, a->kept + a->kept_start[i], a->kept_start[i + 1] - a->kept_start[i]) < 0)
+            return el_error_set(err, EL_ENOMEM, "out of memory for kept sampling sets");
+        int finish = append(e, q, a->drawn[i], e->host_logp[i]);
+        if (finish >= 0) {
+            q->finish = (enum el_finish)finish;
+            q->state = EL_SEQ_DONE;
+        }
+    }
+    return 0;
+}
+
+static void sweep_done(struct el_engine *e)
+{
+    for (int i = e->n_running - 1; i >= 0; i--) {
+        struct el_sequence *q = e->running[i];
+        if (q->state != EL_SEQ_DONE)
+            continue;
+        if (q->trace)
+            copy_routing(e, q);
+        el_engine_finish(e, i, q->finish);
+    }
+}
+
+int el_engine_step(struct el_engine *e, struct el_error *err)
+{
+    el_engine_admit(e);
+    if (!e->n_running)
+        return 0;
+    struct el_pass_arrays host = el_pass_arrays_at(e, e->host), dev = el_pass_arrays_at(e, e->dev);
+    struct plan plan = fill_plan(e, &host);
+    struct el_pass pass = upload_plan(e, &host, &dev, &plan);
+    el_transformer_forward(&pass, &e->acts);
+    if (plan.picks)
+        pick_logits(e, &pass, &dev, plan.picks);
+    int rc = el_stream_check(e->s, err);
+    if (rc == 0 && e->o.trace)
+        rc = save_routing(e, &host, &plan, err);
+    if (rc < 0)
+        return rc;
+    for (int row = 0; row < plan.rows; row++)
+        e->row_of[row]->computed++;
+    for (int i = 0; i < e->n_running; i++)
+        publish_blocks(e, e->running[i]);
+    if (plan.picks) {
+        draw_tokens(e, &host, plan.picks);
+        score_tokens(e, &host, &dev, plan.picks);
+        rc = book_tokens(e, &host, plan.picks, err);
+        if (rc < 0)
+            return rc;
+    }
+    sweep_done(e);
+    e->stats.passes++;
+    return e->n_running + (e->waiting ? 1 : 0);
+}

@@ -1,0 +1,33 @@
+/* The completion backend that runs on this machine: model folder in, completions out. */
+#ifndef EL_RUN_LOCAL_H
+#define EL_RUN_LOCAL_H
+
+#include "core/model/pass.h"
+#include "core/run/completion.h"
+#include "core/run/engine.h"
+#include "core/text/tokenizer.h"
+
+struct el_local_options {
+    const char *model; /* Hugging Face folder with tokenizer.json */
+    enum el_attention attention;
+    int batch;        /* sequences decoded together; 0: 64 */
+    int context;      /* tokens; 0: what the model allows, at most 4096 */
+    int cache_tokens; /* 0: 2 * batch * context, at most what fits 2 GiB */
+    int threads;      /* 0: one per core */
+    int trace;        /* keep log-probabilities, kept sets and routed experts */
+    const char *isa;  /* op table by name; NULL: the fastest */
+};
+
+/* Loads weights and tokenizer. Free with el_backend_free. */
+int el_local_open(const struct el_local_options *o, struct el_backend **out, struct el_error *err);
+
+/* The same over weights that the caller keeps (training uses this on live weights between updates;
+ * the prefix cache is dropped when the digest changes). name/digest as the caller says. */
+int el_local_wrap(const struct el_local_options *o, const struct el_weights *w,
+                  const char *tokenizer_path, struct el_backend **out, struct el_error *err);
+
+/* What the engine did so far, e.g. the share of attention keys that DSA left out. */
+const struct el_engine_stats *el_local_stats(const struct el_backend *b);
+const struct el_tokenizer *el_local_tokenizer(const struct el_backend *b);
+
+#endif
