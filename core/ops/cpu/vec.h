@@ -192,6 +192,20 @@ VEC vf vsqrt(vf x)
 
 #endif
 
+/* As many lanes as are left of n, at most all. */
+VEC vf vload_n(const float *p, int64_t n)
+{
+    return n >= VL ? vload(p) : vload_part(p, (int)n);
+}
+
+VEC void vstore_n(float *p, vf v, int64_t n)
+{
+    if (n >= VL)
+        vstore(p, v);
+    else
+        vstore_part(p, v, (int)n);
+}
+
 /* Scalar twin of vfma: one rounding where the instruction set has the instruction. */
 VEC float sfma(float a, float b, float c)
 {

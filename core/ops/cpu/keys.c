@@ -1,0 +1,158 @@
+#include "core/ops/cpu/keys.h"
+
+#include <string.h>
+
+/* Kept panels take at most 8 MiB a thread; keys behind are transposed anew for each row. */
+static const int64_t panel_floats = 2 << 20;
+
+static int round_panel(int n)
+{
+    return (n + EL_PANEL - 1) / EL_PANEL * EL_PANEL;
+}
+
+static int kept_keys(const struct el_rows *at, int width, const int32_t *selected)
+{
+    int64_t fit = panel_floats / width / EL_PANEL * EL_PANEL;
+    int all = round_panel(at->max_pos + 1);
+    return selected ? 0 : fit < all ? (int)fit : all;
+}
+
+size_t EL_CPU(keys_bytes)(const struct el_rows *at, int width, const int32_t *selected)
+{
+    size_t keys = (size_t)EL_KEY_CHUNK + EL_PANEL + (size_t)kept_keys(at, width, selected);
+    return el_cpu_round(keys * (size_t)width * sizeof(float) + 64);
+}
+
+int EL_CPU(keys_longest)(const struct el_rows *at, const int32_t *selected, int topk)
+{
+    return round_panel(selected ? topk : at->max_pos + 1);
+}
+
+void EL_CPU(keys_init)(struct el_keys *k, const struct el_rows *at, const float *data, int width,
+                       const int32_t *selected, int topk, void *scratch)
+{
+    memset(k, 0, sizeof *k);
+    k->at = at;
+    k->data = data;
+    k->width = width;
+    k->selected = selected;
+    k->topk = topk;
+    k->spare = scratch;
+    k->panel_keys = kept_keys(at, width, selected);
+    k->panels = k->spare + (int64_t)EL_PANEL * width;
+    k->rows = k->panels + (int64_t)k->panel_keys * width;
+    k->seq = -1;
+}
+
+/* A new dense sequence: its keys reach to the largest position that a row of the batch has. */
+static void enter_sequence(struct el_keys *k, int seq, int row)
+{
+    const struct el_rows *at = k->at;
+    int max = 0;
+    for (int i = row; i < at->rows && at->seq[i] == seq; i++)
+        max = at->pos[i] > max ? at->pos[i] : max;
+    for (int i = row; i >= 0 && at->seq[i] == seq; i--)
+        max = at->pos[i] > max ? at->pos[i] : max;
+    k->seq = seq;
+    k->seq_keys = max + 1;
+    k->kept = 0;
+}
+
+void EL_CPU(keys_row)(struct el_keys *k, int row)
+{
+    int seq = k->at->seq[row];
+    k->table = k->at->tables + (int64_t)seq * k->at->table_stride;
+    k->list = NULL;
+    k->count = 0;
+    if (!k->selected) {
+        k->n = k->at->pos[row] + 1;
+        if (seq != k->seq)
+            enter_sequence(k, seq, row);
+        return;
+    }
+    k->list = k->selected + (int64_t)row * k->topk;
+    k->n = 0;
+    while (k->n < k->topk && k->list[k->n] >= 0)
+        k->n++;
+}
+
+int64_t EL_CPU(keys_place)(const struct el_keys *k, int i)
+{
+    int position = k->list ? k->list[i] : i;
+    int shift = k->at->block_shift;
+    return (int64_t)k->table[position >> shift] + (position & ((1 << shift) - 1));
+}
+
+int64_t EL_CPU(keys_together)(const struct el_keys *k, int from, int count)
+{
+    int shift = k->at->block_shift;
+    if (k->list || count <= 0 || from >> shift != (from + count - 1) >> shift)
+        return -1;
+    return EL_CPU(keys_place)(k, from);
+}
+
+const float *EL_CPU(keys_rows)(struct el_keys *k, int from, int count)
+{
+    int64_t place = EL_CPU(keys_together)(k, from, count);
+    if (place >= 0)
+        return k->data + place * k->width;
+    if (k->from != from || k->count != count)
+        for (int i = 0; i < count; i++)
+            memcpy(k->rows + (int64_t)i * k->width,
+                   k->data + EL_CPU(keys_place)(k, from + i) * k->width,
+                   (size_t)k->width * sizeof(float));
+    k->from = from;
+    k->count = count;
+    return k->rows;
+}
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+const float *EL_CPU(keys_panel)(struct el_keys *k, int j)
+{
+    const int64_t width = k->width;
+    if (!k->list) {
+        float *to = j + EL_PANEL <= k->panel_keys ? k->panels + j * width : k->spare;
+        if (j < k->kept && to != k->spare)
+            return to;
+        int n = min_int(EL_PANEL, k->seq_keys - j);
+        EL_CPU(pack_transposed)(to, EL_CPU(keys_rows)(k, j, n), width, n, k->width);
+        k->count = 0; /* keys behind the row's own may be among them */
+        k->kept = to != k->spare ? j + EL_PANEL : k->kept;
+        return to;
+    }
+    int from = j / EL_KEY_CHUNK * EL_KEY_CHUNK;
+    const float *rows = EL_CPU(keys_rows)(k, from, min_int(EL_KEY_CHUNK, k->n - from));
+    EL_CPU(pack_transposed)
+    (k->spare, rows + (j - from) * width, width, min_int(EL_PANEL, k->n - j), k->width);
+    return k->spare;
+}
+
+int EL_CPU(row_chunk)(int rows, int threads)
+{
+    int chunk = rows / (threads * 8);
+    return chunk > 64 ? 64 : chunk > 1 ? chunk : 1;
+}
+
+/* The first row whose sequence is at least s. */
+static int first_row(const struct el_rows *at, int s)
+{
+    int lo = 0, hi = at->rows;
+    while (lo < hi) {
+        int mid = lo + (hi - lo) / 2;
+        if (at->seq[mid] < s)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+void EL_CPU(rows_of_sequence)(const struct el_rows *at, int s, int *lo, int *hi)
+{
+    *lo = first_row(at, s);
+    *hi = first_row(at, s + 1);
+}

@@ -1,0 +1,56 @@
+/* The keys of one query row at a time, in the two layouts the tile kernel wants: as rows one after
+ * another, and transposed into panels of EL_PANEL keys. Used by the attention and indexer ops; each
+ * thread owns one. What a row sees depends on its own key list only:
+ *
+ *   - rows are used in place where the block table keeps them together, else copied to scratch;
+ *   - the panels of a dense sequence are kept while the thread stays with that sequence. */
+#ifndef EL_OPS_CPU_KEYS_H
+#define EL_OPS_CPU_KEYS_H
+
+#include "core/ops/attention.h"
+#include "core/ops/cpu/cpu.h"
+
+enum { EL_KEY_CHUNK = 256 }; /* keys per step; a multiple of EL_PANEL */
+
+struct el_keys {
+    /* Set once. */
+    const struct el_rows *at;
+    const float *data; /* (cache rows, width) */
+    int width;
+    const int32_t *selected; /* (R, topk) or NULL: dense */
+    int topk;
+    float *rows, *panels, *spare; /* scratch: a chunk of rows, kept panels, one panel */
+    int panel_keys;               /* keys that fit into `panels` */
+    /* The current row. */
+    int n; /* keys of its set */
+    const int32_t *list, *table;
+    /* The dense sequence whose panels are kept. */
+    int seq, seq_keys, kept;
+    /* Which of the current set's keys `rows` holds. */
+    int from, count;
+};
+
+/* Scratch of one thread; the longest possible key set. */
+size_t EL_CPU(keys_bytes)(const struct el_rows *at, int width, const int32_t *selected);
+int EL_CPU(keys_longest)(const struct el_rows *at, const int32_t *selected, int topk);
+
+void EL_CPU(keys_init)(struct el_keys *k, const struct el_rows *at, const float *data, int width,
+                       const int32_t *selected, int topk, void *scratch);
+void EL_CPU(keys_row)(struct el_keys *k, int row);
+/* The cache row of key i. */
+int64_t EL_CPU(keys_place)(const struct el_keys *k, int i);
+/* Where keys from..from+count-1 lie one after another in the cache, as a cache row; -1 when they
+ * do not. */
+int64_t EL_CPU(keys_together)(const struct el_keys *k, int from, int count);
+/* Keys from..from+count-1 (at most a chunk) as rows of `width`; valid until the next call. */
+const float *EL_CPU(keys_rows)(struct el_keys *k, int from, int count);
+/* Keys j..j+EL_PANEL-1, transposed: [width][EL_PANEL]. j is a multiple of EL_PANEL and ascends
+ * within a row; lanes behind the last key may hold anything. Valid until the next call. */
+const float *EL_CPU(keys_panel)(struct el_keys *k, int j);
+
+/* Rows that a thread takes at a time: neighbours share panels, but threads must end together. */
+int EL_CPU(row_chunk)(int rows, int threads);
+/* Rows of sequence s: *lo..*hi-1. */
+void EL_CPU(rows_of_sequence)(const struct el_rows *at, int s, int *lo, int *hi);
+
+#endif

@@ -1,0 +1,327 @@
+#include "core/ops/attention.h"
+#include "tests/ops/backend.h"
+
+enum { CASES = 16, MAX_SEQUENCES = 4 };
+
+/* A batch of rows over a paged cache, and the same keys laid out sequence by sequence. */
+struct paged {
+    struct el_rows at, plain;
+    int cache_rows;     /* of the paged cache */
+    int keys;           /* of the plain one */
+    int32_t *plain_row; /* (cache_rows) where a cache row lies in the plain layout, or -1 */
+    int length[MAX_SEQUENCES];
+};
+
+static int32_t *random_order(struct bench *b, int n)
+{
+    int32_t *order = bench_input(b, n, sizeof *order);
+    for (int i = 0; i < n; i++) {
+        int j = bench_below(b, i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    return order;
+}
+
+/* Rows of sequence s end at its last position; some earlier ones are left out. */
+static void fill_rows(struct bench *b, struct paged *p, int32_t *seq, int32_t *pos)
+{
+    int n = 0;
+    for (int s = 0; s < p->at.sequences; s++) {
+        int from = bench_below(b, p->length[s]);
+        for (int t = from; t < p->length[s]; t++)
+            if (t == p->length[s] - 1 || bench_below(b, 4)) {
+                seq[n] = s;
+                pos[n++] = t;
+            }
+    }
+    p->at.rows = n;
+}
+
+static void fill_tables(struct bench *b, struct paged *p)
+{
+    int block = 1 << p->at.block_shift, total = 0;
+    for (int s = 0; s < p->at.sequences; s++)
+        total += (p->length[s] + block - 1) / block;
+    p->at.table_stride = (p->at.max_pos + block) / block;
+    int32_t *tables = bench_input(b, p->at.sequences * p->at.table_stride, sizeof *tables);
+    int32_t *plain = bench_input(b, p->at.sequences, sizeof *plain);
+    int32_t *order = random_order(b, total);
+    p->cache_rows = total * block;
+    p->plain_row = bench_input(b, p->cache_rows, sizeof *p->plain_row);
+    memset(p->plain_row, -1, (size_t)p->cache_rows * sizeof *p->plain_row);
+    int used = 0;
+    for (int s = 0; s < p->at.sequences; s++) {
+        plain[s] = p->keys;
+        for (int t = 0; t < p->length[s]; t++) {
+            int32_t *entry = tables + s * p->at.table_stride + t / block;
+            if (t % block == 0)
+                *entry = order[used++] * block;
+            p->plain_row[*entry + t % block] = p->keys++;
+        }
+    }
+    p->at.tables = tables;
+    p->plain = p->at;
+    p->plain.tables = plain;
+    p->plain.table_stride = 1;
+    p->plain.block_shift = 30;
+}
+
+static struct paged random_batch(struct bench *b)
+{
+    struct paged p = {0};
+    int longest = bench_below(b, 3) ? 40 : 300, total = 0;
+    p.at.sequences = 1 + bench_below(b, MAX_SEQUENCES);
+    p.at.block_shift = bench_below(b, 6);
+    for (int s = 0; s < p.at.sequences; s++) {
+        p.length[s] = 1 + bench_below(b, longest);
+        p.at.max_pos = p.length[s] - 1 > p.at.max_pos ? p.length[s] - 1 : p.at.max_pos;
+        total += p.length[s];
+    }
+    int32_t *seq = bench_input(b, total, sizeof *seq), *pos = bench_input(b, total, sizeof *pos);
+    p.at.seq = seq;
+    p.at.pos = pos;
+    fill_rows(b, &p, seq, pos);
+    fill_tables(b, &p);
+    return p;
+}
+
+/* The paged cache in plain order. */
+static float *plain_cache(struct bench *b, const struct paged *p, const float *cache, int width)
+{
+    float *x = bench_input(b, (int64_t)p->keys * width, sizeof *x);
+    for (int i = 0; i < p->cache_rows; i++)
+        if (p->plain_row[i] >= 0)
+            memcpy(x + (int64_t)p->plain_row[i] * width, cache + (int64_t)i * width,
+                   (size_t)width * sizeof *x);
+    return x;
+}
+
+/* Each visible key with probability 1/2 or, with `all`, each. */
+static int32_t *random_selection(struct bench *b, const struct el_rows *at, int topk, int all)
+{
+    int32_t *selected = bench_input(b, (int64_t)at->rows * topk, sizeof *selected);
+    for (int i = 0; i < at->rows; i++) {
+        int n = 0;
+        for (int j = 0; j <= at->pos[i] && n < topk; j++)
+            if (all || bench_below(b, 2))
+                selected[(int64_t)i * topk + n++] = j;
+        while (n < topk)
+            selected[(int64_t)i * topk + n++] = -1;
+    }
+    return selected;
+}
+
+static struct el_attn random_attention(struct bench *b, const struct paged *p)
+{
+    struct el_attn a = {.at = p->at,
+                        .heads = bench_size(b, 1, 16),
+                        .latent = bench_size(b, 1, 70),
+                        .rope = bench_below(b, 20),
+                        .scale = 0.3f};
+    int width = a.latent + a.rope;
+    int64_t pairs = (int64_t)p->at.rows * a.heads;
+    a.q = bench_normal(b, pairs * width);
+    a.kv = bench_normal(b, (int64_t)p->cache_rows * width);
+    a.out = bench_output(b, pairs * a.latent);
+    a.lse = bench_output(b, pairs);
+    return a;
+}
+
+static struct el_attn other_output(struct bench *b, struct el_attn a)
+{
+    int64_t pairs = (int64_t)a.at.rows * a.heads;
+    a.out = bench_output(b, pairs * a.latent);
+    a.lse = bench_output(b, pairs);
+    return a;
+}
+
+static void same_attention(const struct el_attn *x, const struct el_attn *y, int row, int rows,
+                           const char *what)
+{
+    int64_t at = (int64_t)row * y->heads, n = (int64_t)rows * y->heads;
+    same_bits(x->out, y->out + at * y->latent, n * y->latent, what);
+    same_bits(x->lse, y->lse + at, n, what);
+}
+
+static struct el_attn rows_alone(struct bench *b, const struct el_attn *a, int row, int rows)
+{
+    struct el_attn one = *a;
+    one.at.rows = rows;
+    one.at.seq += row;
+    one.at.pos += row;
+    one.q += (int64_t)row * a->heads * (a->latent + a->rope);
+    one.selected = a->selected ? a->selected + (int64_t)row * a->topk : NULL;
+    one.at.max_pos = 0;
+    for (int i = 0; i < rows; i++)
+        one.at.max_pos = one.at.pos[i] > one.at.max_pos ? one.at.pos[i] : one.at.max_pos;
+    return other_output(b, one);
+}
+
+/* Prefill against decode: the same rows one by one, over the paged cache and over a plain one. */
+static void check_invariance(struct bench *b, const struct paged *p, const struct el_attn *a)
+{
+    struct el_attn plain = other_output(b, *a);
+    plain.at = p->plain;
+    plain.kv = plain_cache(b, p, a->kv, a->latent + a->rope);
+    bench_run(b, b->ops, 2, EL_OP_attn, &plain);
+    same_attention(&plain, a, 0, a->at.rows, "attention over a plain cache");
+    for (int threads = 2; threads <= MAX_THREADS; threads++) {
+        struct el_attn again = other_output(b, *a);
+        bench_run(b, b->ops, threads, EL_OP_attn, &again);
+        same_attention(&again, a, 0, a->at.rows, "attention with other threads");
+    }
+    for (int i = 0; i < 4; i++) {
+        int row = bench_below(b, a->at.rows),
+            rows = i % 2 ? 1 : 1 + bench_below(b, a->at.rows - row);
+        struct el_attn part = rows_alone(b, i < 2 ? a : &plain, row, rows);
+        bench_run(b, b->ops, 1, EL_OP_attn, &part);
+        same_attention(&part, a, row, rows, "attention of some rows");
+    }
+}
+
+static void check_attention(struct bench *b)
+{
+    struct paged p = random_batch(b);
+    struct el_attn a = random_attention(b, &p);
+    int select = bench_below(b, 2);
+    if (select) {
+        a.topk = bench_size(b, 1, 300);
+        a.selected = random_selection(b, &a.at, a.topk, 0);
+    }
+    struct el_attn expected = other_output(b, a);
+    bench_run(b, el_ops_ref(), 1, EL_OP_attn, &expected);
+    bench_run(b, b->ops, 1, EL_OP_attn, &a);
+    int64_t pairs = (int64_t)a.at.rows * a.heads;
+    close_to(a.out, expected.out, pairs * a.latent, 3e-5, "attention");
+    close_to(a.lse, expected.lse, pairs, 1e-5, "attention lse");
+    check_invariance(b, &p, &a);
+}
+
+static void a_row_attends_alone_as_in_a_batch(void **state)
+{
+    (void)state;
+    for_every_backend(check_attention, CASES);
+}
+
+static void check_everything_selected(struct bench *b)
+{
+    struct paged p = random_batch(b);
+    struct el_attn dense = random_attention(b, &p), sparse = other_output(b, dense);
+    sparse.topk = p.at.max_pos + 1 + bench_below(b, 3);
+    sparse.selected = random_selection(b, &p.at, sparse.topk, 1);
+    bench_run(b, b->ops, 1, EL_OP_attn, &dense);
+    bench_run(b, b->ops, 1, EL_OP_attn, &sparse);
+    same_attention(&sparse, &dense, 0, dense.at.rows, "all keys selected");
+}
+
+static void selecting_everything_is_dense(void **state)
+{
+    (void)state;
+    for_every_backend(check_everything_selected, CASES);
+}
+
+/* Later positions may hold anything. */
+static void check_future(struct bench *b)
+{
+    struct paged p = random_batch(b);
+    struct el_attn a = random_attention(b, &p);
+    bench_run(b, b->ops, 1, EL_OP_attn, &a);
+    int row = 0, seq = a.at.seq[0], width = a.latent + a.rope;
+    float *kv = (float *)(uintptr_t)a.kv;
+    int block = 1 << p.at.block_shift;
+    for (int t = a.at.pos[row] + 1; t < p.length[seq]; t++) {
+        int64_t at = a.at.tables[seq * a.at.table_stride + t / block] + t % block;
+        for (int i = 0; i < width; i++)
+            kv[at * width + i] = NAN;
+    }
+    struct el_attn again = other_output(b, a);
+    bench_run(b, b->ops, 1, EL_OP_attn, &again);
+    int64_t n = a.heads;
+    same_bits(again.out, a.out, n * a.latent, "attention before NaN keys");
+    same_bits(again.lse, a.lse, n, "attention before NaN keys");
+}
+
+static void no_row_sees_a_later_key(void **state)
+{
+    (void)state;
+    for_every_backend(check_future, CASES);
+}
+
+static struct el_attn_bwd backward_of(struct bench *b, const struct paged *p,
+                                      const struct el_attn *a)
+{
+    int64_t pairs = (int64_t)a->at.rows * a->heads, width = a->latent + a->rope;
+    return (struct el_attn_bwd){.at = a->at,
+                                .heads = a->heads,
+                                .latent = a->latent,
+                                .rope = a->rope,
+                                .scale = a->scale,
+                                .q = a->q,
+                                .kv = a->kv,
+                                .selected = a->selected,
+                                .topk = a->topk,
+                                .out = a->out,
+                                .lse = a->lse,
+                                .dout = bench_normal(b, pairs * a->latent),
+                                .dq = bench_output(b, pairs * width),
+                                .dkv = bench_output(b, p->cache_rows * width)};
+}
+
+static void check_backward(struct bench *b)
+{
+    struct paged p = random_batch(b);
+    struct el_attn a = random_attention(b, &p);
+    if (bench_below(b, 2)) {
+        a.topk = bench_size(b, 1, 300);
+        a.selected = random_selection(b, &a.at, a.topk, 0);
+    }
+    bench_run(b, el_ops_ref(), 1, EL_OP_attn, &a);
+    struct el_attn_bwd d = backward_of(b, &p, &a), expected = d;
+    int64_t width = a.latent + a.rope, dq = (int64_t)a.at.rows * a.heads * width;
+    int64_t dkv = p.cache_rows * width;
+    float *start = bench_twin(b, d.dkv, dkv);
+    expected.dq = bench_output(b, dq);
+    expected.dkv = bench_twin(b, start, dkv);
+    bench_run(b, el_ops_ref(), 1, EL_OP_attn_bwd, &expected);
+    bench_run(b, b->ops, 1, EL_OP_attn_bwd, &d);
+    close_to(d.dq, expected.dq, dq, 2e-4, "attention dq");
+    close_to(d.dkv, expected.dkv, dkv, 2e-4, "attention dkv");
+    for (int threads = 2; threads <= MAX_THREADS; threads++) {
+        struct el_attn_bwd again = d;
+        again.dq = bench_output(b, dq);
+        again.dkv = bench_twin(b, start, dkv);
+        bench_run(b, b->ops, threads, EL_OP_attn_bwd, &again);
+        same_bits(again.dq, d.dq, dq, "attention dq with other threads");
+        same_bits(again.dkv, d.dkv, dkv, "attention dkv with other threads");
+    }
+    /* The plain layout adds the same numbers in the same order. */
+    struct el_attn_bwd plain = d;
+    plain.at = p.plain;
+    plain.kv = plain_cache(b, &p, a.kv, (int)width);
+    plain.dq = bench_output(b, dq);
+    plain.dkv = bench_output(b, p.keys * width);
+    memcpy(plain.dkv, plain_cache(b, &p, start, (int)width),
+           (size_t)(p.keys * width) * sizeof(float));
+    bench_run(b, b->ops, 2, EL_OP_attn_bwd, &plain);
+    same_bits(plain.dq, d.dq, dq, "attention dq over a plain cache");
+    same_bits(plain.dkv, plain_cache(b, &p, d.dkv, (int)width), p.keys * width,
+              "attention dkv over a plain cache");
+}
+
+static void backward_agrees_and_is_ordered(void **state)
+{
+    (void)state;
+    for_every_backend(check_backward, CASES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_row_attends_alone_as_in_a_batch),
+        cmocka_unit_test(selecting_everything_is_dense),
+        cmocka_unit_test(no_row_sees_a_later_key),
+        cmocka_unit_test(backward_agrees_and_is_ordered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

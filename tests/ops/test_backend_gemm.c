@@ -1,0 +1,212 @@
+#include "core/ops/gemm.h"
+#include "tests/ops/backend.h"
+
+enum { CASES = 30 };
+
+static struct el_gemm random_product(struct bench *b)
+{
+    struct el_gemm g = {.m = bench_size(b, 1, 90),
+                        .n = bench_size(b, 1, 100),
+                        .k = bench_size(b, 1, 600),
+                        .accumulate = bench_below(b, 2)};
+    int64_t a_pad = bench_below(b, 4), b_pad = bench_below(b, 4);
+    int form = bench_below(b, 5);
+    g.a_row = form == 1 ? 1 : g.k + a_pad;
+    g.a_col = form == 1 ? g.m + a_pad : 1;
+    g.b_row = form == 2 ? 1 : g.n + b_pad;
+    g.b_col = form == 2 ? g.k + b_pad : 1;
+    if (form == 3) { /* no stride is 1 */
+        g.a_row = 2 * g.k + 1, g.a_col = 2;
+        g.b_row = 3, g.b_col = 3 * g.k + 1;
+    }
+    g.c_row = g.n + bench_below(b, 3);
+    g.a = bench_normal(b, (g.m - 1) * g.a_row + (g.k - 1) * g.a_col + 1);
+    g.b = bench_normal(b, (g.k - 1) * g.b_row + (g.n - 1) * g.b_col + 1);
+    g.c = bench_output(b, (g.m - 1) * g.c_row + g.n);
+    return g;
+}
+
+static int64_t c_size(const struct el_gemm *g)
+{
+    return (g->m - 1) * g->c_row + g->n;
+}
+
+/* Relative to a sum of k terms of size about 1. */
+static double tolerance(const struct el_gemm *g)
+{
+    return 3e-7 * sqrt(g->k) * 4;
+}
+
+static void check_product(struct bench *b)
+{
+    struct el_gemm g = random_product(b), expected = g;
+    float *start = bench_twin(b, g.c, c_size(&g));
+    expected.c = bench_twin(b, g.c, c_size(&g));
+    bench_run(b, el_ops_ref(), 1, EL_OP_gemm, &expected);
+    bench_run(b, b->ops, 1, EL_OP_gemm, &g);
+    close_to(g.c, expected.c, c_size(&g), tolerance(&g), "gemm");
+    for (int threads = 2; threads <= MAX_THREADS; threads++) {
+        struct el_gemm again = g;
+        again.c = bench_twin(b, start, c_size(&g));
+        bench_run(b, b->ops, threads, EL_OP_gemm, &again);
+        same_bits(again.c, g.c, c_size(&g), "gemm with other threads");
+    }
+    for (int round = 0; round < 4; round++) { /* some of the rows, some of the columns */
+        struct el_gemm part = g;
+        int row = bench_below(b, g.m), col = bench_below(b, g.n);
+        part.m = round < 2 ? 1 : 1 + bench_below(b, g.m - row);
+        part.n = 1 + bench_below(b, g.n - col);
+        part.a += row * g.a_row;
+        part.b += col * g.b_col;
+        part.c = bench_twin(b, start + row * g.c_row + col, c_size(&part));
+        bench_run(b, b->ops, 1, EL_OP_gemm, &part);
+        for (int64_t i = 0; i < part.m; i++)
+            same_bits(part.c + i * g.c_row, g.c + (row + i) * g.c_row + col, part.n,
+                      "gemm of some rows");
+    }
+}
+
+static void a_row_does_not_depend_on_the_batch(void **state)
+{
+    (void)state;
+    for_every_backend(check_product, CASES);
+}
+
+/* What products of a batch or of groups give must be what each gives alone. */
+static void check_batch(struct bench *b)
+{
+    enum { BATCH = 3 };
+    struct el_gemm g = {.m = bench_size(b, 1, 70),
+                        .n = bench_size(b, 1, 70),
+                        .k = bench_size(b, 1, 50),
+                        .batch = BATCH,
+                        .accumulate = bench_below(b, 2)};
+    g.a_row = g.k, g.a_col = 1, g.b_row = 1, g.b_col = g.k, g.c_row = g.n;
+    g.a_batch = (int64_t)g.m * g.k, g.b_batch = (int64_t)g.n * g.k;
+    g.c_batch = (int64_t)g.m * g.n;
+    g.a = bench_normal(b, BATCH * g.a_batch);
+    g.b = bench_normal(b, BATCH * g.b_batch);
+    g.c = bench_output(b, BATCH * g.c_batch);
+    struct el_gemm alone = g;
+    float *c = alone.c = bench_twin(b, g.c, BATCH * g.c_batch);
+    bench_run(b, b->ops, 2, EL_OP_gemm, &g);
+    alone.batch = 1;
+    for (int i = 0; i < BATCH; i++) {
+        bench_run(b, b->ops, 1, EL_OP_gemm, &alone);
+        alone.a += g.a_batch, alone.b += g.b_batch, alone.c += g.c_batch;
+    }
+    same_bits(g.c, c, BATCH * g.c_batch, "gemm of a batch");
+}
+
+static void a_batch_is_its_products(void **state)
+{
+    (void)state;
+    for_every_backend(check_batch, CASES);
+}
+
+enum { GROUPS = 5 };
+
+/* Ascending, some groups empty. */
+static int32_t *random_offsets(struct bench *b, int total)
+{
+    int32_t *offsets = bench_input(b, GROUPS + 1, sizeof *offsets);
+    offsets[0] = 0;
+    for (int i = 1; i < GROUPS; i++) {
+        int left = total - offsets[i - 1];
+        offsets[i] = offsets[i - 1] + (bench_below(b, 3) ? bench_below(b, left + 1) : 0);
+    }
+    offsets[GROUPS] = total;
+    return offsets;
+}
+
+static void check_groups(struct bench *b, enum el_group group)
+{
+    int rows = bench_size(b, 1, 300);
+    struct el_gemm g = {.n = bench_size(b, 1, 70),
+                        .batch = GROUPS,
+                        .group = group,
+                        .offsets = random_offsets(b, rows),
+                        .accumulate = bench_below(b, 2)};
+    int64_t c_size;
+    if (group == EL_GROUP_ROWS) {
+        g.m = rows, g.k = bench_size(b, 1, 60);
+        g.a_row = g.k, g.a_col = 1, g.b_row = 1, g.b_col = g.k;
+        c_size = (int64_t)rows * g.n;
+    } else {
+        g.k = rows, g.m = bench_size(b, 1, 60);
+        g.a_row = 1, g.a_col = g.m, g.b_row = g.n, g.b_col = 1;
+        c_size = (int64_t)GROUPS * g.m * g.n;
+    }
+    g.c_row = g.n, g.c_batch = (int64_t)g.m * g.n, g.b_batch = (int64_t)g.n * g.k;
+    g.a = bench_normal(b, (int64_t)g.m * g.k);
+    g.b = bench_normal(b, group == EL_GROUP_ROWS ? GROUPS * g.b_batch : (int64_t)rows * g.n);
+    g.c = bench_output(b, c_size);
+    float *alone = bench_twin(b, g.c, c_size), *again = bench_twin(b, g.c, c_size);
+    bench_run(b, b->ops, 1, EL_OP_gemm, &g);
+    for (int i = 0; i < GROUPS; i++) {
+        struct el_gemm one = g;
+        int64_t from = g.offsets[i], n = g.offsets[i + 1] - from;
+        one.group = EL_GROUP_NONE, one.batch = 1, one.offsets = NULL;
+        one.a += group == EL_GROUP_ROWS ? from * g.a_row : from * g.a_col;
+        one.b += group == EL_GROUP_ROWS ? i * g.b_batch : from * g.b_row;
+        one.c = alone + (group == EL_GROUP_ROWS ? from * g.c_row : i * g.c_batch);
+        *(group == EL_GROUP_ROWS ? &one.m : &one.k) = (int)n;
+        bench_run(b, b->ops, 1, EL_OP_gemm, &one);
+    }
+    same_bits(g.c, alone, c_size, "gemm of groups");
+    g.c = again;
+    bench_run(b, b->ops, 3, EL_OP_gemm, &g);
+    same_bits(again, alone, c_size, "gemm of groups with other threads");
+}
+
+static void check_row_groups(struct bench *b)
+{
+    check_groups(b, EL_GROUP_ROWS);
+}
+
+static void check_sum_groups(struct bench *b)
+{
+    check_groups(b, EL_GROUP_K);
+}
+
+static void groups_are_their_products(void **state)
+{
+    (void)state;
+    for_every_backend(check_row_groups, CASES);
+    for_every_backend(check_sum_groups, CASES);
+}
+
+/* A NaN or Inf in one row of A stays in that row of C. */
+static void check_poison(struct bench *b)
+{
+    struct el_gemm g = random_product(b), clean = g;
+    clean.c = bench_twin(b, g.c, c_size(&g));
+    bench_run(b, b->ops, 1, EL_OP_gemm, &clean);
+    int row = bench_below(b, g.m);
+    ((float *)(uintptr_t)g.a)[row * g.a_row + bench_below(b, g.k) * g.a_col] = NAN;
+    bench_run(b, b->ops, 2, EL_OP_gemm, &g);
+    for (int i = 0; i < g.m; i++)
+        for (int j = 0; j < g.n; j++) {
+            if (i == row)
+                assert_true(isnan(g.c[i * g.c_row + j]));
+            else
+                same_bits(g.c + i * g.c_row + j, clean.c + i * g.c_row + j, 1, "gemm beside NaN");
+        }
+}
+
+static void nan_stays_in_its_row(void **state)
+{
+    (void)state;
+    for_every_backend(check_poison, CASES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_row_does_not_depend_on_the_batch),
+        cmocka_unit_test(a_batch_is_its_products),
+        cmocka_unit_test(groups_are_their_products),
+        cmocka_unit_test(nan_stays_in_its_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
