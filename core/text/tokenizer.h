@@ -13,8 +13,9 @@
  *   1. For valid UTF-8 the ids are those of the Hugging Face `tokenizers` library, up to the
  *      differences between its regex engine and PCRE2: U+180E counts as white space in PCRE2,
  *      and characters younger than either engine's Unicode tables have no class there.
- *   2. Any bytes are accepted. Each longest run of bytes that are not UTF-8 is a piece of its own:
- *      no pre-tokenizer pattern sees it and no merge crosses its ends.
+ *   2. Any bytes are accepted for which the vocabulary has tokens; the usual ones have all 256.
+ *      Each longest run of bytes that are not UTF-8 is a piece of its own: no pre-tokenizer pattern
+ *      sees it and no merge crosses its ends.
  *   3. Decoding what was encoded gives the same bytes, unless the file itself changes the text
  *      (a Split with behavior Removed, ByteLevel with add_prefix_space).
  *   4. n bytes cost O(n log n) in the merges, whatever the text is.
@@ -41,7 +42,7 @@ void el_tokenizer_free(struct el_tokenizer *t); /* NULL is fine */
 int el_tokenizer_vocab_size(const struct el_tokenizer *t);
 
 /* The id of an added token by its content, else of a vocabulary entry as the file spells it
- * ("\u0120the" for " the"); EL_ENOTFOUND when there is none. */
+ * ("\u0120the" for " the"); EL_ENOTFOUND when there is none, EL_ENOMEM. */
 int el_tokenizer_id(const struct el_tokenizer *t, const char *token);
 
 /* 1 when the file marks id as special, else 0 (also for ids out of range). */
