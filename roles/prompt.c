@@ -89,15 +89,15 @@ void el_prompt_set_digest(const struct el_prompt_set *set, struct el_digest *d)
         el_digest_bytes(d, set->template[i].text.data, set->template[i].text.len);
 }
 
-int el_prompt_generate(const struct el_prompt_set *set, struct el_view statement,
+int el_prompt_generate(const struct el_prompt_set *set, struct el_slice statement,
                        struct el_buf *out, struct el_error *err)
 {
-    const struct el_view values[EL_FIELDS] = {[EL_FIELD_STATEMENT] = statement};
+    const struct el_slice values[EL_FIELDS] = {[EL_FIELD_STATEMENT] = statement};
 
     return el_prompt_template_fill(&set->template[GENERATE], values, out, err);
 }
 
-static void put_extras(struct el_view *values, const struct el_prompt_extras *extras)
+static void put_extras(struct el_slice *values, const struct el_prompt_extras *extras)
 {
     if (!extras)
         return;
@@ -105,30 +105,31 @@ static void put_extras(struct el_view *values, const struct el_prompt_extras *ex
     values[EL_FIELD_RUBRIC] = extras->rubric;
 }
 
-int el_prompt_verify(const struct el_prompt_set *set, struct el_view statement,
-                     struct el_view proof, const struct el_prompt_extras *extras,
+int el_prompt_verify(const struct el_prompt_set *set, struct el_slice statement,
+                     struct el_slice proof, const struct el_prompt_extras *extras,
                      struct el_buf *out, struct el_error *err)
 {
-    struct el_view values[EL_FIELDS] = {[EL_FIELD_STATEMENT] = statement, [EL_FIELD_PROOF] = proof};
+    struct el_slice values[EL_FIELDS] = {
+        [EL_FIELD_STATEMENT] = statement, [EL_FIELD_PROOF] = proof};
 
     put_extras(values, extras);
     return el_prompt_template_fill(&set->template[VERIFY], values, out, err);
 }
 
-int el_prompt_meta(const struct el_prompt_set *set, struct el_view statement, struct el_view proof,
-                   struct el_view analysis, const struct el_prompt_extras *extras,
-                   struct el_buf *out, struct el_error *err)
+int el_prompt_meta(const struct el_prompt_set *set, struct el_slice statement,
+                   struct el_slice proof, struct el_slice analysis,
+                   const struct el_prompt_extras *extras, struct el_buf *out, struct el_error *err)
 {
-    struct el_view values[EL_FIELDS] = {
+    struct el_slice values[EL_FIELDS] = {
         [EL_FIELD_STATEMENT] = statement, [EL_FIELD_PROOF] = proof, [EL_FIELD_ANALYSIS] = analysis};
 
     put_extras(values, extras);
     return el_prompt_template_fill(&set->template[META], values, out, err);
 }
 
-static int add_view(struct el_buf *b, struct el_view v)
+static int add_view(struct el_buf *b, struct el_slice v)
 {
-    v = el_view_trim(v);
+    v = el_slice_trim(v);
     return el_buf_add(b, v.data, v.len);
 }
 
@@ -160,7 +161,7 @@ static int write_analyses(const struct el_prompt_candidate *c, struct el_buf *b)
     return bad ? EL_ENOMEM : 0;
 }
 
-static int check_candidates(const struct el_prompt_template *t, struct el_view statement,
+static int check_candidates(const struct el_prompt_template *t, struct el_slice statement,
                             const struct el_prompt_candidate *c, size_t n, struct el_error *err)
 {
     if (!statement.data)
@@ -179,17 +180,17 @@ static int check_candidates(const struct el_prompt_template *t, struct el_view s
     return 0;
 }
 
-static struct el_view view_of_buf(const struct el_buf *b)
+static struct el_slice view_of_buf(const struct el_buf *b)
 {
-    return el_view_of(b->data, b->len);
+    return el_slice_of(b->data, b->len);
 }
 
-int el_prompt_refine(const struct el_prompt_set *set, struct el_view statement,
+int el_prompt_refine(const struct el_prompt_set *set, struct el_slice statement,
                      const struct el_prompt_candidate *candidates, size_t n, struct el_buf *out,
                      struct el_error *err)
 {
     const struct el_prompt_template *t = &set->template[REFINE];
-    struct el_view values[EL_FIELDS] = {0};
+    struct el_slice values[EL_FIELDS] = {0};
     struct el_buf made[3]; /* instruction, proofs, analyses */
     int rc = check_candidates(t, statement, candidates, n, err);
 
@@ -202,7 +203,7 @@ int el_prompt_refine(const struct el_prompt_set *set, struct el_view statement,
     if (rc == 0 &&
         (write_candidates(candidates, n, &made[1]) || write_analyses(candidates, &made[2])))
         rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", t->path);
-    const struct el_view all[EL_FIELDS] = {
+    const struct el_slice all[EL_FIELDS] = {
         [EL_FIELD_STATEMENT] = statement,
         [EL_FIELD_PROOF] = candidates[0].proof,
         [EL_FIELD_ANALYSIS] = view_of_buf(&made[2]),

@@ -37,7 +37,7 @@
 #include "core/base/buf.h"
 #include "core/base/digest.h"
 #include "core/base/error.h"
-#include "roles/view.h"
+#include "roles/slice.h"
 
 #include <stddef.h>
 
@@ -56,26 +56,26 @@ void el_prompt_set_digest(const struct el_prompt_set *set, struct el_digest *d);
 /* Optional inputs of the judges; an absent view (data NULL) leaves its part of the template out. A
  * value that the template has no place for is EL_EINVAL: it would be lost without a word. */
 struct el_prompt_extras {
-    struct el_view reference, rubric;
+    struct el_slice reference, rubric;
 };
 
 /* A proof with the analyses that the refiner shall act on. */
 struct el_prompt_candidate {
-    struct el_view proof;
-    const struct el_view *analyses;
+    struct el_slice proof;
+    const struct el_slice *analyses;
     size_t n_analyses;
 };
 
 /* Each appends the text of one user message to out (initialised by the caller), and leaves it as
  * it was on failure. extras may be NULL. EL_ENOMEM, EL_EINVAL. */
-int el_prompt_generate(const struct el_prompt_set *set, struct el_view statement,
+int el_prompt_generate(const struct el_prompt_set *set, struct el_slice statement,
                        struct el_buf *out, struct el_error *err);
-int el_prompt_verify(const struct el_prompt_set *set, struct el_view statement,
-                     struct el_view proof, const struct el_prompt_extras *extras,
+int el_prompt_verify(const struct el_prompt_set *set, struct el_slice statement,
+                     struct el_slice proof, const struct el_prompt_extras *extras,
                      struct el_buf *out, struct el_error *err);
-int el_prompt_meta(const struct el_prompt_set *set, struct el_view statement, struct el_view proof,
-                   struct el_view analysis, const struct el_prompt_extras *extras,
-                   struct el_buf *out, struct el_error *err);
+int el_prompt_meta(const struct el_prompt_set *set, struct el_slice statement,
+                   struct el_slice proof, struct el_slice analysis,
+                   const struct el_prompt_extras *extras, struct el_buf *out, struct el_error *err);
 
 /* n >= 1 candidates. {proofs_to_refine} becomes, for every candidate i and analysis j,
  *     --- Solution i ---
@@ -86,7 +86,7 @@ int el_prompt_meta(const struct el_prompt_set *set, struct el_view statement, st
  * counted from 0 as in the published sets. A template with {proof} and {analysis} instead takes
  * exactly one candidate; one analysis is then inserted bare, several under "=== Evaluation j ==="
  * lines. */
-int el_prompt_refine(const struct el_prompt_set *set, struct el_view statement,
+int el_prompt_refine(const struct el_prompt_set *set, struct el_slice statement,
                      const struct el_prompt_candidate *candidates, size_t n, struct el_buf *out,
                      struct el_error *err);
 

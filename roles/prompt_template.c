@@ -37,7 +37,7 @@ const char *el_prompt_field_name(enum el_prompt_field field)
     return "unknown";
 }
 
-static int field_of(struct el_view name)
+static int field_of(struct el_slice name)
 {
     for (size_t i = 0; i < sizeof synonym / sizeof *synonym; i++)
         if (strlen(synonym[i].name) == name.len &&
@@ -108,7 +108,7 @@ static int is_latex_argument(const char *text, size_t off)
     return i < off && i > 0 && text[i - 1] == '\\';
 }
 
-static int looks_like_name(struct el_view v)
+static int looks_like_name(struct el_slice v)
 {
     for (size_t i = 0; i < v.len; i++)
         if (!is_letter(v.data[i]) && (i == 0 || !strchr("0123456789_ -", v.data[i])))
@@ -131,7 +131,7 @@ static int misplaced(const struct reader *r, size_t off, int field)
 static int read_value(struct reader *r, size_t off, size_t len)
 {
     const char *text = r->t->text.data;
-    const struct el_view name = el_view_trim(el_view_of(text + off + 1, len - 2));
+    const struct el_slice name = el_slice_trim(el_slice_of(text + off + 1, len - 2));
     const int field = field_of(name);
     int rc;
 
@@ -164,7 +164,7 @@ static int read_value(struct reader *r, size_t off, size_t len)
 static int read_condition(struct reader *r, size_t off, size_t len)
 {
     const char *text = r->t->text.data;
-    const struct el_view name = el_view_trim(el_view_of(text + off + 2, len - 3));
+    const struct el_slice name = el_slice_trim(el_slice_of(text + off + 2, len - 3));
     const int field = field_of(name), opens = text[off + 1] == '?';
     int rc;
 
@@ -233,7 +233,7 @@ int el_prompt_template_load(struct el_prompt_template *t, const char *dir, const
 {
     struct reader r = {.t = t, .allowed = allowed, .open = -1, .err = err};
     struct el_buf file;
-    struct el_view body;
+    struct el_slice body;
     int rc;
 
     el_buf_init(&file);
@@ -243,7 +243,7 @@ int el_prompt_template_load(struct el_prompt_template *t, const char *dir, const
         return el_error_set(err, EL_ENOMEM, "%s/%s: out of memory", dir, name);
     rc = el_file_read(t->path, TEMPLATE_MAX, &file, err);
     if (rc == 0) {
-        body = el_view_trim(el_view_of(file.data, file.len));
+        body = el_slice_trim(el_slice_of(file.data, file.len));
         if (el_buf_add(&t->text, body.data, body.len))
             rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", t->path);
     }
@@ -260,7 +260,7 @@ void el_prompt_template_release(struct el_prompt_template *t)
     *t = (struct el_prompt_template){0};
 }
 
-static int check_values(const struct el_prompt_template *t, const struct el_view *values,
+static int check_values(const struct el_prompt_template *t, const struct el_slice *values,
                         struct el_error *err)
 {
     for (int f = 0; f < EL_FIELDS; f++) {
@@ -277,7 +277,7 @@ static int check_values(const struct el_prompt_template *t, const struct el_view
 }
 
 int el_prompt_template_fill(const struct el_prompt_template *t,
-                            const struct el_view values[EL_FIELDS], struct el_buf *out,
+                            const struct el_slice values[EL_FIELDS], struct el_buf *out,
                             struct el_error *err)
 {
     size_t total = 0;
@@ -289,12 +289,12 @@ int el_prompt_template_fill(const struct el_prompt_template *t,
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < t->n_pieces; i++) {
             const struct el_prompt_piece *p = &t->pieces[i];
-            struct el_view v = el_view_of(t->text.data + p->off, p->len);
+            struct el_slice v = el_slice_of(t->text.data + p->off, p->len);
 
             if (p->only_if >= 0 && !values[p->only_if].data)
                 continue;
             if (p->field >= 0)
-                v = el_view_trim(values[p->field]);
+                v = el_slice_trim(values[p->field]);
             total += v.len;
             if (pass)
                 el_buf_add(out, v.data, v.len);

@@ -4,7 +4,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/error.h"
-#include "roles/view.h"
+#include "roles/slice.h"
 
 enum el_prompt_field {
     EL_FIELD_STATEMENT,
@@ -45,7 +45,7 @@ void el_prompt_template_release(struct el_prompt_template *t);
 /* Appends the template with its values (absent: data NULL) to out; out is unchanged on failure.
  * A required value that is absent, or a value without a place, is EL_EINVAL. */
 int el_prompt_template_fill(const struct el_prompt_template *t,
-                            const struct el_view values[EL_FIELDS], struct el_buf *out,
+                            const struct el_slice values[EL_FIELDS], struct el_buf *out,
                             struct el_error *err);
 
 #endif

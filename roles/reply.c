@@ -33,9 +33,9 @@ int el_reply_format(const struct el_reply *reply)
     return reply->failure == EL_REPLY_OK;
 }
 
-struct el_view el_reply_view(struct el_span span, const char *text)
+struct el_slice el_reply_slice(struct el_span span, const char *text)
 {
-    return span.len ? el_view_of(text + span.off, span.len) : el_view_of("", 0);
+    return span.len ? el_slice_of(text + span.off, span.len) : el_slice_of("", 0);
 }
 
 /* The index behind the last `tag` in text, 0 when there is none. */
@@ -53,12 +53,12 @@ enum el_reply_failure el_reply_strip_thinking(const char *text, size_t n, int ex
                                               size_t *begin)
 {
     static const char open[] = "<think>";
-    struct el_view rest;
+    struct el_slice rest;
 
     *begin = n ? behind_last(text, n, "</think>") : 0;
     if (n == 0)
         return expect_thinking ? EL_REPLY_MISSING_THINK_END : EL_REPLY_OK;
-    rest = el_view_trim(el_view_of(text + *begin, n - *begin));
+    rest = el_slice_trim(el_slice_of(text + *begin, n - *begin));
     if ((expect_thinking && *begin == 0) ||
         (rest.len >= strlen(open) && memcmp(rest.data, open, strlen(open)) == 0)) {
         *begin = n;

@@ -38,7 +38,7 @@
 
 #include "core/base/error.h"
 #include "rewards/score.h"
-#include "roles/view.h"
+#include "roles/slice.h"
 
 #include <stddef.h>
 
@@ -93,7 +93,7 @@ int el_reply_format(const struct el_reply *reply);
 
 /* The bytes of a span of `text`, the input the reply was parsed from. An absent span gives an
  * empty view. */
-struct el_view el_reply_view(struct el_span span, const char *text);
+struct el_slice el_reply_slice(struct el_span span, const char *text);
 
 /* The compiled patterns. Immutable after creation: one parser may serve many threads. */
 struct el_reply_parser;

@@ -178,7 +178,7 @@ int el_scan_last(const struct el_scan *s, enum el_pattern pattern, size_t from, 
 
 struct el_span el_scan_trim(const struct el_scan *s, size_t from, size_t to)
 {
-    struct el_view v = el_view_trim(el_view_of(s->text + from, to - from));
+    struct el_slice v = el_slice_trim(el_slice_of(s->text + from, to - from));
 
     return (struct el_span){(size_t)(v.data - s->text), v.len};
 }

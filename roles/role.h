@@ -21,9 +21,9 @@ int el_role_from_name(const char *name);
 
 /* What a role is asked about. Fields that the role does not use are ignored. */
 struct el_role_input {
-    struct el_view statement;                     /* all roles */
-    struct el_view proof;                         /* verifier, meta-verifier */
-    struct el_view analysis;                      /* meta-verifier */
+    struct el_slice statement;                    /* all roles */
+    struct el_slice proof;                        /* verifier, meta-verifier */
+    struct el_slice analysis;                     /* meta-verifier */
     const struct el_prompt_candidate *candidates; /* refiner */
     size_t n_candidates;
     struct el_prompt_extras extras; /* verifier, meta-verifier: optional */

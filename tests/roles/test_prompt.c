@@ -72,7 +72,7 @@ static int load_with(int which, const char *text, struct el_prompt_set **set, st
     return load(all, set, err);
 }
 
-#define V(S) el_view_str(S)
+#define V(S) el_slice_str(S)
 
 static void verify_equals(const char *template, const char *want)
 {
@@ -172,7 +172,7 @@ static void inserted_text_is_never_scanned(void **state)
     assert_string_equal(out.data,
                         "Check {?rubric} \\boxed{1} of {analysis} {statement} of {proof}{{x}}");
     el_buf_clear(&out);
-    assert_int_equal(el_prompt_verify(set, V("X"), el_view_of("a\0b", 3), NULL, &out, NULL), 0);
+    assert_int_equal(el_prompt_verify(set, V("X"), el_slice_of("a\0b", 3), NULL, &out, NULL), 0);
     assert_int_equal(out.len, strlen("Judge a.b of X."));
     assert_memory_equal(out.data, "Judge a\0b of X.", out.len);
     el_buf_release(&out);
@@ -210,7 +210,7 @@ static void optional_inputs(void **state)
 
 static void refining_in_published_form(void **state)
 {
-    const struct el_view analyses[] = {V(" V0\n"), V("V1")};
+    const struct el_slice analyses[] = {V(" V0\n"), V("V1")};
     const struct el_prompt_candidate c[] = {{V("Y0\n"), analyses, 2}, {V("Y1"), analyses + 1, 1}};
     struct el_prompt_set *set = NULL;
     struct el_buf out;
@@ -231,7 +231,7 @@ static void refining_in_published_form(void **state)
 
 static void refining_in_short_form(void **state)
 {
-    const struct el_view analyses[] = {V("V0"), V("V1")};
+    const struct el_slice analyses[] = {V("V0"), V("V1")};
     struct el_prompt_candidate c[] = {{V("Y0"), analyses, 1}, {V("Y1"), analyses, 2}};
     struct el_prompt_set *set = NULL;
     struct el_error err = {0};
@@ -262,7 +262,7 @@ static void published_placeholder_style_loads(void **state)
         "## Solution Evaluation\n{rating}\n",
         "{instruction}\n\n## Candidates\n{proofs_to_refine}\n\n## Last\nAs above.\n",
     };
-    const struct el_view analysis = V("V");
+    const struct el_slice analysis = V("V");
     const struct el_prompt_candidate c = {V("Y"), &analysis, 1};
     struct el_prompt_set *set = NULL;
     struct el_buf out;
@@ -318,7 +318,7 @@ static void need(const struct el_buf *b, const char *text)
 /* The shipped full set tells the models what the parsers ask for. */
 static void full_set_states_the_formats(void **state)
 {
-    const struct el_view analysis = V("[V]");
+    const struct el_slice analysis = V("[V]");
     const struct el_prompt_candidate c = {V("[Y]"), &analysis, 1};
     struct el_role_input in = {.statement = V("[X]"),
                                .proof = V("[Y]"),
@@ -392,7 +392,7 @@ static void missing_inputs_are_named(void **state)
 
 static void memory_faults(void **state)
 {
-    const struct el_view analysis = V("V");
+    const struct el_slice analysis = V("V");
     const struct el_prompt_candidate c = {V("Y"), &analysis, 1};
     struct el_prompt_set *set = NULL;
     struct el_error err = {0};

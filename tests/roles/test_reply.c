@@ -89,7 +89,7 @@ static void no_text_is_empty(void **state)
         assert_int_equal(el_role_parse(role, *state, NULL, 0, NULL, &r, NULL), 0);
         assert_int_equal(r.failure, EL_REPLY_EMPTY);
         assert_int_equal(r.halves, EL_SCORE_NONE);
-        assert_int_equal(el_reply_view(r.answer, NULL).len, 0);
+        assert_int_equal(el_reply_slice(r.answer, NULL).len, 0);
         assert_int_equal(el_reply_format(&r), 0);
     }
     assert_int_equal(el_role_parse(EL_ROLES, *state, "x", 1, NULL, &r, NULL), EL_EINVAL);

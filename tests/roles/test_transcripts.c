@@ -33,7 +33,7 @@ static void read_into(const char *name, const char *suffix, struct el_buf *out)
         fail_msg("%s", err.msg);
 }
 
-static void put_escaped(struct el_buf *b, struct el_view v)
+static void put_escaped(struct el_buf *b, struct el_slice v)
 {
     static const char special[] = "\n\r\t\"\\", letter[] = "nrt\"\\";
 
@@ -54,9 +54,9 @@ static void render(const char *settings, const char *text, const struct el_reply
     el_buf_printf(b, "%s\nfailure %s\ntext %s\nscore %s\nproof \"", settings,
                   el_reply_failure_name(r->failure), el_reply_failure_name(r->text_failure),
                   el_score_text(r->halves));
-    put_escaped(b, el_reply_view(r->proof, text));
+    put_escaped(b, el_reply_slice(r->proof, text));
     el_buf_puts(b, "\"\nanalysis \"");
-    put_escaped(b, el_reply_view(r->analysis, text));
+    put_escaped(b, el_reply_slice(r->analysis, text));
     el_buf_puts(b, "\"\n");
 }
 

@@ -1,15 +1,15 @@
-#include "roles/view.h"
+#include "roles/slice.h"
 
 #include <string.h>
 
-struct el_view el_view_str(const char *s)
+struct el_slice el_slice_str(const char *s)
 {
-    return el_view_of(s, s ? strlen(s) : 0);
+    return el_slice_of(s, s ? strlen(s) : 0);
 }
 
-struct el_view el_view_of(const char *data, size_t len)
+struct el_slice el_slice_of(const char *data, size_t len)
 {
-    return (struct el_view){data, len};
+    return (struct el_slice){data, len};
 }
 
 static int is_blank(char c)
@@ -17,7 +17,7 @@ static int is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-struct el_view el_view_trim(struct el_view v)
+struct el_slice el_slice_trim(struct el_slice v)
 {
     while (v.len && is_blank(v.data[0])) {
         v.data++;
