@@ -214,26 +214,39 @@ int el_world_problem_text(const struct el_world_problem *p, struct el_buf *out)
 
 /* ---- Reading problems ---- */
 
+/* Each sign with blanks around it as it likes. */
+static int scan_signs(struct el_world_scan *s, const char *signs)
+{
+    for (; *signs; signs++) {
+        char one[2] = {*signs, 0};
+        if (!el_world_scan_words(s, one))
+            return 0;
+    }
+    return 1;
+}
+
 static int scan_mod(struct el_world_scan *s, struct el_world_claim *c)
 {
     c->family = EL_WORLD_MOD;
     c->n = 3;
-    return el_world_scan_words(s, "divides x*x+") && el_world_scan_number(s, &c->v[1]) &&
-           el_world_scan_words(s, "*x+") && el_world_scan_number(s, &c->v[2]) &&
-           el_world_scan_words(s, "for an x") && c->v[0] >= 2;
+    return el_world_scan_words(s, "divides ") && scan_signs(s, "x*x+") &&
+           el_world_scan_number(s, &c->v[1]) && scan_signs(s, "*x+") &&
+           el_world_scan_number(s, &c->v[2]) && el_world_scan_words(s, "for an x") && c->v[0] >= 2;
 }
 
 static int scan_pair(struct el_world_scan *s, struct el_world_claim *c)
 {
     c->n = 2;
-    if (!el_world_scan_words(s, "=") || !el_world_scan_number(s, &c->v[0]) ||
-        !el_world_scan_words(s, "*x"))
+    if (!scan_signs(s, "=") || !el_world_scan_number(s, &c->v[0]) || !scan_signs(s, "*x"))
         return 0;
-    c->family = el_world_scan_words(s, "*x") ? EL_WORLD_SQ : EL_WORLD_LIN;
-    if (!el_world_scan_words(s, "+") || !el_world_scan_number(s, &c->v[1]) ||
-        !el_world_scan_words(s, c->family == EL_WORLD_SQ ? "*y*y" : "*y"))
-        return 0;
-    return el_world_scan_words(s, "for some x,y") && c->v[0] >= 1 && c->v[1] >= 1;
+    struct el_world_scan t = *s;
+    int square = scan_signs(&t, "*x");
+    c->family = square ? EL_WORLD_SQ : EL_WORLD_LIN;
+    if (square)
+        *s = t;
+    return scan_signs(s, "+") && el_world_scan_number(s, &c->v[1]) &&
+           scan_signs(s, square ? "*y*y" : "*y") && el_world_scan_words(s, "for some ") &&
+           scan_signs(s, "x,y") && c->v[0] >= 1 && c->v[1] >= 1;
 }
 
 static int scan_sub(struct el_world_scan *s, struct el_world_claim *c)

@@ -1,0 +1,304 @@
+/* Truthful and flawed analyses, the oracle for analyses, truthful meta-analyses. */
+#include "core/base/alloc.h"
+#include "data/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const char statement[] = "Show that (1) 98=16*x+9*y for some x,y; (2) 7 divides "
+                                "x*x+4*x+9 for an x; (3) some of 3,8,19,30 add up to 57.";
+
+/* Wrong: 9*2=19, its total 99 of 98; 5+9=14 omitted; claim 3 not addressed; not closed. */
+static const char proof[] = "(1) x=5, y=2.\n16*5=80.\n9*2=19.\n80+19=99.\n"
+                            "(2) x=1.\n1*1+4*1=5.\n7*2=14.\n";
+
+#define OPEN     "Here is my evaluation of the solution:\n"
+#define SCORE(s) "Based on my evaluation, the final overall score should be:\n\\boxed{" s "}"
+
+static void judge(struct el_world_report *r)
+{
+    struct el_world_problem p;
+    assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+    el_world_judge_proof(&p, proof, strlen(proof), r);
+}
+
+static void the_truthful_analysis(void **state)
+{
+    (void)state;
+    struct el_world_report r;
+    struct el_buf b;
+    judge(&r);
+    el_buf_init(&b);
+    assert_true(el_world_analysis_true(&r, &b) >= 0);
+    assert_string_equal(b.data,
+                        OPEN "(1) 16*5=80 right.\n9*2=19 wrong.\n80+19=99 right.\n"
+                             "total 99 of 98 wrong.\n"
+                             "(2) 1*1+4*1=5 right.\nmissing 5+9=14.\n7*2=14 right.\n"
+                             "total 14 of 14 right.\n(3) not addressed.\nno closing.\n" SCORE("0"));
+    el_buf_release(&b);
+}
+
+/* An analysis of `proof`: real, misstated, invented, missed, and ms. */
+static const struct {
+    const char *text;
+    int real, misstated, invented, missed;
+    double ms;
+} cases[] = {
+    {OPEN "(1) 16*5=80 right.\n9*2=19 wrong.\n80+19=99 right.\ntotal 99 of 98 wrong.\n"
+          "(2) missing 5+9=14.\n(3) not addressed.\nno closing.\n" SCORE("0"),
+     5, 0, 0, 0, 1},
+    {OPEN SCORE("1"), 0, 0, 0, 5, 1}, /* nothing claimed: reasonable by definition */
+    {OPEN SCORE("0"), 0, 0, 0, 5, 0.5},
+    {OPEN "(1) 9*2=19 wrong.\n" SCORE("0"), 1, 0, 0, 4, 1},
+    {OPEN "(1) 9*2=19 wrong.\n9*2=19 wrong\n" SCORE("0"), 2, 0, 0, 4, 1},
+    {OPEN "(1) 9*2=19 wrong.\n" SCORE("0.5"), 1, 0, 0, 4, 0.5},
+    {OPEN "(2) missing 5+9=14.\n" SCORE("0.5"), 1, 0, 0, 4, 1},
+    {OPEN "(2) missing 5+9=14.\nno closing.\n" SCORE("0.5"), 2, 0, 0, 3, 1},
+    {OPEN "(2) missing 5+9=14.\n" SCORE("0"), 1, 0, 0, 4, 0.5},
+    /* misstated */
+    {OPEN "(1) 9*2=17 wrong.\n" SCORE("0"), 0, 1, 0, 4, 0.5},
+    {OPEN "(1) missing 9*2=18.\n" SCORE("0.5"), 0, 1, 0, 4, 0.5},
+    {OPEN "(1) 9*2=19 again.\n" SCORE("0.5"), 0, 1, 0, 4, 0.5},
+    {OPEN "(1) total 97 of 98 wrong.\n" SCORE("0"), 0, 1, 0, 4, 0.5},
+    {OPEN "(3) bad witness.\n" SCORE("0"), 0, 1, 0, 4, 0.5},
+    {OPEN "(1) not addressed.\n" SCORE("0"), 0, 1, 0, 4, 0.5},
+    /* invented */
+    {OPEN "(1) 16*5=80 wrong.\n" SCORE("0"), 0, 0, 1, 5, 0},
+    {OPEN "(2) 9*2=19 wrong.\n" SCORE("0"), 0, 0, 1, 5, 0},
+    {OPEN "9*2=19 wrong.\n" SCORE("0"), 0, 0, 1, 5, 0}, /* names no claim */
+    {OPEN "(7) 9*2=19 wrong.\n" SCORE("0"), 0, 0, 1, 5, 0},
+    {OPEN "(2) total 14 of 14 wrong.\n" SCORE("0"), 0, 0, 1, 5, 0},
+    {OPEN "(1) 16*5=80 wrong.\n9*2=19 wrong.\n" SCORE("0"), 1, 0, 1, 4, 0.5},
+    {OPEN "The proof is poor.\n" SCORE("0"), 0, 0, 1, 5, 0},
+    {OPEN "(1) 9*2=19 wrong because 9*2=18.\n" SCORE("0"), 0, 0, 1, 5, 0},
+    /* format */
+    {"", 0, 0, 0, 5, 0},
+    {OPEN, 0, 0, 0, 5, 0},
+    {SCORE("1"), 0, 0, 0, 5, 0},
+    {OPEN SCORE("2"), 0, 0, 0, 5, 0},
+    {OPEN SCORE("0.51"), 0, 0, 0, 5, 0},
+    {OPEN "Based on my evaluation, the final overall score should be:\n", 0, 0, 0, 5, 0},
+    {"\\boxed{1} " OPEN "Based on my evaluation, the final overall score should be:\n1", 0, 0, 0, 5,
+     0},
+    /* tolerated spellings; the last key phrase counts */
+    {OPEN "Based on my evaluation, the final overal score should be:\n\\boxed{ 1.0 }", 0, 0, 0, 5,
+     1},
+    {OPEN "  ( 1 )  9 * 2 = 19  wrong \r\n\n" SCORE("0"), 1, 0, 0, 4, 1},
+};
+
+static void written_cases(void **state)
+{
+    (void)state;
+    struct el_world_report r;
+    judge(&r);
+    assert_int_equal(r.n_defects, 5);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct el_world_review v;
+        el_world_judge_analysis(&r, cases[i].text, strlen(cases[i].text), &v);
+        if (v.real != cases[i].real || v.misstated != cases[i].misstated ||
+            v.invented != cases[i].invented || v.missed != cases[i].missed || v.ms != cases[i].ms)
+            fail_msg("real %d misstated %d invented %d missed %d ms %g for\n%s", v.real,
+                     v.misstated, v.invented, v.missed, v.ms, cases[i].text);
+    }
+}
+
+struct fixture {
+    struct el_world_problem p;
+    struct el_world_report r;
+    struct el_rng rng;
+    struct el_buf proof, text;
+};
+
+static void setup(struct fixture *f, uint64_t seed)
+{
+    el_rng_init(&f->rng, seed);
+    el_buf_init(&f->proof);
+    el_buf_init(&f->text);
+}
+
+static void teardown(struct fixture *f)
+{
+    el_buf_release(&f->proof);
+    el_buf_release(&f->text);
+}
+
+/* Problem i with random flaws. */
+static void draw(struct fixture *f, uint64_t i)
+{
+    enum el_world_flaw flaw[EL_WORLD_CLAIMS];
+    el_world_problem((enum el_world_split)(i % EL_WORLD_SPLITS), i, &f->p);
+    for (int k = 0; k < EL_WORLD_CLAIMS; k++)
+        flaw[k] = (enum el_world_flaw)el_rng_below(&f->rng, EL_FLAWS);
+    el_buf_clear(&f->proof);
+    el_buf_clear(&f->text);
+    assert_int_equal(el_world_proof_flawed(&f->p, flaw, &f->rng, &f->proof, NULL), 0);
+    el_world_judge_proof(&f->p, f->proof.data, f->proof.len, &f->r);
+}
+
+static void truthful_analyses_find_exactly_the_defects(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 1);
+    for (uint64_t i = 0; i < 4000; i++) {
+        struct el_world_review v;
+        draw(&f, i);
+        assert_true(el_world_analysis_true(&f.r, &f.text) >= 0);
+        el_world_judge_analysis(&f.r, f.text.data, f.text.len, &v);
+        if (v.claimed != f.r.n_defects || v.real != v.claimed || v.missed != 0 || v.ms != 1 ||
+            v.score != f.r.score)
+            fail_msg("claimed %d real %d missed %d ms %g, defects %d for\n%s\n%s", v.claimed,
+                     v.real, v.missed, v.ms, f.r.n_defects, f.proof.data, f.text.data);
+    }
+    teardown(&f);
+}
+
+static void check_flawed(const struct fixture *f, int flaw, const struct el_world_review *v)
+{
+    double ms = 1;
+    if (flaw == EL_REVIEW_INVENTED)
+        ms = v->real ? 0.5 : 0;
+    else if (flaw == EL_REVIEW_MISSTATED || flaw == EL_REVIEW_SCORE)
+        ms = 0.5;
+    if (v->ms != ms || v->invented != (flaw == EL_REVIEW_INVENTED) ||
+        v->misstated != (flaw == EL_REVIEW_MISSTATED))
+        fail_msg("%s: ms %g, expected %g\n%s\n%s", el_world_review_flaw_name(flaw), v->ms, ms,
+                 f->proof.data, f->text.data);
+    if (flaw == EL_REVIEW_MISSED || flaw == EL_REVIEW_DROPPED)
+        assert_int_equal(v->missed, 1);
+}
+
+static void flawed_analyses_have_their_quality(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 2);
+    for (int flaw = 0; flaw < EL_REVIEW_FLAWS; flaw++) {
+        int made = 0;
+        for (uint64_t i = 0; i < 600; i++) {
+            struct el_world_review v;
+            draw(&f, i);
+            int rc = el_world_analysis_flawed(&f.r, (enum el_world_review_flaw)flaw, &f.rng,
+                                              &f.text, NULL);
+            if (rc == EL_ENOTFOUND) {
+                assert_int_equal(f.text.len, 0);
+                continue;
+            }
+            assert_int_equal(rc, 0);
+            made++;
+            el_world_judge_analysis(&f.r, f.text.data, f.text.len, &v);
+            check_flawed(&f, flaw, &v);
+        }
+        assert_in_range(made, 300, 600);
+    }
+    teardown(&f);
+}
+
+static void a_right_proof_leaves_nothing_to_miss(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 3);
+    el_world_problem(EL_WORLD_TEST, 0, &f.p);
+    assert_int_equal(el_world_proof_good(&f.p, &f.rng, &f.proof, NULL), 0);
+    el_world_judge_proof(&f.p, f.proof.data, f.proof.len, &f.r);
+    static const enum el_world_review_flaw impossible[] = {EL_REVIEW_MISSED, EL_REVIEW_DROPPED,
+                                                           EL_REVIEW_MISSTATED};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(el_world_analysis_flawed(&f.r, impossible[i], &f.rng, &f.text, NULL),
+                         EL_ENOTFOUND);
+    teardown(&f);
+}
+
+static void the_truthful_meta_analysis(void **state)
+{
+    (void)state;
+    const char *text =
+        OPEN "(1) 16*5=80 wrong.\n9*2=19 wrong.\ntotal 97 of 98 wrong.\nno closing.\n" SCORE("0.5");
+    struct el_world_report r;
+    struct el_world_review v;
+    struct el_buf b;
+    el_buf_init(&b);
+    judge(&r);
+    el_world_judge_analysis(&r, text, strlen(text), &v);
+    assert_int_equal(el_world_meta_true(&v, text, strlen(text), &b, NULL), 0);
+    assert_string_equal(
+        b.data, "Here is my analysis of the \"solution evaluation\":\n"
+                "(1) 16*5=80 wrong.\nnot real.\n(1) 9*2=19 wrong.\nreal.\n"
+                "(1) total 97 of 98 wrong.\nmisstated.\nno closing.\nreal.\n"
+                "the score does not fit.\n"
+                "Based on my analysis, I will rate the \"solution evaluation\" as:\n\\boxed{0.5}");
+    el_buf_clear(&b);
+    el_world_judge_analysis(&r, OPEN SCORE("1"), strlen(OPEN SCORE("1")), &v);
+    assert_int_equal(el_world_meta_true(&v, text, strlen(text), &b, NULL), 0);
+    assert_non_null(strstr(b.data, "no issue claimed.\nthe score fits.\n"));
+    assert_non_null(strstr(b.data, "\\boxed{1}"));
+    el_buf_release(&b);
+}
+
+static void analyses_that_cannot_be_quoted_are_refused(void **state)
+{
+    (void)state;
+    struct el_world_report r;
+    struct el_world_review v;
+    struct el_buf b, text;
+    el_buf_init(&b);
+    el_buf_init(&text);
+    judge(&r);
+    el_world_judge_analysis(&r, "x", 1, &v);
+    assert_int_equal(el_world_meta_true(&v, "x", 1, &b, NULL), EL_EREFUSED);
+    el_buf_puts(&text, OPEN "(1) ");
+    for (int i = 0; i < EL_WORLD_ISSUES + 1; i++)
+        el_buf_puts(&text, "9*2=19 wrong.\n");
+    el_buf_puts(&text, SCORE("0"));
+    el_world_judge_analysis(&r, text.data, text.len, &v);
+    assert_int_equal(v.claimed, EL_WORLD_ISSUES + 1);
+    assert_int_equal(v.n_issues, EL_WORLD_ISSUES);
+    assert_int_equal(el_world_meta_true(&v, text.data, text.len, &b, NULL), EL_EREFUSED);
+    assert_int_equal(b.len, 0);
+    el_buf_release(&b);
+    el_buf_release(&text);
+}
+
+static void nonsense_is_judged(void **state)
+{
+    (void)state;
+    static const char alphabet[] = "(123) *+=9 right.\nwrong missing total of\\boxed{}\0\xff";
+    struct el_world_report r;
+    struct el_world_review v;
+    struct el_rng rng;
+    size_t n = 1 << 20, open = strlen(OPEN), score = strlen(SCORE("1"));
+    char *text = malloc(n);
+    judge(&r);
+    el_rng_init(&rng, 6);
+    for (size_t i = 0; i < n; i++)
+        text[i] = alphabet[el_rng_below(&rng, sizeof alphabet)];
+    el_world_judge_analysis(&r, text, n, &v);
+    assert_false(v.format_ok);
+    memcpy(text, OPEN, open);
+    memcpy(text + n - score, SCORE("1"), score);
+    el_world_judge_analysis(&r, text, n, &v);
+    assert_true(v.format_ok);
+    assert_true(v.claimed > EL_WORLD_ISSUES);
+    assert_true(v.ms == 0);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_truthful_analysis),
+        cmocka_unit_test(written_cases),
+        cmocka_unit_test(truthful_analyses_find_exactly_the_defects),
+        cmocka_unit_test(flawed_analyses_have_their_quality),
+        cmocka_unit_test(a_right_proof_leaves_nothing_to_miss),
+        cmocka_unit_test(the_truthful_meta_analysis),
+        cmocka_unit_test(analyses_that_cannot_be_quoted_are_refused),
+        cmocka_unit_test(nonsense_is_judged),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,391 @@
+/* Training examples: purity, labels, loss spans, the model's own attempts, allocation faults. */
+#include "core/base/alloc.h"
+#include "data/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const struct el_world_prompts prompts = {
+    .generate = "Prove: {statement}\n",
+    .verify = "Verify: {statement}\nProof:\n{proof}\n",
+    .meta = "Rate: {statement}\nProof:\n{proof}\nReview:\n{analysis}\n",
+    .refine = "Refine: {statement}\nProof:\n{proof}\nReview:\n{analysis}\n"};
+
+#define PROOF_HEAD "## Solution\n"
+#define SELF_HEAD  "\n## Self Evaluation\n"
+
+static void filling_is_a_single_pass(void **state)
+{
+    (void)state;
+    struct el_buf b;
+    el_buf_init(&b);
+    el_world_fill("{a} {proof}{statement} {analysis} {", " {proof} \n", "{statement}", NULL, &b);
+    assert_string_equal(b.data, "{a} {statement}{proof} {analysis} {");
+    el_buf_release(&b);
+}
+
+static void same_index_same_example(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    el_world_mix_init(&m, &prompts);
+    for (uint64_t i = 0; i < 300; i++) {
+        struct el_example a, b;
+        assert_int_equal(el_world_example(&m, i, &a, NULL), 0);
+        assert_int_equal(el_world_example(&m, i, &b, NULL), 0);
+        assert_string_equal(a.prompt, b.prompt);
+        assert_string_equal(a.completion, b.completion);
+        assert_int_equal(a.n_loss, b.n_loss);
+        el_example_release(&a);
+        el_example_release(&b);
+    }
+    struct el_example a, b;
+    assert_int_equal(el_world_example(&m, 0, &a, NULL), 0);
+    m.seed = 1;
+    assert_int_equal(el_world_example(&m, 0, &b, NULL), 0);
+    assert_true(strcmp(a.prompt, b.prompt) || strcmp(a.completion, b.completion));
+    el_example_release(&a);
+    el_example_release(&b);
+}
+
+/* The text of the prompt between two marks; to == NULL: to its end. */
+static const char *between(const char *text, const char *from, const char *to, size_t *n)
+{
+    const char *a = strstr(text, from);
+    assert_non_null(a);
+    a += strlen(from);
+    const char *b = to ? strstr(a, to) : a + strlen(a);
+    assert_non_null(b);
+    *n = (size_t)(b - a);
+    return a;
+}
+
+static void problem_of(const struct el_example *e, struct el_world_problem *p)
+{
+    size_t n;
+    const char *s = between(e->prompt, ": ", "\n", &n);
+    struct el_error err = {0};
+    if (el_world_problem_parse(s, n, p, &err) < 0)
+        fail_msg("%s in %s", err.msg, e->prompt);
+    for (int k = 0; k < p->n_claims; k++)
+        assert_int_equal(el_world_claim_split(&p->claim[k]), EL_WORLD_TRAIN);
+}
+
+static void check_reply(const struct el_example *e, const struct el_world_problem *p)
+{
+    size_t n;
+    struct el_world_report r;
+    struct el_world_review v;
+    const char *proof = between(e->completion, PROOF_HEAD, SELF_HEAD, &n);
+    const char *self = proof + n + strlen(SELF_HEAD);
+    el_world_judge_proof(p, proof, n, &r);
+    assert_true(r.score == e->label);
+    el_world_judge_analysis(&r, self, strlen(self), &v);
+    assert_true(v.ms == 1 && v.missed == 0 && v.score == r.score);
+    size_t from = r.score > 0 && e->kind == EL_EXAMPLE_GENERATE ? 0
+                  : r.score == 1                                ? 0
+                                                                : (size_t)(self - e->completion);
+    assert_int_equal(e->n_loss, 1);
+    assert_int_equal(e->loss[0].begin, from);
+    assert_int_equal(e->loss[0].end, strlen(e->completion));
+}
+
+static void check_verify(const struct el_example *e, const struct el_world_problem *p)
+{
+    size_t n;
+    struct el_world_report r;
+    struct el_world_review v;
+    const char *proof = between(e->prompt, "\nProof:\n", NULL, &n);
+    el_world_judge_proof(p, proof, n, &r);
+    assert_true(r.score == e->label);
+    el_world_judge_analysis(&r, e->completion, strlen(e->completion), &v);
+    assert_true(v.ms == 1 && v.missed == 0 && v.score == r.score);
+}
+
+static void check_meta(const struct el_example *e, const struct el_world_problem *p)
+{
+    size_t n, m;
+    struct el_world_report r;
+    struct el_world_review v;
+    const char *proof = between(e->prompt, "\nProof:\n", "\nReview:\n", &n);
+    const char *analysis = between(e->prompt, "\nReview:\n", NULL, &m);
+    el_world_judge_proof(p, proof, n, &r);
+    el_world_judge_analysis(&r, analysis, m, &v);
+    assert_true(v.ms == e->label);
+    const char *box = v.ms == 1 ? "\\boxed{1}" : v.ms > 0 ? "\\boxed{0.5}" : "\\boxed{0}";
+    assert_non_null(strstr(e->completion, box));
+}
+
+static void check_refine(const struct el_example *e, const struct el_world_problem *p)
+{
+    size_t n, m;
+    struct el_world_report r;
+    struct el_world_review v;
+    const char *proof = between(e->prompt, "\nProof:\n", "\nReview:\n", &n);
+    const char *analysis = between(e->prompt, "\nReview:\n", NULL, &m);
+    el_world_judge_proof(p, proof, n, &r);
+    assert_true(r.score < 1);
+    el_world_judge_analysis(&r, analysis, m, &v);
+    assert_true(v.ms == 1 && v.missed == 0);
+    for (int k = 0; k < p->n_claims; k++) {
+        size_t len = r.claim[k].end - r.claim[k].begin;
+        if (el_world_claim_is_right(&r, k))
+            assert_non_null(
+                memmem(e->completion, strlen(e->completion), proof + r.claim[k].begin, len));
+    }
+    check_reply(e, p);
+}
+
+static void labels_are_true_and_balanced(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    int count[EL_EXAMPLE_KINDS] = {0}, label[EL_EXAMPLE_KINDS][3] = {{0}};
+    el_world_mix_init(&m, &prompts);
+    for (uint64_t i = 0; i < 5000; i++) {
+        struct el_example e;
+        struct el_world_problem p;
+        assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+        count[e.kind]++;
+        if (e.kind != EL_EXAMPLE_DRILL) {
+            label[e.kind][(int)(2 * e.label)]++;
+            problem_of(&e, &p);
+        }
+        if (e.kind == EL_EXAMPLE_GENERATE)
+            check_reply(&e, &p);
+        else if (e.kind == EL_EXAMPLE_VERIFY)
+            check_verify(&e, &p);
+        else if (e.kind == EL_EXAMPLE_META)
+            check_meta(&e, &p);
+        else if (e.kind == EL_EXAMPLE_REFINE)
+            check_refine(&e, &p);
+        el_example_release(&e);
+    }
+    for (int k = 0; k < EL_EXAMPLE_KINDS; k++)
+        assert_true(abs(count[k] - (int)(5000 * m.share[k])) < 130);
+    for (int s = 0; s < 3; s++) {
+        double verify = (double)label[EL_EXAMPLE_VERIFY][s] / count[EL_EXAMPLE_VERIFY];
+        double meta = (double)label[EL_EXAMPLE_META][s] / count[EL_EXAMPLE_META];
+        assert_true(verify > m.verify_score[s] - 0.08 && verify < m.verify_score[s] + 0.08);
+        assert_true(meta > m.meta_score[s] - 0.09 && meta < m.meta_score[s] + 0.09);
+    }
+    assert_true(label[EL_EXAMPLE_REFINE][2] > 2 * label[EL_EXAMPLE_REFINE][0]);
+    assert_true(label[EL_EXAMPLE_GENERATE][1] > 10);
+}
+
+/* Spans lie in the completion in order, and a right line's result is true. */
+static void drills_carry_true_lines(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    int right = 0, wrong = 0, find = 0;
+    el_world_mix_init(&m, &prompts);
+    memset(m.share, 0, sizeof m.share);
+    m.share[EL_EXAMPLE_DRILL] = 1;
+    for (uint64_t i = 0; i < 500; i++) {
+        struct el_example e;
+        assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+        size_t at = 0, n = strlen(e.completion);
+        for (int k = 0; k < e.n_loss; k++) {
+            assert_true(e.loss[k].begin >= at && e.loss[k].end > e.loss[k].begin);
+            at = e.loss[k].end;
+        }
+        assert_int_equal(at, n);
+        find += strncmp(e.prompt, "Find: ", 6) == 0;
+        for (char *line = strtok(e.completion, "\n"); line; line = strtok(NULL, "\n")) {
+            int a, b, c;
+            int is_right = strstr(line, " right.") != NULL;
+            if (sscanf(line, "total %d of %d", &a, &b) == 2)
+                assert_int_equal(a == b, is_right);
+            else if (strspn(line, "0123456789") == strcspn(line, "+") &&
+                     sscanf(line, "%d+%d=%d", &a, &b, &c) == 3)
+                assert_int_equal(a + b == c, is_right);
+            else
+                continue;
+            right += is_right;
+            wrong += !is_right;
+        }
+        el_example_release(&e);
+    }
+    assert_true(right > 1000 && wrong > 1000);
+    assert_in_range(find, 200, 300);
+}
+
+/* Every sum up to the training total comes up: a + b for all pairs. */
+static void drills_cover_the_sums(void **state)
+{
+    (void)state;
+    static unsigned char seen[200][200];
+    struct el_world_mix m;
+    el_world_mix_init(&m, &prompts);
+    memset(m.share, 0, sizeof m.share);
+    m.share[EL_EXAMPLE_DRILL] = 1;
+    m.drill_witness = 0;
+    for (uint64_t i = 0; i < 8000; i++) {
+        struct el_example e;
+        assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+        for (const char *line = e.completion; line; line = strchr(line, '\n')) {
+            int a, b, c;
+            line += *line == '\n';
+            if (sscanf(line, "%d+%d=%d", &a, &b, &c) == 3)
+                seen[a][b] = 1;
+        }
+        el_example_release(&e);
+    }
+    int pairs = 0, met = 0;
+    for (int a = 1; a < 119; a++)
+        for (int b = 1; a + b <= 119; b++) {
+            pairs++;
+            met += seen[a][b];
+        }
+    assert_true(met > 0.99 * pairs);
+}
+
+static void a_bad_mixture_is_named(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    struct el_error err = {0};
+    struct el_example e;
+    el_world_mix_init(&m, &prompts);
+    m.refine_flawed = 1.5;
+    assert_int_equal(el_world_example(&m, 0, &e, &err), EL_EINVAL);
+    assert_non_null(strstr(err.msg, "refine_flawed"));
+    el_world_mix_init(&m, &prompts);
+    memset(m.share, 0, sizeof m.share);
+    assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
+    el_world_mix_init(&m, &prompts);
+    m.drill_lines = EL_EXAMPLE_SPANS + 1;
+    assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
+    el_world_mix_init(&m, &prompts);
+    m.prompts.meta = NULL;
+    assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
+}
+
+static const char statement[] =
+    "Show that (1) 98=16*x+9*y for some x,y; (2) 7 divides x*x+4*x+9 for an x.";
+static const char good[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=1.\n1*1+4*1=5.\n"
+                           "5+9=14.\n7*2=14.\nSo all claims hold.";
+static const char bad[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=3.\n3*3+4*3=21.\n"
+                          "21+9=30.\n7*4=28.\nSo all claims hold.\n";
+
+static int attempt(const char *proof, const char *analysis, enum el_example_kind kind,
+                   struct el_example *e)
+{
+    struct el_world_problem p;
+    assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+    return el_world_example_from_attempt(&prompts, &p, proof, analysis, kind, 7, e, NULL);
+}
+
+static void attempts_become_examples(void **state)
+{
+    (void)state;
+    struct el_example e;
+    struct el_world_problem p;
+    assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+    assert_int_equal(attempt(good, NULL, EL_EXAMPLE_GENERATE, &e), 0);
+    check_reply(&e, &p);
+    assert_int_equal(e.loss[0].begin, 0);
+    el_example_release(&e);
+    assert_int_equal(attempt(bad, NULL, EL_EXAMPLE_GENERATE, &e), 0);
+    check_reply(&e, &p);
+    assert_true(e.loss[0].begin > 0);
+    el_example_release(&e);
+    assert_int_equal(attempt("12 12 12(((", NULL, EL_EXAMPLE_VERIFY, &e), 0);
+    check_verify(&e, &p);
+    assert_true(e.label == 0);
+    el_example_release(&e);
+    assert_int_equal(attempt(bad, NULL, EL_EXAMPLE_REFINE, &e), 0);
+    check_refine(&e, &p);
+    assert_true(e.label == 1);
+    el_example_release(&e);
+    const char *analysis =
+        "Here is my evaluation of the solution:\n(1) 16*5=80 wrong.\nBased on my evaluation, the "
+        "final overall score should be:\n\\boxed{0}";
+    assert_int_equal(attempt(bad, analysis, EL_EXAMPLE_META, &e), 0);
+    check_meta(&e, &p);
+    assert_true(e.label == 0);
+    el_example_release(&e);
+}
+
+static void dishonest_attempts_are_refused(void **state)
+{
+    (void)state;
+    struct el_example e;
+    char longest[3000];
+    memset(longest, '1', sizeof longest);
+    longest[sizeof longest - 1] = 0;
+    static const char *const refused[] = {"",
+                                          " \n",
+                                          "(1) x=5\n## Self Evaluation\n",
+                                          "\\boxed{1}",
+                                          "Based on my evaluation",
+                                          "</think>",
+                                          "<｜User｜>",
+                                          "\xff\xfe",
+                                          "\xe2\x82"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        assert_int_equal(attempt(refused[i], NULL, EL_EXAMPLE_VERIFY, &e), EL_EREFUSED);
+    assert_int_equal(attempt(longest, NULL, EL_EXAMPLE_VERIFY, &e), EL_EREFUSED);
+    assert_int_equal(attempt(good, NULL, EL_EXAMPLE_REFINE, &e), EL_EREFUSED);
+    assert_int_equal(attempt(good, NULL, EL_EXAMPLE_META, &e), EL_EREFUSED);
+    assert_int_equal(attempt(good, "fine", EL_EXAMPLE_META, &e), EL_EREFUSED);
+    assert_int_equal(attempt(good, NULL, EL_EXAMPLE_DRILL, &e), EL_EINVAL);
+    assert_null(e.prompt);
+}
+
+static void no_allocation_failure_leaks_or_crashes(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    struct el_example e;
+    el_world_mix_init(&m, &prompts);
+    for (uint64_t i = 0; i < 24; i++) {
+        int rc = EL_ENOMEM;
+        for (long n = 1; rc != 0 && n < 4000; n++) {
+            el_alloc_fail_after(n);
+            rc = el_world_example(&m, i, &e, NULL);
+            el_alloc_fail_after(0);
+            if (rc != 0) {
+                assert_int_equal(rc, EL_ENOMEM);
+                assert_null(e.prompt);
+            }
+        }
+        assert_int_equal(rc, 0);
+        el_example_release(&e);
+    }
+    for (int kind = 0; kind < EL_EXAMPLE_DRILL; kind++) {
+        if (kind == EL_EXAMPLE_META)
+            continue;
+        int rc = EL_ENOMEM;
+        for (long n = 1; rc != 0 && n < 500; n++) {
+            el_alloc_fail_after(n);
+            rc = attempt(bad, NULL, (enum el_example_kind)kind, &e);
+            el_alloc_fail_after(0);
+            assert_true(rc == 0 || rc == EL_ENOMEM);
+        }
+        assert_int_equal(rc, 0);
+        el_example_release(&e);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filling_is_a_single_pass),
+        cmocka_unit_test(same_index_same_example),
+        cmocka_unit_test(labels_are_true_and_balanced),
+        cmocka_unit_test(drills_carry_true_lines),
+        cmocka_unit_test(drills_cover_the_sums),
+        cmocka_unit_test(a_bad_mixture_is_named),
+        cmocka_unit_test(attempts_become_examples),
+        cmocka_unit_test(dishonest_attempts_are_refused),
+        cmocka_unit_test(no_allocation_failure_leaks_or_crashes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
