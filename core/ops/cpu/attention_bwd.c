@@ -110,25 +110,6 @@ static void add_to_rows(const struct el_attn_bwd *a, int64_t first, const struct
     EL_CPU(panels)(t);
 }
 
-/* The same into dkv, through scratch where the keys are scattered. */
-static void add_keys(const struct el_attn_bwd *a, const struct el_keys *k, int64_t first,
-                     const struct scratch *m, int j, int count)
-{
-    const size_t bytes = (size_t)k->width * sizeof(float);
-    int64_t place = EL_CPU(keys_together)(k, j, count);
-    if (place >= 0) {
-        add_to_rows(a, first, m, j, count, a->dkv + place * k->width);
-        return;
-    }
-    for (int i = 0; i < count; i++)
-        memcpy(m->chunk + (int64_t)i * k->width, a->dkv + EL_CPU(keys_place)(k, j + i) * k->width,
-               bytes);
-    add_to_rows(a, first, m, j, count, m->chunk);
-    for (int i = 0; i < count; i++)
-        memcpy(a->dkv + EL_CPU(keys_place)(k, j + i) * k->width, m->chunk + (int64_t)i * k->width,
-               bytes);
-}
-
 static void one_row(const struct el_attn_bwd *a, struct el_keys *k, int row,
                     const struct scratch *m)
 {
@@ -157,7 +138,9 @@ static void one_row(const struct el_attn_bwd *a, struct el_keys *k, int row,
                            .c = dq,
                            .c_row = k->width,
                            .accumulate = j > 0});
-        add_keys(a, k, first, m, j, count);
+        float *rows = EL_CPU(keys_open)(k, a->dkv, j, count, m->chunk);
+        add_to_rows(a, first, m, j, count, rows);
+        EL_CPU(keys_close)(k, a->dkv, j, count, rows);
     }
 }
 

@@ -27,6 +27,7 @@ void EL_CPU(init_attention_bwd)(struct el_ops *t);
 void EL_CPU(init_index_select)(struct el_ops *t);
 void EL_CPU(init_index_loss)(struct el_ops *t);
 void EL_CPU(init_moe)(struct el_ops *t);
+void EL_CPU(init_route)(struct el_ops *t);
 void EL_CPU(init_pointwise)(struct el_ops *t);
 void EL_CPU(init_rows)(struct el_ops *t);
 void EL_CPU(init_loss)(struct el_ops *t);

@@ -131,6 +131,29 @@ const float *EL_CPU(keys_panel)(struct el_keys *k, int j)
     return k->spare;
 }
 
+float *EL_CPU(keys_open)(const struct el_keys *k, float *data, int from, int count, float *chunk)
+{
+    const int64_t width = k->width;
+    int64_t place = EL_CPU(keys_together)(k, from, count);
+    if (place >= 0)
+        return data + place * width;
+    for (int i = 0; i < count; i++)
+        memcpy(chunk + i * width, data + EL_CPU(keys_place)(k, from + i) * width,
+               (size_t)width * sizeof *data);
+    return chunk;
+}
+
+void EL_CPU(keys_close)(const struct el_keys *k, float *data, int from, int count,
+                        const float *rows)
+{
+    const int64_t width = k->width;
+    if (EL_CPU(keys_together)(k, from, count) >= 0)
+        return;
+    for (int i = 0; i < count; i++)
+        memcpy(data + EL_CPU(keys_place)(k, from + i) * width, rows + i * width,
+               (size_t)width * sizeof *data);
+}
+
 int EL_CPU(row_chunk)(int rows, int threads)
 {
     int chunk = rows / (threads * 8);

@@ -48,6 +48,12 @@ const float *EL_CPU(keys_rows)(struct el_keys *k, int from, int count);
  * within a row; lanes behind the last key may hold anything. Valid until the next call. */
 const float *EL_CPU(keys_panel)(struct el_keys *k, int j);
 
+/* Rows from..from+count-1 of an array like `data` (a gradient) to add to: in place, or a copy in
+ * `chunk` that keys_close puts back. */
+float *EL_CPU(keys_open)(const struct el_keys *k, float *data, int from, int count, float *chunk);
+void EL_CPU(keys_close)(const struct el_keys *k, float *data, int from, int count,
+                        const float *rows);
+
 /* Rows that a thread takes at a time: neighbours share panels, but threads must end together. */
 int EL_CPU(row_chunk)(int rows, int threads);
 /* Rows of sequence s: *lo..*hi-1. */

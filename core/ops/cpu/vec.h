@@ -272,4 +272,21 @@ VEC vf vexp(vf x)
     return p * s1 * s2;
 }
 
+/* Natural logarithm of a positive normal number: x = 2^n m with m in [1/sqrt 2, sqrt 2), and
+ * log m = 2 artanh(s) with s = (m-1)/(m+1), |s| < 0.172, as a series in s^2. */
+VEC vf vlog(vf x)
+{
+    vi bits = (vi)x - vset_int(0x3f3504f3); /* 1/sqrt 2 becomes the start of an octave */
+    vi n = bits >> 23;
+    vf m = (vf)((bits & 0x7fffff) + 0x3f3504f3);
+    vf s = (m - vset(1.0f)) / (m + vset(1.0f)), t = s * s;
+    vf p = vset(2.0f / 9);
+    p = vfma(p, t, vset(2.0f / 7));
+    p = vfma(p, t, vset(2.0f / 5));
+    p = vfma(p, t, vset(2.0f / 3));
+    p = vfma(p * t, s, s + s);
+    vf octaves = __builtin_convertvector(n, vf);
+    return vfma(octaves, vset(0.693359375f), vfma(octaves, vset(-2.12194440e-4f), p));
+}
+
 #endif
