@@ -1,0 +1,626 @@
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "core/model/weights.h"
+#include "core/tensor/safetensors.h"
+#include "tests/model/config_fixture.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char folder[] = "/tmp/el_weights_XXXXXX";
+
+static const char *path_in(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static struct el_weights *create(const struct el_config *c, uint64_t seed)
+{
+    struct el_weights *w;
+    struct el_error err = {0};
+    if (el_weights_create(c, el_device_host(), seed, &w, &err) < 0)
+        fail_msg("%s", err.msg);
+    return w;
+}
+
+static struct el_weights *load(int *skipped)
+{
+    struct el_weights *w;
+    struct el_error err = {0};
+    if (el_weights_load(folder, el_device_host(), &w, skipped, NULL, &err) < 0)
+        fail_msg("%s", err.msg);
+    return w;
+}
+
+static void save(const struct el_weights *w)
+{
+    struct el_error err = {0};
+    if (el_weights_save(w, folder, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+/* The checkpoint in the folder must be refused with this code and message. */
+static void expect_refusal(int code, const char *says)
+{
+    struct el_weights *w;
+    struct el_error err = {0};
+    int rc = el_weights_load(folder, el_device_host(), &w, NULL, NULL, &err);
+    if (rc != code || !strstr(err.msg, says))
+        fail_msg("code %d, '%s', expected %d, '%s'", rc, err.msg, code, says);
+}
+
+static const float *values(const struct el_weights *w, const char *name, int64_t *n)
+{
+    int i = el_layout_find(&w->layout, name);
+    assert_true(i >= 0);
+    *n = w->layout.tensors[i].count;
+    return w->data + w->layout.tensors[i].offset;
+}
+
+static double deviation(const struct el_weights *w, const char *name)
+{
+    int64_t n;
+    const float *v = values(w, name, &n);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)v[i] * (double)v[i];
+    return sqrt(sum / (double)n);
+}
+
+static void new_weights_follow_the_rules(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    c.hidden_size = 96;
+    struct el_weights *w = create(&c, 1);
+    int64_t n;
+    const float *v = values(w, "model.layers.1.input_layernorm.weight", &n);
+    for (int64_t i = 0; i < n; i++)
+        assert_true(v[i] == 1);
+    v = values(w, "model.layers.1.self_attn.indexer.k_norm.bias", &n);
+    for (int64_t i = 0; i < n; i++)
+        assert_true(v[i] == 0);
+    v = values(w, "model.layers.1.mlp.gate.e_score_correction_bias", &n);
+    for (int64_t i = 0; i < n; i++)
+        assert_true(v[i] == 0);
+    assert_true(fabs(deviation(w, "model.embed_tokens.weight") / 0.02 - 1) < 0.05);
+    assert_true(fabs(deviation(w, "model.layers.0.mlp.down_proj.weight") / (0.02 / sqrt(6)) - 1) <
+                0.08);
+    assert_true(
+        fabs(deviation(w, "model.layers.1.mlp.shared_experts.down_proj.weight") / (0.02 / sqrt(6)) -
+             1) < 0.08);
+    assert_true(fabs((double)w->softmax_scale - 1 / sqrt(10)) < 1e-7);
+    assert_int_equal(w->rope_positions, 64);
+    assert_true(w->rope_cos[2 * 5] == (float)cos(5) && w->rope_sin[2 * 5] == (float)sin(5));
+    el_weights_free(w);
+}
+
+static void weights_are_a_function_of_config_and_seed(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct el_weights *a = create(&c, 7), *b = create(&c, 7), *other = create(&c, 8);
+    size_t bytes = (size_t)a->layout.total * sizeof(float);
+    assert_memory_equal(a->data, b->data, bytes);
+    assert_string_equal(a->digest, b->digest);
+    assert_string_not_equal(a->digest, other->digest);
+    assert_int_equal(strlen(a->digest), EL_DIGEST_HEX - 1);
+    b->data[3] = nextafterf(b->data[3], 1);
+    assert_int_equal(el_weights_digest(b, NULL), 0);
+    assert_string_not_equal(a->digest, b->digest);
+    el_weights_free(a);
+    el_weights_free(b);
+    el_weights_free(other);
+}
+
+static void f32_round_trip_is_exact(void **state)
+{
+    (void)state;
+    for (int tied = 0; tied < 2; tied++) {
+        struct el_config c = small_config();
+        c.tie_word_embeddings = tied;
+        struct el_weights *w = create(&c, 3);
+        int skipped = -1;
+        save(w);
+        struct el_weights *back = load(&skipped);
+        assert_int_equal(skipped, 0);
+        assert_memory_equal(w->data, back->data, (size_t)w->layout.total * sizeof(float));
+        assert_string_equal(w->digest, back->digest);
+        assert_int_equal(back->config.tie_word_embeddings, tied);
+        assert_ptr_equal(back->view.lm_head == back->view.embed, tied);
+        el_weights_free(back);
+        el_weights_free(w);
+    }
+}
+
+static void bf16_round_trip_equals_rounding(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    snprintf(c.dtype, sizeof c.dtype, "bfloat16");
+    struct el_weights *w = create(&c, 3);
+    int64_t n;
+    float *bias = (float *)values(w, "model.layers.1.mlp.gate.e_score_correction_bias", &n);
+    bias[0] = 0.1f; /* no BF16 value; this tensor stays F32 */
+    save(w);
+    struct el_weights *back = load(NULL);
+    assert_int_not_equal(memcmp(w->data, back->data, (size_t)w->layout.total * sizeof(float)), 0);
+    assert_int_equal(el_weights_round(w, NULL), 0);
+    assert_true(bias[0] == 0.1f);
+    assert_memory_equal(w->data, back->data, (size_t)w->layout.total * sizeof(float));
+    assert_int_equal(el_weights_digest(w, NULL), 0);
+    assert_string_equal(w->digest, back->digest);
+    el_weights_free(back);
+    el_weights_free(w);
+}
+
+static void the_guard_device_gives_the_same_checkpoint(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct el_device *guard = el_device_guard_create();
+    struct el_weights *w, *host = create(&c, 5);
+    struct el_error err = {0};
+    assert_int_equal(el_weights_create(&c, guard, 5, &w, &err), 0);
+    assert_string_equal(w->digest, host->digest);
+    assert_int_equal(el_weights_round(w, &err), 0);
+    save(w);
+    el_weights_free(w);
+    assert_int_equal(el_weights_load(folder, guard, &w, NULL, NULL, &err), 0);
+    assert_string_equal(w->digest, host->digest);
+    el_weights_free(w);
+    el_weights_free(host);
+    el_device_free(guard);
+}
+
+/* A checkpoint as a list that a test may spoil before it is written. */
+struct list {
+    struct el_weights *w;
+    struct el_st_tensor *t;
+    int n;
+};
+
+static struct list list_of(const struct el_config *c)
+{
+    struct list l = {.w = create(c, 11)};
+    l.n = l.w->layout.n;
+    l.t = el_alloc_array((size_t)l.n + 4, sizeof *l.t);
+    for (int i = 0; i < l.n; i++) {
+        const struct el_tensor_info *info = &l.w->layout.tensors[i];
+        l.t[i] = (struct el_st_tensor){.name = info->name,
+                                       .dtype = EL_F32,
+                                       .dims = info->dims,
+                                       .shape = {info->shape[0], info->shape[1]},
+                                       .data = l.w->data + info->offset};
+    }
+    return l;
+}
+
+static void list_free(struct list *l)
+{
+    el_free(l->t);
+    el_weights_free(l->w);
+}
+
+static void list_write(const struct list *l, const char *file, int from, int to)
+{
+    char *text = el_config_print(&l->w->config);
+    assert_int_equal(el_file_write(path_in("config.json"), text, strlen(text), NULL), 0);
+    el_free(text);
+    assert_int_equal(el_safetensors_write(path_in(file), l->t + from, to - from, NULL, 0, NULL), 0);
+}
+
+static struct el_st_tensor *list_find(struct list *l, const char *name)
+{
+    for (int i = 0; i < l->n; i++)
+        if (strcmp(l->t[i].name, name) == 0)
+            return &l->t[i];
+    fail_msg("no tensor %s", name);
+    return NULL;
+}
+
+static void add(struct list *l, const char *name)
+{
+    l->t[l->n++] = (struct el_st_tensor){
+        .name = name, .dtype = EL_F32, .dims = 1, .shape = {2}, .data = l->w->data};
+}
+
+static void mtp_and_inv_freq_are_skipped_and_counted(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct list l = list_of(&c);
+    int skipped;
+    add(&l, "model.layers.3.eh_proj.weight");
+    add(&l, "model.layers.3.shared_head.norm.weight");
+    add(&l, "model.layers.0.self_attn.rotary_emb.inv_freq");
+    list_write(&l, "model.safetensors", 0, l.n);
+    struct el_weights *w = load(&skipped);
+    assert_int_equal(skipped, 3);
+    assert_string_equal(w->digest, l.w->digest);
+    el_weights_free(w);
+    list_free(&l);
+}
+
+static void unknown_tensors_are_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "model.layers.4.eh_proj.weight", /* one MTP layer is announced: layer 3 */
+        "model.layers.1.mlp.experts.4.up_proj.weight",
+        "model.layers.x.mlp.gate.weight",
+        "model.layers.99999999999999999999.mlp.gate.weight",
+        "transformer.wte.weight",
+        "",
+    };
+    struct el_config c = small_config();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct list l = list_of(&c);
+        char says[128];
+        add(&l, names[i]);
+        list_write(&l, "model.safetensors", 0, l.n);
+        snprintf(says, sizeof says, "tensor '%s' does not belong", names[i]);
+        expect_refusal(EL_EFORMAT, says);
+        list_free(&l);
+    }
+}
+
+static void every_missing_tensor_is_named(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct list l = list_of(&c);
+    for (int i = 0; i < l.n; i++) {
+        char says[192];
+        struct el_st_tensor cut = l.t[i];
+        snprintf(says, sizeof says, "tensor '%s' is missing", cut.name);
+        l.t[i] = l.t[l.n - 1];
+        list_write(&l, "model.safetensors", 0, l.n - 1);
+        expect_refusal(EL_EFORMAT, says);
+        l.t[i] = cut;
+    }
+    list_free(&l);
+}
+
+static void wrong_shapes_and_dtypes_are_named(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct list l = list_of(&c);
+    struct el_st_tensor *t = list_find(&l, "model.layers.1.self_attn.q_a_proj.weight"), old = *t;
+    t->shape[0] = 14, t->shape[1] = 11;
+    list_write(&l, "model.safetensors", 0, l.n);
+    expect_refusal(EL_EFORMAT, "q_a_proj.weight' has the shape [14,11], expected [11,14]");
+    *t = old, t->dims = 1, t->shape[0] = 154;
+    list_write(&l, "model.safetensors", 0, l.n);
+    expect_refusal(EL_EFORMAT, "has the shape [154], expected [11,14]");
+    *t = old, t->dtype = EL_F8_E4M3;
+    list_write(&l, "model.safetensors", 0, l.n);
+    expect_refusal(EL_EREFUSED, "q_a_proj.weight' is stored as F8_E4M3");
+    *t = old, t->dtype = EL_I32;
+    list_write(&l, "model.safetensors", 0, l.n);
+    expect_refusal(EL_EREFUSED, "is stored as I32");
+    list_free(&l);
+}
+
+static void bf16_and_f16_are_widened(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct list l = list_of(&c);
+    uint16_t bf16[14], f16[14];
+    int64_t n;
+    for (int i = 0; i < 14; i++) {
+        bf16[i] = (uint16_t)(0x3F80 + i);
+        f16[i] = (uint16_t)(0x3C00 + i);
+    }
+    struct el_st_tensor *t = list_find(&l, "model.norm.weight");
+    t->dtype = EL_BF16, t->data = bf16;
+    t = list_find(&l, "model.layers.0.input_layernorm.weight");
+    t->dtype = EL_F16, t->data = f16;
+    list_write(&l, "model.safetensors", 0, l.n);
+    struct el_weights *w = load(NULL);
+    const float *v = values(w, "model.norm.weight", &n);
+    for (int i = 0; i < 14; i++)
+        assert_true(v[i] == 1 + (float)i / 128);
+    v = values(w, "model.layers.0.input_layernorm.weight", &n);
+    for (int i = 0; i < 14; i++)
+        assert_true(v[i] == 1 + (float)i / 1024);
+    el_weights_free(w);
+    list_free(&l);
+}
+
+static void values_must_be_finite(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct list l = list_of(&c);
+    float *v = (float *)list_find(&l, "model.layers.2.mlp.gate.weight")->data;
+    v[5] = NAN;
+    list_write(&l, "model.safetensors", 0, l.n);
+    expect_refusal(EL_ENUMERIC, "'model.layers.2.mlp.gate.weight' holds nan at index 5");
+    list_free(&l);
+}
+
+static void a_model_with_nan_is_not_saved(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct el_weights *good = create(&c, 2), *w = create(&c, 3);
+    struct el_error err = {0};
+    save(good);
+    w->data[0] = INFINITY;
+    assert_int_equal(el_weights_save(w, folder, &err), EL_ENUMERIC);
+    assert_non_null(strstr(err.msg, "'model.embed_tokens.weight' holds inf at index 0"));
+    snprintf(w->config.dtype, sizeof w->config.dtype, "bfloat16");
+    w->data[0] = 3.4028235e38f; /* finite, but not as BF16 */
+    assert_int_equal(el_weights_save(w, folder, &err), EL_ENUMERIC);
+    struct el_weights *back = load(NULL);
+    assert_string_equal(back->digest, good->digest);
+    el_weights_free(back);
+    el_weights_free(good);
+    el_weights_free(w);
+}
+
+static void write_index(const struct list *l, int cut, const char *first, const char *second)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    el_buf_puts(&b, "{\"metadata\":{\"total_size\":1},\"weight_map\":{");
+    for (int i = 0; i < l->n; i++)
+        el_buf_printf(&b, "%s\"%s\":\"%s\"", i ? "," : "", l->t[i].name, i < cut ? first : second);
+    el_buf_puts(&b, "}}");
+    assert_int_equal(el_file_write(path_in("model.safetensors.index.json"), b.data, b.len, NULL),
+                     0);
+    el_buf_release(&b);
+}
+
+static void shards_are_found_through_the_index(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct list l = list_of(&c);
+    unlink(path_in("model.safetensors"));
+    list_write(&l, "a.safetensors", 0, 30);
+    list_write(&l, "b.safetensors", 30, l.n);
+    write_index(&l, 30, "a.safetensors", "b.safetensors");
+    struct el_weights *w = load(NULL);
+    assert_string_equal(w->digest, l.w->digest);
+    el_weights_free(w);
+
+    write_index(&l, 31, "a.safetensors", "b.safetensors");
+    expect_refusal(EL_EFORMAT, "is not in a.safetensors");
+    write_index(&l, 30, "a.safetensors", "../b.safetensors");
+    expect_refusal(EL_EFORMAT, "'../b.safetensors' is not the name of a file");
+    write_index(&l, 30, "a.safetensors", "absent.safetensors");
+    expect_refusal(EL_EIO, "absent.safetensors");
+    write_index(&l, 30, "a.safetensors", "b.safetensors");
+    list_write(&l, "b.safetensors", 29, l.n);
+    expect_refusal(EL_EFORMAT, "is in a.safetensors and in b.safetensors");
+    list_write(&l, "b.safetensors", 31, l.n);
+    expect_refusal(EL_EFORMAT, "is not in b.safetensors");
+
+    const char *bad[] = {"[]", "{\"weight_map\":[]}", "{\"weight_map\":{\"a\":1}}", "{"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(
+            el_file_write(path_in("model.safetensors.index.json"), bad[i], strlen(bad[i]), NULL),
+            0);
+        expect_refusal(EL_EFORMAT, "index.json");
+    }
+    unlink(path_in("model.safetensors.index.json"));
+    expect_refusal(EL_ENOTFOUND, "expected model.safetensors or");
+    unlink(path_in("a.safetensors"));
+    unlink(path_in("b.safetensors"));
+    list_free(&l);
+}
+
+static void every_truncation_is_refused(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct el_weights *w = create(&c, 1);
+    struct el_buf b;
+    el_buf_init(&b);
+    save(w);
+    assert_int_equal(el_file_read(path_in("model.safetensors"), 0, &b, NULL), 0);
+    for (size_t n = 0; n < b.len; n += n < 64 || n + 64 > b.len ? 1 : 997) {
+        assert_int_equal(truncate(path_in("model.safetensors"), (off_t)n), 0);
+        expect_refusal(EL_EFORMAT, "model.safetensors");
+        assert_int_equal(el_file_write(path_in("model.safetensors"), b.data, b.len, NULL), 0);
+    }
+    el_buf_release(&b);
+    el_weights_free(w);
+}
+
+static void a_full_disk_leaves_the_old_checkpoint(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct el_weights *old = create(&c, 1), *w = create(&c, 2), *back;
+    struct el_error err = {0};
+    struct rlimit limit, small;
+    struct stat info;
+    save(old);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    assert_int_equal(stat(path_in("model.safetensors"), &info), 0);
+    for (rlim_t n = 0; n < (rlim_t)info.st_size; n += (rlim_t)info.st_size / 7) {
+        small = limit;
+        small.rlim_cur = n;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        int rc = el_weights_save(w, folder, &err);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        assert_int_equal(rc, EL_EIO);
+        assert_non_null(strstr(err.msg, "cannot write"));
+        back = load(NULL);
+        assert_string_equal(back->digest, old->digest);
+        el_weights_free(back);
+    }
+    el_weights_free(old);
+    el_weights_free(w);
+}
+
+static void a_folder_that_cannot_be_made(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct el_weights *w = create(&c, 1);
+    struct el_error err = {0};
+    assert_int_equal(el_weights_save(w, "/dev/null/model", &err), EL_EIO);
+    assert_non_null(strstr(err.msg, "/dev/null"));
+    el_weights_free(w);
+}
+
+static void create_survives_allocation_failures(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    int rc = EL_ENOMEM;
+    for (long n = 1; rc != 0; n++) {
+        struct el_weights *w;
+        struct el_error err = {0};
+        el_alloc_fail_after(n);
+        rc = el_weights_create(&c, el_device_host(), 1, &w, &err);
+        el_alloc_fail_after(0);
+        if (rc == 0)
+            el_weights_free(w);
+        else
+            assert_true(rc == EL_ENOMEM && err.msg[0]);
+        assert_in_range(n, 1, 100);
+    }
+}
+
+static void save_and_load_survive_allocation_failures(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct el_weights *old = create(&c, 1), *w = create(&c, 2), *back;
+    int rc = EL_ENOMEM;
+    save(old);
+    for (long n = 1; rc != 0; n++) {
+        struct el_error err = {0};
+        el_alloc_fail_after(n);
+        rc = el_weights_save(w, folder, &err);
+        el_alloc_fail_after(0);
+        assert_true(rc == 0 || (rc == EL_ENOMEM && err.msg[0]));
+        back = load(NULL);
+        assert_string_equal(back->digest, rc == 0 ? w->digest : old->digest);
+        el_weights_free(back);
+    }
+    rc = EL_ENOMEM;
+    for (long n = 1; rc != 0; n++) {
+        struct el_error err = {0};
+        el_alloc_fail_after(n);
+        rc = el_weights_load(folder, el_device_host(), &back, NULL, NULL, &err);
+        el_alloc_fail_after(0);
+        if (rc == 0)
+            el_weights_free(back);
+        else
+            assert_true(rc == EL_ENOMEM && err.msg[0]);
+    }
+    el_weights_free(old);
+    el_weights_free(w);
+}
+
+struct seen {
+    int64_t last, total;
+    int calls;
+};
+
+static void on_update(struct el_progress *p, int64_t done, int64_t total, const char *note)
+{
+    struct seen *s = p->user;
+    assert_true(done > s->last && done <= total);
+    assert_non_null(note);
+    s->last = done;
+    s->total = total;
+    s->calls++;
+}
+
+static void loading_reports_progress_and_stops_when_asked(void **state)
+{
+    (void)state;
+    struct el_config c = small_config();
+    struct el_weights *w = create(&c, 1), *back;
+    struct seen seen = {0};
+    struct el_progress progress = {on_update, &seen};
+    save(w);
+    assert_int_equal(el_weights_load(folder, el_device_host(), &back, NULL, &progress, NULL), 0);
+    assert_int_equal(seen.last, w->layout.parameters);
+    assert_int_equal(seen.total, w->layout.parameters);
+    el_weights_free(back);
+    el_stop_requested = 1;
+    expect_refusal(EL_EINTR, "stopped");
+    el_stop_requested = 0;
+    el_weights_free(w);
+}
+
+static void the_golden_models_load(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"base",       "index_interleaved", "ungrouped_tied",
+                                        "tiny_norms", "full_topk",         "zero_ties"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[512];
+        struct el_weights *w;
+        struct el_error err = {0};
+        int skipped;
+        snprintf(path, sizeof path, "%s/tests/golden/%s", EL_SOURCE_DIR, names[i]);
+        if (el_weights_load(path, el_device_host(), &w, &skipped, NULL, &err) < 0)
+            fail_msg("%s", err.msg);
+        assert_int_equal(skipped, 0);
+        el_weights_free(w);
+    }
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+/* Fails when a test left a temporary file behind. */
+static int remove_folder(void **state)
+{
+    (void)state;
+    unlink(path_in("config.json"));
+    unlink(path_in("model.safetensors"));
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(new_weights_follow_the_rules),
+        cmocka_unit_test(weights_are_a_function_of_config_and_seed),
+        cmocka_unit_test(f32_round_trip_is_exact),
+        cmocka_unit_test(bf16_round_trip_equals_rounding),
+        cmocka_unit_test(the_guard_device_gives_the_same_checkpoint),
+        cmocka_unit_test(mtp_and_inv_freq_are_skipped_and_counted),
+        cmocka_unit_test(unknown_tensors_are_refused),
+        cmocka_unit_test(every_missing_tensor_is_named),
+        cmocka_unit_test(wrong_shapes_and_dtypes_are_named),
+        cmocka_unit_test(bf16_and_f16_are_widened),
+        cmocka_unit_test(values_must_be_finite),
+        cmocka_unit_test(a_model_with_nan_is_not_saved),
+        cmocka_unit_test(shards_are_found_through_the_index),
+        cmocka_unit_test(every_truncation_is_refused),
+        cmocka_unit_test(a_full_disk_leaves_the_old_checkpoint),
+        cmocka_unit_test(a_folder_that_cannot_be_made),
+        cmocka_unit_test(create_survives_allocation_failures),
+        cmocka_unit_test(save_and_load_survive_allocation_failures),
+        cmocka_unit_test(loading_reports_progress_and_stops_when_asked),
+        cmocka_unit_test(the_golden_models_load),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
