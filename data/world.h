@@ -36,7 +36,8 @@
  *      the value that is to be divided.
  *   5. A claim without a heading is not addressed; one with a line that cannot be read, with two
  *      headings or with more than EL_WORLD_LINES lines is malformed; one whose witness is not
- *      positive, not in the list (each entry once) or leads beyond 199 has a bad witness. Text in
+ *      positive, not in the list (each entry once) or leads beyond 199 has a bad witness; one whose
+ *      omitted step has no result within 199 is malformed. Text in
  *      front of the first heading belongs to claim 1, text after the closing line to the last.
  *   Fatal: wrong step, wrong total, bad witness, not addressed, malformed, three or more omitted
  *   steps. Minor: one or two omitted steps, a repetition, no closing line.
@@ -142,8 +143,9 @@ enum el_world_split el_world_claim_split(const struct el_world_claim *c);
 /* Digest of the sorted claim keys: equal for problems that say the same. */
 uint64_t el_world_problem_key(const struct el_world_problem *p);
 
-/* All witnesses within the world's ranges; returns their number (0: the claim has none), writes
- * the first `cap`. */
+/* The witnesses with x, y as small as in drawn claims (mod: x up to the modulus; sub: two or three
+ * numbers), or all there are where none is that small. Returns their number (0: the claim is
+ * false), writes the first `cap`. */
 int el_world_solve(const struct el_world_claim *c, struct el_world_witness *out, int cap);
 /* 1 when w proves c. */
 int el_world_witness_holds(const struct el_world_claim *c, const struct el_world_witness *w);

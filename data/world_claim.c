@@ -9,13 +9,13 @@
  * same work on numbers that only drills have shown. */
 static const struct el_world_range usual[EL_WORLD_FAMILIES] = {
     [EL_WORLD_LIN] = {.a_lo = 2, .a_hi = 9, .w_hi = 6, .total_lo = 5, .total_hi = 119},
-    [EL_WORLD_SQ] = {.a_lo = 2, .a_hi = 6, .w_hi = 6, .total_lo = 5, .total_hi = 119},
+    [EL_WORLD_SQ] = {.a_lo = 2, .a_hi = 9, .w_hi = 6, .total_lo = 5, .total_hi = 119},
     [EL_WORLD_MOD] = {.a_lo = 3,
                       .a_hi = 8,
                       .b_lo = 1,
                       .b_hi = 6,
                       .c_lo = 1,
-                      .c_hi = 20,
+                      .c_hi = 40,
                       .total_lo = 3,
                       .total_hi = 119},
     [EL_WORLD_SUB] = {.a_lo = 2, .a_hi = 40, .n_lo = 4, .n_hi = 5, .total_lo = 5, .total_hi = 119},
