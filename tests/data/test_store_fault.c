@@ -8,6 +8,7 @@
 #include "data/store_migrate.h"
 #include "data/store_sql.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -178,6 +179,21 @@ static void write_until_killed(const char *path, int pipe_fd)
     }
 }
 
+/* Every result that the writer told of as committed is there. */
+static int check_told(struct fixture *f, int fd)
+{
+    int told = 0;
+    for (int i; read(fd, &i, sizeof i) == sizeof i; told++) {
+        struct el_job j;
+        char key[16];
+        snprintf(key, sizeof key, "k%d", i);
+        ok(el_store_job_by_key(f->store, 1, key, &j, &f->err));
+        assert_int_equal(j.state, EL_JOB_DONE);
+        el_job_release(&j);
+    }
+    return told;
+}
+
 static void a_killed_writer_loses_nothing_committed(void **state)
 {
     struct fixture *f = *state;
@@ -194,23 +210,19 @@ static void a_killed_writer_loses_nothing_committed(void **state)
             write_until_killed(f->path, fd[1]);
         close(fd[1]);
         struct timespec wait = {0, 1000000L * el_rng_range(&rng, 5, 60)};
+        struct pollfd first = {.fd = fd[0], .events = POLLIN};
+        if (round % 2) /* even rounds may also kill it while it opens the store */
+            assert_int_equal(poll(&first, 1, 60000), 1);
         nanosleep(&wait, NULL);
         kill(pid, SIGKILL);
         int status;
         waitpid(pid, &status, 0);
         assert_true(WIFSIGNALED(status));
-        struct el_job j;
-        for (int i; read(fd[0], &i, sizeof i) == sizeof i; told++) {
-            char key[16];
-            snprintf(key, sizeof key, "k%d", i);
-            ok(el_store_job_by_key(f->store, 1, key, &j, &f->err));
-            assert_int_equal(j.state, EL_JOB_DONE);
-            el_job_release(&j);
-        }
+        told += check_told(f, fd[0]);
         close(fd[0]);
         assert_consistent(f);
     }
-    assert_true(told > 20);
+    assert_true(told >= 10);
 }
 
 /* ---- the disk, the file */
