@@ -1,0 +1,76 @@
+#include "training/metrics_log.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "core/base/json.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* A line that cannot be read (cut off by a crash) goes too. */
+static int keeps(const char *line, size_t n, int64_t last_step)
+{
+    cJSON *o = NULL;
+    int64_t step = INT64_MAX;
+    if (el_json_parse("metrics", line, n, &o, NULL) < 0)
+        return 0;
+    el_json_i64_or(o, "metrics", "step", &step, NULL);
+    cJSON_Delete(o);
+    return step <= last_step;
+}
+
+static int cut(const char *path, int64_t last_step, struct el_error *err)
+{
+    struct el_buf all, kept;
+    el_buf_init(&all);
+    el_buf_init(&kept);
+    int rc = el_path_exists(path) ? el_file_read(path, 0, &all, err) : 0;
+    for (char *line = all.data; rc == 0 && line < all.data + all.len;) {
+        char *end = memchr(line, '\n', (size_t)(all.data + all.len - line));
+        size_t n = end ? (size_t)(end - line) : (size_t)(all.data + all.len - line);
+        if (end && keeps(line, n, last_step) && el_buf_add(&kept, line, n + 1) < 0)
+            rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+        line += n + 1;
+    }
+    if (rc == 0)
+        rc = el_file_write(path, kept.data, kept.len, err);
+    el_buf_release(&all);
+    el_buf_release(&kept);
+    return rc;
+}
+
+int el_metrics_log_open(struct el_metrics_log *m, const char *path, int64_t last_step,
+                        struct el_error *err)
+{
+    *m = (struct el_metrics_log){0};
+    int rc = cut(path, last_step, err);
+    if (rc < 0)
+        return rc;
+    m->path = el_strdup(path);
+    m->file = m->path ? fopen(path, "ae") : NULL;
+    if (m->file)
+        return 0;
+    rc = el_error_set(err, EL_EIO, "%s: cannot open: %s", path, strerror(errno));
+    el_metrics_log_close(m);
+    return rc;
+}
+
+int el_metrics_log_add(struct el_metrics_log *m, struct el_error *err, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vfprintf(m->file, fmt, ap);
+    va_end(ap);
+    if (n < 0 || fputc('\n', m->file) == EOF || fflush(m->file) == EOF)
+        return el_error_set(err, EL_EIO, "%s: cannot write: %s", m->path, strerror(errno));
+    return 0;
+}
+
+void el_metrics_log_close(struct el_metrics_log *m)
+{
+    if (m->file)
+        fclose(m->file);
+    el_free(m->path);
+    *m = (struct el_metrics_log){0};
+}

@@ -1,0 +1,67 @@
+/* Recipes: a training run as one JSON file (folder configs/train).
+ *
+ *   { "seed": 1,
+ *     "prompts": "configs/prompts/small",          folder of a prompt set
+ *     "model": { config.json keys; vocab_size and the token ids come from the tokenizer },
+ *     "batch": { "tokens": 8192, "max_sequence": 512, "micro_batches": 1 },
+ *     "adamw": { "beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1,
+ *                "max_grad_norm": 1 },
+ *     "mix": { fields of struct el_world_mix that differ from the recommended ones },
+ *     "checkpoint_every": 100, "log_every": 10,
+ *     "stages": [
+ *       { "name": "sft", "train": "dense", "steps": 2000, "lr": 2e-3, "final_lr": 1e-3,
+ *         "warmup": 100, "decay": "cosine", "attempt_share": 0, "kl_weight": 1,
+ *         "bias_update_speed": 1e-3 },
+ *       { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1 }, ... ] }
+ *
+ * A training stage is dense, warmup or sparse (core/train/trainer.h). An attempts stage lets the
+ * model of the moment prove train-split problems; what it wrote becomes training material, with
+ * the oracle's labels, for later stages with attempt_share > 0. */
+#ifndef EL_TRAINING_RECIPE_H
+#define EL_TRAINING_RECIPE_H
+
+#include "core/base/digest.h"
+#include "core/model/config.h"
+#include "core/train/schedule.h"
+#include "core/train/trainer.h"
+#include "data/world.h"
+
+enum { EL_RECIPE_STAGES = 16 };
+
+struct el_recipe_stage {
+    char name[32];
+    int attempts; /* > 0: an attempts stage over this many problems */
+    /* training stages */
+    enum el_stage stage;
+    struct el_schedule schedule;
+    double attempt_share; /* of examples made from the model's own attempts */
+    double kl_weight, bias_update_speed;
+    /* attempts stages */
+    int samples; /* completions per problem */
+    double temperature;
+    int refine; /* also let it refine its failed first attempts */
+};
+
+struct el_recipe {
+    uint64_t seed;
+    char *prompts_dir;
+    struct el_buf prompt_text[4]; /* generate, verify, meta, refine as read */
+    struct el_config model;
+    int batch_tokens, max_sequence, micro_batches;
+    struct el_adamw_config adamw;
+    struct el_world_mix mix; /* its prompts point into prompt_text */
+    int checkpoint_every, log_every;
+    struct el_recipe_stage stage[EL_RECIPE_STAGES];
+    int n_stages;
+    char digest[EL_DIGEST_HEX]; /* of the recipe and its prompts: a run resumes only its own */
+};
+
+/* Reads a recipe. prompts_dir is taken as relative to the working folder, or when it is not there,
+ * to `root` (may be NULL). Errors name file and field. Release with el_recipe_release. */
+int el_recipe_load(const char *path, const char *root, struct el_recipe *r, struct el_error *err);
+void el_recipe_release(struct el_recipe *r);
+
+/* Optimiser steps over all training stages. */
+int64_t el_recipe_steps(const struct el_recipe *r);
+
+#endif

@@ -1,0 +1,175 @@
+#include "training/run.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "data/world_tokenizer.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void el_train_say(const struct el_train_run *t, const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+    if (!t->o->say)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    t->o->say(t->o->user, line);
+}
+
+int el_train_save(struct el_train_run *t, struct el_error *err)
+{
+    return el_state_save(&t->state, &t->trainer, &t->recipe, t->state_path, err);
+}
+
+/* The tokenizer is written to the folder and read back: what runs is what ships. */
+static int open_tokenizer(struct el_train_run *t, struct el_error *err)
+{
+    struct el_buf text;
+    el_buf_init(&text);
+    int rc = el_world_tokenizer_json(&text);
+    rc = rc < 0 ? el_error_set(err, rc, "out of memory for the tokenizer")
+                : el_file_write(t->tokenizer_path, text.data, text.len, err);
+    el_buf_release(&text);
+    if (rc == 0)
+        rc = el_tokenizer_load(t->tokenizer_path, &t->tokenizer, err);
+    return rc == 0 ? el_chat_format_init(&t->chat, t->tokenizer, err) : rc;
+}
+
+static int open_engine(struct el_train_run *t, struct el_error *err)
+{
+    const struct el_recipe *r = &t->recipe;
+    const struct el_ops *ops = t->o->isa ? el_ops_find(t->o->isa) : el_ops_cpu();
+    if (!ops)
+        return el_error_set(err, EL_EINVAL,
+                            "instruction set '%s': this machine has none of that name", t->o->isa);
+    int rc = el_weights_create(&r->model, el_device_host(), r->seed, &t->w, err);
+    if (rc < 0)
+        return rc;
+    if (r->max_sequence > t->w->rope_positions)
+        return el_error_set(err, EL_EINVAL,
+                            "%s: max_sequence %d is longer than the model's "
+                            "max_position_embeddings %d",
+                            t->o->recipe, r->max_sequence, t->w->rope_positions);
+    el_stream_init(&t->stream, t->w->device, ops, t->o->threads);
+    const struct el_trainer_options o = {.max_rows = r->batch_tokens,
+                                         .max_sequences = r->batch_tokens,
+                                         .head_chunk = 512,
+                                         .adamw = r->adamw};
+    return el_trainer_init(&t->trainer, t->w, &t->stream, &o, err);
+}
+
+static int open_paths(struct el_train_run *t, struct el_error *err)
+{
+    t->state_path = el_path_join(t->o->out, "state.safetensors");
+    t->tokenizer_path = el_path_join(t->o->out, "tokenizer.json");
+    if (!t->state_path || !t->tokenizer_path)
+        return el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    return el_dir_make(t->o->out, err);
+}
+
+static int resume(struct el_train_run *t, struct el_error *err)
+{
+    int rc = 0;
+    if (el_path_exists(t->state_path)) {
+        rc = el_state_load(&t->state, &t->trainer, &t->recipe, t->state_path, err);
+        if (rc == 0)
+            el_train_say(t, "resuming at step %" PRId64 " of %" PRId64, t->state.step,
+                         el_recipe_steps(&t->recipe));
+    }
+    if (rc == 0)
+        rc = el_train_load_attempts(t, t->state.stage, err);
+    t->source = (struct el_source){.recipe = &t->recipe,
+                                   .tokenizer = t->tokenizer,
+                                   .chat = &t->chat,
+                                   .attempts = &t->attempts,
+                                   .next = t->state.next,
+                                   .fingerprint = t->state.fingerprint};
+    return rc;
+}
+
+static int open_log(struct el_train_run *t, struct el_error *err)
+{
+    char *path = el_path_join(t->o->out, "metrics.jsonl");
+    if (!path)
+        return el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    int rc = el_metrics_log_open(&t->log, path, t->state.step, err);
+    el_free(path);
+    return rc;
+}
+
+static int open_run(struct el_train_run *t, struct el_error *err)
+{
+    int rc = el_recipe_load(t->o->recipe, t->o->root, &t->recipe, err);
+    if (rc == 0)
+        rc = open_paths(t, err);
+    if (rc == 0)
+        rc = open_tokenizer(t, err);
+    if (rc == 0)
+        rc = open_engine(t, err);
+    if (rc == 0)
+        rc = resume(t, err);
+    return rc == 0 ? open_log(t, err) : rc;
+}
+
+static void close_run(struct el_train_run *t)
+{
+    for (size_t i = 0; i < t->room_examples; i++)
+        el_encoded_release(&t->examples[i]);
+    el_free(t->examples);
+    el_metrics_log_close(&t->log);
+    el_attempts_release(&t->attempts);
+    if (t->trainer.w)
+        el_trainer_release(&t->trainer);
+    if (t->stream.device)
+        el_stream_release(&t->stream);
+    el_weights_free(t->w);
+    el_tokenizer_free(t->tokenizer);
+    el_recipe_release(&t->recipe);
+    el_free(t->state_path);
+    el_free(t->tokenizer_path);
+}
+
+static int dump_first_step(struct el_train_run *t, struct el_error *err)
+{
+    const struct el_recipe_stage *s = t->recipe.stage;
+    struct el_step_stats stats = {0};
+    while (s < t->recipe.stage + t->recipe.n_stages && s->attempts)
+        s++;
+    if (s == t->recipe.stage + t->recipe.n_stages)
+        return el_error_set(err, EL_EINVAL, "%s: no training stage", t->o->recipe);
+    int rc = el_train_step_gradients(t, s, &stats, err);
+    return rc == 0 ? el_train_dump(t, &stats, t->o->dump_gradients, err) : rc;
+}
+
+static int run_stages(struct el_train_run *t, struct el_error *err)
+{
+    const struct el_recipe *r = &t->recipe;
+    while (t->state.stage < r->n_stages) {
+        const struct el_recipe_stage *s = &r->stage[t->state.stage];
+        int rc =
+            s->attempts ? el_train_attempts(t, s, t->state.stage, err) : el_train_stage(t, s, err);
+        if (rc < 0)
+            return rc;
+        t->state.stage++;
+        t->state.stage_step = 0;
+        rc = el_train_save(t, err);
+        if (rc < 0)
+            return rc;
+    }
+    return el_train_export(t, err);
+}
+
+int el_train(const struct el_train_options *o, struct el_error *err)
+{
+    struct el_train_run t = {.o = o};
+    int rc = open_run(&t, err);
+    if (rc == 0)
+        rc = o->dump_gradients ? dump_first_step(&t, err) : run_stages(&t, err);
+    close_run(&t);
+    return rc;
+}

@@ -1,0 +1,25 @@
+/* Where a run stands, and its checkpoint: one safetensors file, replaced atomically, with the
+ * weights, the optimiser's moments and this position. A run that is killed and started again goes
+ * on from it and ends with the same bytes. */
+#ifndef EL_TRAINING_STATE_H
+#define EL_TRAINING_STATE_H
+
+#include "core/train/trainer.h"
+#include "training/recipe.h"
+
+struct el_run_state {
+    int stage;            /* stage of the recipe that is under way; n_stages: finished */
+    int64_t stage_step;   /* updates done in it */
+    int64_t step;         /* updates done in all */
+    int64_t tokens;       /* rows trained on */
+    uint64_t next;        /* data position */
+    uint64_t fingerprint; /* of the data so far */
+};
+
+int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
+                  const struct el_recipe *r, const char *path, struct el_error *err);
+/* EL_EREFUSED when the file belongs to another recipe. */
+int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_recipe *r,
+                  const char *path, struct el_error *err);
+
+#endif
