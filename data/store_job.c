@@ -13,10 +13,19 @@
     "r.finish, r.prompt_tokens, r.cached_tokens, r.completion_tokens, r.logp_sum, r.wall_ms, "     \
     "r.proof, r.analysis, r.meta FROM jobs AS j "                                                  \
     "LEFT JOIN results AS r ON r.job = j.id AND r.attempt = j.attempts - 1 "
-#define FILTER                                                                                     \
-    "WHERE j.run = ?1 AND (?2 IS NULL OR j.problem = ?2) AND (?3 IS NULL OR j.role = ?3) "         \
+/* With a problem given, its condition stands alone so that the index on it is used. */
+#define OF_PROBLEM "j.problem = ?2 "
+#define OF_ANY     "?2 IS NULL "
+#define FILTER(problem)                                                                            \
+    "WHERE j.run = ?1 AND " problem "AND (?3 IS NULL OR j.role = ?3) "                             \
     "AND (?4 IS NULL OR j.thread = ?4) AND (?5 IS NULL OR j.round = ?5) "                          \
     "AND (?6 IS NULL OR j.state = ?6) "
+/* Of the inputs the keys are compared, not the ids: those depend on the order of arrival. */
+#define IN_ORDER(problem)                                                                          \
+    COLUMNS "LEFT JOIN proofs AS p ON p.id = j.proof LEFT JOIN analyses AS a ON a.id = "           \
+            "j.analysis " FILTER(problem) "ORDER BY j.problem, j.thread, j.round, j.role, p.key, " \
+                                          "a.key, j.sample, j.key"
+#define COUNT(problem) "SELECT COUNT(*) FROM jobs AS j " FILTER(problem)
 
 static const char *const states[] = {"pending", "done", "failed"};
 
@@ -159,13 +168,8 @@ static void bind_filter(struct el_sql *q, const struct el_job_filter *f)
 int el_store_job_each(struct el_store *s, const struct el_job_filter *f, el_job_fn *fn, void *user,
                       struct el_error *err)
 {
-    /* Of the inputs the keys are compared, not the ids: those depend on the order of arrival. */
-    static const char sql[] =
-        COLUMNS "LEFT JOIN proofs AS p ON p.id = j.proof LEFT JOIN analyses AS a ON a.id = "
-                "j.analysis " FILTER
-                "ORDER BY j.problem, j.thread, j.round, j.role, p.key, a.key, j.sample, j.key";
     struct el_sql q;
-    int rc = el_sql_open(&q, s, sql, err);
+    int rc = el_sql_open(&q, s, f->problem ? IN_ORDER(OF_PROBLEM) : IN_ORDER(OF_ANY), err);
     if (rc < 0)
         return rc;
     bind_filter(&q, f);
@@ -184,7 +188,7 @@ int el_store_job_count(struct el_store *s, const struct el_job_filter *f, int64_
                        struct el_error *err)
 {
     struct el_sql q;
-    int rc = el_sql_open(&q, s, "SELECT COUNT(*) FROM jobs AS j " FILTER, err);
+    int rc = el_sql_open(&q, s, f->problem ? COUNT(OF_PROBLEM) : COUNT(OF_ANY), err);
     if (rc < 0)
         return rc;
     bind_filter(&q, f);

@@ -155,7 +155,6 @@ static void order_does_not_depend_on_arrival(void **state)
     struct el_job_filter any = {.run = run, .thread = -1, .round = -1, .state = -1};
     ok(el_store_job_each(f->store, &any, append_key, &keys, &f->err));
     assert_string_equal(keys.data, "a b c ");
-    el_buf_release(&keys);
     int64_t n = 0;
     any.state = EL_JOB_DONE;
     ok(el_store_job_count(f->store, &any, &n, &f->err));
@@ -164,6 +163,17 @@ static void order_does_not_depend_on_arrival(void **state)
     any.role = "generator";
     ok(el_store_job_count(f->store, &any, &n, &f->err));
     assert_int_equal(n, 3);
+    any.problem = problem;
+    ok(el_store_job_count(f->store, &any, &n, &f->err));
+    assert_int_equal(n, 3);
+    el_buf_clear(&keys);
+    ok(el_store_job_each(f->store, &any, append_key, &keys, &f->err));
+    assert_string_equal(keys.data, "a b c ");
+    el_buf_release(&keys);
+    any.problem = problem + 1;
+    ok(el_store_job_count(f->store, &any, &n, &f->err));
+    assert_int_equal(n, 0);
+    any.problem = 0;
     any.round = 5;
     ok(el_store_job_count(f->store, &any, &n, &f->err));
     assert_int_equal(n, 0);
