@@ -4,19 +4,30 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static double ceiling;
+static const char *only;
+
+void bench_only(const char *op)
+{
+    only = op;
+}
 
 double bench_ceiling(void)
 {
     return ceiling;
 }
 
+/* With one thread the processor time of that thread: other programs on the machine disturb less.
+ * With several the wall time. */
+static clockid_t timer = CLOCK_MONOTONIC;
+
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(timer, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -58,6 +69,8 @@ static double best_time(struct el_stream *s, enum el_op op, const void *args)
 void bench_report(struct el_stream *s, enum el_op op, const void *args, const char *what,
                   double flop, double bytes)
 {
+    if (only && strcmp(only, el_op_name(op)) != 0)
+        return;
     double t = best_time(s, op, args);
     printf("%-14s %-40s %9.1f us", el_op_name(op), what, t * 1e6);
     if (flop > 0)
@@ -99,11 +112,12 @@ __attribute__((target("avx512f,fma"), noinline)) static float fma_512(int64_t ro
 
 void bench_measure_ceiling(int threads)
 {
+    timer = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
     if (!__builtin_cpu_supports("avx512f"))
         return;
-    const int64_t rounds = 10000000;
+    const int64_t rounds = 500000;
     volatile float sink = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 100; i++) {
         double t = now();
 #pragma omp parallel num_threads(threads)
         {
@@ -118,6 +132,6 @@ void bench_measure_ceiling(int threads)
 #else
 void bench_measure_ceiling(int threads)
 {
-    (void)threads;
+    timer = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
 }
 #endif

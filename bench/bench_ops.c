@@ -1,6 +1,6 @@
 /* Times each op at the shapes of a small model and prints GFLOP/s with the share of this machine's
  * own fused multiply-add ceiling, measured in the same run, or GB/s.
- * Usage: bench_ops [backend] [threads] */
+ * Usage: bench_ops [backend] [threads] [op] */
 #include "bench/bench.h"
 
 #include <omp.h>
@@ -13,11 +13,12 @@ int main(int argc, char **argv)
     int threads = argc > 2 ? atoi(argv[2]) : omp_get_num_procs();
     if (!ops || threads < 1) {
         fprintf(stderr,
-                "usage: bench_ops [avx512 | avx2 | generic | ref] [threads]; this processor "
+                "usage: bench_ops [avx512 | avx2 | generic | ref] [threads] [op]; this processor "
                 "lacks the backend, or threads is not a positive number\n");
         return 2;
     }
     bench_measure_ceiling(threads);
+    bench_only(argc > 3 ? argv[3] : NULL);
     printf("backend %s, %d threads, ceiling %.1f GFLOP/s\n", ops->name, threads,
            bench_ceiling() * 1e-9);
     struct el_stream s;

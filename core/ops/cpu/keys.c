@@ -1,4 +1,5 @@
 #include "core/ops/cpu/keys.h"
+#include "core/ops/cpu/vec.h"
 
 #include <string.h>
 
@@ -91,16 +92,29 @@ int64_t EL_CPU(keys_together)(const struct el_keys *k, int from, int count)
     return EL_CPU(keys_place)(k, from);
 }
 
+/* Copies scattered rows; each is fetched a few rows before its turn. */
+static void gather(const struct el_keys *k, int from, int count)
+{
+    enum { AHEAD = 8, LINE = 16 };
+    for (int i = -AHEAD; i < count; i++) {
+        if (i + AHEAD < count) {
+            const float *next = k->data + EL_CPU(keys_place)(k, from + i + AHEAD) * k->width;
+            for (int j = 0; j < k->width; j += LINE)
+                __builtin_prefetch(next + j);
+        }
+        if (i >= 0)
+            vcopy(k->rows + (int64_t)i * k->width,
+                  k->data + EL_CPU(keys_place)(k, from + i) * k->width, k->width);
+    }
+}
+
 const float *EL_CPU(keys_rows)(struct el_keys *k, int from, int count)
 {
     int64_t place = EL_CPU(keys_together)(k, from, count);
     if (place >= 0)
         return k->data + place * k->width;
     if (k->from != from || k->count != count)
-        for (int i = 0; i < count; i++)
-            memcpy(k->rows + (int64_t)i * k->width,
-                   k->data + EL_CPU(keys_place)(k, from + i) * k->width,
-                   (size_t)k->width * sizeof(float));
+        gather(k, from, count);
     k->from = from;
     k->count = count;
     return k->rows;
@@ -138,8 +152,7 @@ float *EL_CPU(keys_open)(const struct el_keys *k, float *data, int from, int cou
     if (place >= 0)
         return data + place * width;
     for (int i = 0; i < count; i++)
-        memcpy(chunk + i * width, data + EL_CPU(keys_place)(k, from + i) * width,
-               (size_t)width * sizeof *data);
+        vcopy(chunk + i * width, data + EL_CPU(keys_place)(k, from + i) * width, k->width);
     return chunk;
 }
 
@@ -150,8 +163,7 @@ void EL_CPU(keys_close)(const struct el_keys *k, float *data, int from, int coun
     if (EL_CPU(keys_together)(k, from, count) >= 0)
         return;
     for (int i = 0; i < count; i++)
-        memcpy(data + EL_CPU(keys_place)(k, from + i) * width, rows + i * width,
-               (size_t)width * sizeof *data);
+        vcopy(data + EL_CPU(keys_place)(k, from + i) * width, rows + i * width, k->width);
 }
 
 int EL_CPU(row_chunk)(int rows, int threads)

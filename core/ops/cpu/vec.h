@@ -206,14 +206,11 @@ VEC void vstore_n(float *p, vf v, int64_t n)
         vstore_part(p, v, (int)n);
 }
 
-/* Scalar twin of vfma: one rounding where the instruction set has the instruction. */
-VEC float sfma(float a, float b, float c)
+/* to[0..n-1] = from[0..n-1]; for rows too short to be worth a call of memcpy. */
+VEC void vcopy(float *to, const float *from, int n)
 {
-#if defined(__FMA__) || defined(__aarch64__)
-    return __builtin_fmaf(a, b, c);
-#else
-    return a * b + c;
-#endif
+    for (int j = 0; j < n; j += VL)
+        vstore_n(to + j, vload_n(from + j, n - j), n - j);
 }
 
 /* Lanes n..VL-1 become `rest`. */
@@ -225,25 +222,40 @@ VEC vf vkeep(vf v, int n, float rest)
     return vpick_greater(vset((float)n), lane, v, vset(rest));
 }
 
-/* Sum and maximum over the lanes: halves are folded together, always in this order. */
+/* Lanes i and i+w folded together for i < w, w = VL/2, VL/4 ... 1: the fixed order of every sum
+ * over lanes. What comes into the other lanes does not matter. */
+#define FOLD(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#if VL == 16
+#define FOLD_LANES(v, op)                                                                          \
+    op(FOLD(v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));                             \
+    op(FOLD(v, 4, 5, 6, 7, 0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2, 3));                                   \
+    op(FOLD(v, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1));                                   \
+    op(FOLD(v, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0))
+#elif VL == 8
+#define FOLD_LANES(v, op)                                                                          \
+    op(FOLD(v, 4, 5, 6, 7, 0, 1, 2, 3));                                                           \
+    op(FOLD(v, 2, 3, 0, 1, 2, 3, 0, 1));                                                           \
+    op(FOLD(v, 1, 0, 1, 0, 1, 0, 1, 0))
+#else
+#define FOLD_LANES(v, op)                                                                          \
+    op(FOLD(v, 2, 3, 0, 1));                                                                       \
+    op(FOLD(v, 1, 0, 1, 0))
+#endif
+
 VEC float vsum(vf v)
 {
-    float t[VL];
-    vstore(t, v);
-    for (int w = VL / 2; w > 0; w /= 2)
-        for (int i = 0; i < w; i++)
-            t[i] += t[i + w];
-    return t[0];
+#define OP(other) v = v + (other)
+    FOLD_LANES(v, OP);
+#undef OP
+    return v[0];
 }
 
 VEC float vmaximum(vf v)
 {
-    float t[VL];
-    vstore(t, v);
-    for (int w = VL / 2; w > 0; w /= 2)
-        for (int i = 0; i < w; i++)
-            t[i] = t[i] > t[i + w] ? t[i] : t[i + w];
-    return t[0];
+#define OP(other) v = vmax(v, other)
+    FOLD_LANES(v, OP);
+#undef OP
+    return v[0];
 }
 
 /* e^x, relative error below 2e-7: x = n ln 2 + r with |r| <= ln(2)/2, the Taylor polynomial of
