@@ -8,14 +8,14 @@
 /* Ranges of the drawn claims. Small training totals keep the additions few; `large` repeats the
  * same work on numbers that only drills have shown. */
 static const struct el_world_range usual[EL_WORLD_FAMILIES] = {
-    [EL_WORLD_LIN] = {.a_lo = 2, .a_hi = 9, .w_hi = 6, .total_lo = 5, .total_hi = 119},
-    [EL_WORLD_SQ] = {.a_lo = 2, .a_hi = 9, .w_hi = 6, .total_lo = 5, .total_hi = 119},
+    [EL_WORLD_LIN] = {.a_lo = 2, .a_hi = 15, .w_hi = 5, .total_lo = 5, .total_hi = 119},
+    [EL_WORLD_SQ] = {.a_lo = 2, .a_hi = 12, .w_hi = 5, .total_lo = 5, .total_hi = 119},
     [EL_WORLD_MOD] = {.a_lo = 3,
                       .a_hi = 8,
                       .b_lo = 1,
-                      .b_hi = 6,
+                      .b_hi = 9,
                       .c_lo = 1,
-                      .c_hi = 40,
+                      .c_hi = 60,
                       .total_lo = 3,
                       .total_hi = 119},
     [EL_WORLD_SUB] = {.a_lo = 2, .a_hi = 40, .n_lo = 4, .n_hi = 5, .total_lo = 5, .total_hi = 119},

@@ -92,6 +92,8 @@ static void place_all(struct el_carve *v, struct el_acts *a, const struct el_con
             first[moe] = l;
         } else {
             *la = a->layer[first[moe]];
+            if (moe) /* routing traces read every layer's choice after the pass */
+                la->chosen = el_carve_ints(v, rows, c->num_experts_per_tok);
         }
         la->x = a->keep ? el_carve_floats(v, rows, c->hidden_size) : shared_x;
     }

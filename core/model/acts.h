@@ -1,7 +1,7 @@
 /* Activations of a forward pass.
  *
  * Training keeps every layer's (`keep` 1) for the backward pass; serving lets all layers share one
- * set (`keep` 0). Either way the buffers are made once for max_rows rows and reused by every pass.
+ * set (`keep` 0), but for `chosen`, which traces read after the pass. Either way the buffers are made once for max_rows rows and reused by every pass.
  *
  *   R rows (tokens of all sequences, one after another), C hidden, H heads, r latent, dr rope,
  *   P = R * experts per token (row, expert) pairs */
