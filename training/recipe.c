@@ -10,6 +10,13 @@
 
 static const char *const prompt_files[4] = {"generate.txt", "verify.txt", "meta.txt", "refine.txt"};
 
+/* The roles cut a template's last line break; what training shows must be what they will ask. */
+static void cut_line_breaks(struct el_buf *b)
+{
+    while (b->len && (b->data[b->len - 1] == '\n' || b->data[b->len - 1] == '\r'))
+        b->data[--b->len] = 0;
+}
+
 static int read_prompts(struct el_recipe *r, const char *root, struct el_error *err)
 {
     char *dir = el_path_exists(r->prompts_dir) || !root ? el_strdup(r->prompts_dir)
@@ -19,6 +26,7 @@ static int read_prompts(struct el_recipe *r, const char *root, struct el_error *
         char *path = el_path_join(dir, prompt_files[i]);
         rc = path ? el_file_read(path, 1 << 20, &r->prompt_text[i], err) : EL_ENOMEM;
         el_free(path);
+        cut_line_breaks(&r->prompt_text[i]);
     }
     el_free(dir);
     r->mix.prompts = (struct el_world_prompts){.generate = r->prompt_text[0].data,
