@@ -1,0 +1,31 @@
+/* A competition's state out of the store. */
+#ifndef EL_REFINE_LOAD_H
+#define EL_REFINE_LOAD_H
+
+#include "data/store.h"
+#include "refine/competition.h"
+#include "refine/contest.h"
+
+/* A stored run, found by its name. */
+struct el_run_record {
+    int64_t id; /* 0: there is none */
+    struct el_settings settings;
+    char model[EL_DIGEST_HEX], verifier_model[64], prompts[EL_DIGEST_HEX];
+    char mode[128];
+    char *config;       /* the identity as stored */
+    const char **keys;  /* (n_problems), into `json` */
+    int n_problems;
+    cJSON *json;
+};
+
+/* Finds the competition `name`: 0, or EL_ENOTFOUND with the names that there are. Release it. */
+int el_run_find(struct el_store *s, const char *name, struct el_run_record *out,
+                struct el_error *err);
+void el_run_record_release(struct el_run_record *r);
+
+/* Feeds everything that run `run` has stored into c (initialised, not started). Each of c's
+ * problems is the contest's. EL_EFORMAT when the rows cannot have come from this competition. */
+int el_competition_load(struct el_competition *c, struct el_store *s, int64_t run,
+                        const struct el_contest *contest, struct el_error *err);
+
+#endif
