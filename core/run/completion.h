@@ -25,8 +25,8 @@ struct el_request {
     int n_messages;
     int thinking; /* open the assistant's turn with <think> */
     struct el_sampling sampling;
-    uint64_t key;             /* the random stream of this sample (core/base/rng.h) */
-    const char *const *stop;  /* n_stop strings that end the completion (kept out of the text) */
+    uint64_t key;            /* the random stream of this sample (core/base/rng.h) */
+    const char *const *stop; /* n_stop strings that end the completion (kept out of the text) */
     int n_stop;
     int want_trace; /* local backend: also ids, log-probabilities, kept sets, routed experts */
     int64_t tag;    /* comes back with the completion */
@@ -42,27 +42,28 @@ enum el_finish {
 struct el_completion {
     int64_t tag;
     enum el_finish finish;
-    char *text;       /* the whole reply with its reasoning, NUL-terminated (text_len bytes) */
+    char *text; /* the whole reply with its reasoning, NUL-terminated (text_len bytes) */
     size_t text_len;
     int prompt_tokens, cached_tokens, completion_tokens;
     double logp; /* sum over the completion; 0 where the backend cannot tell */
     struct el_error error;
     /* with want_trace on the local backend, else NULL */
-    int32_t *ids;     /* (n_ids): the prompt, then the completion incl. its end token */
+    int32_t *ids; /* (n_ids): the prompt, then the completion incl. its end token */
     int n_ids;
-    float *logps;     /* (n_ids - prompt_tokens) */
-    int32_t *routed;  /* (n_ids, MoE layers, experts per token) */
+    float *logps;               /* (n_ids - prompt_tokens) */
+    int32_t *routed;            /* (n_ids, MoE layers, experts per token); -1 for the last token */
     int32_t *kept_start, *kept; /* kept sampling sets of the completion's tokens, or NULL: all */
 };
 
 struct el_backend {
-    char name[64];      /* "local", "openai" */
-    char digest[33];    /* identifies model and mode for random-stream keys and the store */
-    char mode[96];      /* "dsa-mqa fp32 avx512": recorded with the run; may be empty */
-    int context_limit;  /* tokens, 0: unknown */
+    char name[64];     /* "local", "openai" */
+    char digest[33];   /* identifies model and mode for random-stream keys and the store */
+    char mode[96];     /* "dsa-mqa fp32 avx512": recorded with the run; may be empty */
+    int context_limit; /* tokens, 0: unknown */
     /* How many requests may be submitted now without waiting. */
     int (*room)(struct el_backend *b);
-    /* Copies what it needs out of the request. */
+    /* Copies what it needs out of the request. EL_ELIMIT: the prompt alone exceeds the context,
+     * where the backend knows that at once; EL_EINVAL: the request makes no sense. */
     int (*submit)(struct el_backend *b, const struct el_request *r, struct el_error *err);
     /* 1: *out holds a completion (release it); 0: nothing is in flight; < 0: the backend is broken
      * for good. May return EL_EINTR when a stop was requested. */

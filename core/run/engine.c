@@ -157,11 +157,11 @@ static int sequence_arrays(const struct el_engine *e, struct el_sequence *q)
 static int check_prompt(const struct el_engine *e, const int32_t *tokens, int n, int trace,
                         const struct el_sampling *sampling, struct el_error *err)
 {
-    if (n < 1 || sampling->max_tokens < 1)
-        return el_error_set(err, EL_EINVAL,
-                            "a prompt of %d tokens and a completion of at most %d: "
-                            "expected at least one each",
-                            n, sampling->max_tokens);
+    int rc = el_sampling_check(sampling, err);
+    if (rc < 0)
+        return rc;
+    if (n < 1)
+        return el_error_set(err, EL_EINVAL, "a prompt of %d tokens: expected at least one", n);
     if (n >= e->o.context)
         return el_error_set(err, EL_ELIMIT,
                             "a prompt of %d tokens does not fit into the context of "
@@ -288,6 +288,16 @@ struct el_sequence *el_engine_take(struct el_engine *e)
         q->next = NULL;
     }
     return q;
+}
+
+int el_engine_forget(struct el_engine *e, struct el_error *err)
+{
+    if (e->n_running)
+        return el_error_set(err, EL_EBUSY,
+                            "the weights changed while %d sequences were running on them",
+                            e->n_running);
+    el_kv_pool_forget(&e->pool);
+    return 0;
 }
 
 int el_engine_in_flight(const struct el_engine *e)

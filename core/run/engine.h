@@ -36,7 +36,8 @@ struct el_sequence {
     int trace;
     int32_t *kept_start, *kept; /* with trace: kept sets per completion token */
     size_t n_kept, kept_room;
-    int32_t *routed; /* with trace: (capacity, MoE layers, experts per token) */
+    int32_t *routed; /* with trace, when done: (n, MoE layers, experts per token), -1 for the last
+                        token, which no pass has seen */
     enum el_finish finish;
     double logp;
     void *user;
@@ -87,12 +88,17 @@ int el_engine_add(struct el_engine *e, const int32_t *tokens, int n,
                   const struct el_sampling *sampling, uint64_t key, int trace, void *user,
                   struct el_sequence **out, struct el_error *err);
 
-/* One pass. Returns the number of sequences still waiting or running, or an error. */
+/* One pass. Returns the number of sequences still waiting or running, or an error, after which
+ * nothing has changed and the step may be tried again. */
 int el_engine_step(struct el_engine *e, struct el_error *err);
 
 /* The next finished sequence or NULL; free with el_sequence_free. */
 struct el_sequence *el_engine_take(struct el_engine *e);
 void el_sequence_free(struct el_sequence *q);
+
+/* Forgets all cached prefixes: due after the weights have changed. EL_EBUSY while a sequence is
+ * running. */
+int el_engine_forget(struct el_engine *e, struct el_error *err);
 
 /* Sequences added and not yet taken. */
 int el_engine_in_flight(const struct el_engine *e);

@@ -14,6 +14,7 @@
 
 struct plan {
     int rows, sequences, max_pos, picks;
+    int prefill; /* rows of prompts */
 };
 
 /* Gives a sequence the blocks for its next n positions; reservation makes this always possible. */
@@ -36,9 +37,6 @@ static void add_rows(struct el_engine *e, struct el_pass_arrays *a, struct plan 
         a->seq[row] = plan->sequences;
         a->slot[row] = (q->blocks[pos >> shift] << shift) + (pos & mask);
         e->row_of[row] = q;
-        e->stats.keys_visible += pos + 1;
-        int topk = e->w->config.index_topk, dsa = e->o.attention == EL_ATTENTION_MQA;
-        e->stats.keys_read += dsa && pos + 1 > topk ? topk : pos + 1;
     }
     int32_t *table = a->tables + (int64_t)plan->sequences * e->table_stride;
     for (int b = 0; b < e->table_stride; b++)
@@ -62,9 +60,7 @@ static struct plan fill_plan(struct el_engine *e, struct el_pass_arrays *a)
         add_rows(e, a, &plan, q, n);
         if (n == pending)
             a->pick[plan.picks++] = plan.rows - 1;
-        int prefill = q->n == q->n_prompt ? n : 0;
-        e->stats.prefill_tokens += prefill;
-        e->stats.decode_tokens += n - prefill;
+        plan.prefill += q->n == q->n_prompt ? n : 0;
     }
     return plan;
 }
@@ -146,9 +142,12 @@ static float inverse_temperature(const struct el_sequence *q)
     return q->sampling.temperature > 0 ? (float)(1 / q->sampling.temperature) : 1;
 }
 
-static int truncates(const struct el_sequence *q)
+/* Whether the sampler leaves a kept set behind for q. */
+static int truncates(const struct el_engine *e, const struct el_sequence *q)
 {
-    return q->sampling.temperature > 0 && (q->sampling.top_k > 0 || q->sampling.top_p < 1);
+    const struct el_sampling *how = &q->sampling;
+    return how->temperature > 0 &&
+           ((how->top_k > 0 && how->top_k < e->w->config.vocab_size) || how->top_p < 1);
 }
 
 /* Draws a token for every pick; the kept sets of those that truncate are laid out one behind the
@@ -163,7 +162,7 @@ static void draw_tokens(struct el_engine *e, struct el_pass_arrays *a, int picks
         int token = el_sampler_draw(&e->sampler, e->host_logits + (int64_t)i * vocab, &q->sampling,
                                     el_rng_uniform(&r));
         a->drawn[i] = token < 0 ? -1 : token;
-        int n = truncates(q) ? e->sampler.n_kept : 0;
+        int n = truncates(e, q) ? e->sampler.n_kept : 0;
         memcpy(a->kept + a->kept_start[i], e->sampler.kept, (size_t)n * sizeof *a->kept);
         a->kept_start[i + 1] = a->kept_start[i] + n;
     }
@@ -171,8 +170,8 @@ static void draw_tokens(struct el_engine *e, struct el_pass_arrays *a, int picks
 
 /* Log-probabilities of the drawn tokens, by the same op that the trainer uses. One call covers
  * neighbouring picks of equal temperature and kind of kept set. */
-static void score_tokens(struct el_engine *e, const struct el_pass_arrays *a,
-                         const struct el_pass_arrays *dev, int picks)
+static int score_tokens(struct el_engine *e, const struct el_pass_arrays *a,
+                        const struct el_pass_arrays *dev, int picks, struct el_error *err)
 {
     int vocab = e->w->config.vocab_size;
     upload(e, dev->drawn, a->drawn, (size_t)picks);
@@ -183,7 +182,7 @@ static void score_tokens(struct el_engine *e, const struct el_pass_arrays *a,
         for (end = at + 1; end < picks; end++) {
             const struct el_sequence *other = e->row_of[a->pick[end]];
             if (inverse_temperature(other) != inverse_temperature(q) ||
-                truncates(other) != truncates(q))
+                truncates(e, other) != truncates(e, q))
                 break;
         }
         el_logprob(e->s,
@@ -192,29 +191,38 @@ static void score_tokens(struct el_engine *e, const struct el_pass_arrays *a,
                                         .inv_temperature = inverse_temperature(q),
                                         .logits = e->logits + (int64_t)at * vocab,
                                         .target = dev->drawn + at,
-                                        .kept_start = truncates(q) ? dev->kept_start + at : NULL,
+                                        .kept_start = truncates(e, q) ? dev->kept_start + at : NULL,
                                         .kept = dev->kept,
                                         .logp = e->logp + at});
     }
     e->w->device->copy_out(e->w->device, e->host_logp, e->logp, (size_t)picks * sizeof(float));
+    return el_stream_check(e->s, err);
 }
 
-static int keep_set(struct el_sequence *q, const int32_t *kept, int n)
+/* Room for the kept sets of this pass, before anything is booked. */
+static int reserve_kept(struct el_engine *e, const struct el_pass_arrays *a, int picks,
+                        struct el_error *err)
 {
-    int at = q->n - q->n_prompt;
-    if (q->n_kept + (size_t)n > q->kept_room) {
-        size_t room = 2 * (q->n_kept + (size_t)n);
-        int32_t *more = el_realloc(q->kept, room * sizeof *more);
+    for (int i = 0; i < picks; i++) {
+        struct el_sequence *q = e->row_of[a->pick[i]];
+        size_t need = q->n_kept + (size_t)(a->kept_start[i + 1] - a->kept_start[i]);
+        if (!q->trace || need <= q->kept_room)
+            continue;
+        int32_t *more = el_realloc(q->kept, 2 * need * sizeof *more);
         if (!more)
-            return EL_ENOMEM;
+            return el_error_set(err, EL_ENOMEM, "out of memory for kept sampling sets");
         q->kept = more;
-        q->kept_room = room;
+        q->kept_room = 2 * need;
     }
+    return 0;
+}
+
+static void keep_set(struct el_sequence *q, const int32_t *kept, int n)
+{
     if (n)
         memcpy(q->kept + q->n_kept, kept, (size_t)n * sizeof *kept);
     q->n_kept += (size_t)n;
-    q->kept_start[at + 1] = (int32_t)q->n_kept;
-    return 0;
+    q->kept_start[q->n - q->n_prompt + 1] = (int32_t)q->n_kept;
 }
 
 /* Blocks that this pass has filled get their names. */
@@ -229,6 +237,7 @@ static void publish_blocks(struct el_engine *e, struct el_sequence *q)
     }
 }
 
+/* The last token was drawn but never pushed through the model: it has no routing, -1. */
 static void copy_routing(const struct el_engine *e, struct el_sequence *q)
 {
     int shift = e->pool.block_shift, mask = e->pool.block_size - 1;
@@ -238,6 +247,8 @@ static void copy_routing(const struct el_engine *e, struct el_sequence *q)
         memcpy(q->routed + pos * per_token, e->routed + slot * per_token,
                (size_t)per_token * sizeof *q->routed);
     }
+    for (int64_t i = q->computed * per_token; i < q->n * per_token; i++)
+        q->routed[i] = -1;
 }
 
 /* Appends a drawn token; says whether and how the sequence ends. */
@@ -255,21 +266,18 @@ static int append(struct el_engine *e, struct el_sequence *q, int32_t token, flo
     return q->n == q->capacity ? EL_FINISH_LENGTH : -1;
 }
 
-static int book_tokens(struct el_engine *e, const struct el_pass_arrays *a, int picks,
-                       struct el_error *err)
+static void book_tokens(struct el_engine *e, const struct el_pass_arrays *a, int picks)
 {
     for (int i = 0; i < picks; i++) {
         struct el_sequence *q = e->row_of[a->pick[i]];
-        if (q->trace &&
-            keep_set(q, a->kept + a->kept_start[i], a->kept_start[i + 1] - a->kept_start[i]) < 0)
-            return el_error_set(err, EL_ENOMEM, "out of memory for kept sampling sets");
+        if (q->trace)
+            keep_set(q, a->kept + a->kept_start[i], a->kept_start[i + 1] - a->kept_start[i]);
         int finish = append(e, q, a->drawn[i], e->host_logp[i]);
         if (finish >= 0) {
             q->finish = (enum el_finish)finish;
             q->state = EL_SEQ_DONE;
         }
     }
-    return 0;
 }
 
 static void sweep_done(struct el_engine *e)
@@ -284,34 +292,64 @@ static void sweep_done(struct el_engine *e)
     }
 }
 
+static void count(struct el_engine *e, const struct el_pass_arrays *a, const struct plan *plan)
+{
+    int topk = e->o.attention == EL_ATTENTION_MQA ? e->w->config.index_topk : e->o.context;
+    for (int row = 0; row < plan->rows; row++) {
+        int visible = a->pos[row] + 1;
+        e->stats.keys_visible += visible;
+        e->stats.keys_read += visible < topk ? visible : topk;
+    }
+    e->stats.prefill_tokens += plan->prefill;
+    e->stats.decode_tokens += plan->rows - plan->prefill;
+    e->stats.passes++;
+}
+
+/* Runs the pass and draws its tokens; books nothing, so that a failure leaves the engine as it
+ * was. */
+static int run_pass(struct el_engine *e, struct el_pass_arrays *host, struct plan *plan,
+                    struct el_error *err)
+{
+    struct el_pass_arrays dev = el_pass_arrays_at(e, e->dev);
+    *plan = fill_plan(e, host);
+    struct el_pass pass = upload_plan(e, host, &dev, plan);
+    el_transformer_forward(&pass, &e->acts);
+    if (plan->picks)
+        pick_logits(e, &pass, &dev, plan->picks);
+    int rc = el_stream_check(e->s, err);
+    if (rc == 0 && e->o.trace)
+        rc = save_routing(e, host, plan, err);
+    if (rc < 0 || !plan->picks)
+        return rc;
+    draw_tokens(e, host, plan->picks);
+    rc = score_tokens(e, host, &dev, plan->picks, err);
+    return rc < 0 ? rc : reserve_kept(e, host, plan->picks, err);
+}
+
+static int unfinished(const struct el_engine *e)
+{
+    int n = e->n_running;
+    for (const struct el_sequence *q = e->waiting; q; q = q->next)
+        n++;
+    return n;
+}
+
 int el_engine_step(struct el_engine *e, struct el_error *err)
 {
     el_engine_admit(e);
     if (!e->n_running)
         return 0;
-    struct el_pass_arrays host = el_pass_arrays_at(e, e->host), dev = el_pass_arrays_at(e, e->dev);
-    struct plan plan = fill_plan(e, &host);
-    struct el_pass pass = upload_plan(e, &host, &dev, &plan);
-    el_transformer_forward(&pass, &e->acts);
-    if (plan.picks)
-        pick_logits(e, &pass, &dev, plan.picks);
-    int rc = el_stream_check(e->s, err);
-    if (rc == 0 && e->o.trace)
-        rc = save_routing(e, &host, &plan, err);
+    struct el_pass_arrays host = el_pass_arrays_at(e, e->host);
+    struct plan plan;
+    int rc = run_pass(e, &host, &plan, err);
     if (rc < 0)
         return rc;
     for (int row = 0; row < plan.rows; row++)
         e->row_of[row]->computed++;
     for (int i = 0; i < e->n_running; i++)
         publish_blocks(e, e->running[i]);
-    if (plan.picks) {
-        draw_tokens(e, &host, plan.picks);
-        score_tokens(e, &host, &dev, plan.picks);
-        rc = book_tokens(e, &host, plan.picks, err);
-        if (rc < 0)
-            return rc;
-    }
+    book_tokens(e, &host, plan.picks);
     sweep_done(e);
-    e->stats.passes++;
-    return e->n_running + (e->waiting ? 1 : 0);
+    count(e, &host, &plan);
+    return unfinished(e);
 }

@@ -147,6 +147,12 @@ static void evict(struct el_kv_pool *p)
         idle_push(p, parent);
 }
 
+void el_kv_pool_forget(struct el_kv_pool *p)
+{
+    while (p->idle_head >= 0)
+        evict(p);
+}
+
 int el_kv_pool_match(struct el_kv_pool *p, const int32_t *tokens, int n, int32_t *blocks)
 {
     int count = 0, parent = -1;

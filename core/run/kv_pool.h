@@ -72,6 +72,9 @@ int el_kv_pool_take(struct el_kv_pool *p);
  * is given back: the caller goes on with the returned one. */
 int el_kv_pool_publish(struct el_kv_pool *p, int block, int parent, const int32_t *tokens);
 
+/* Evicts every block without users. */
+void el_kv_pool_forget(struct el_kv_pool *p);
+
 /* One user less. */
 void el_kv_pool_drop(struct el_kv_pool *p, int block);
 

@@ -105,11 +105,24 @@ static int local_room(struct el_backend *b)
     return n > 0 ? n : 0;
 }
 
+/* Cached prefixes belong to the weights that they were computed with. */
+static int renew_digest(struct local *l, struct el_error *err)
+{
+    if (strcmp(l->base.digest, l->w->digest) == 0)
+        return 0;
+    int rc = el_engine_forget(&l->engine, err);
+    if (rc == 0)
+        snprintf(l->base.digest, sizeof l->base.digest, "%s", l->w->digest);
+    return rc;
+}
+
 static int local_submit(struct el_backend *b, const struct el_request *r, struct el_error *err)
 {
     struct local *l = local_of(b);
     l->prompt.len = 0;
-    int rc = el_chat_encode(&l->chat, l->tokenizer, r->messages, r->n_messages, r->thinking,
+    int rc = renew_digest(l, err);
+    if (rc == 0)
+        rc = el_chat_encode(&l->chat, l->tokenizer, r->messages, r->n_messages, r->thinking,
                             &l->prompt, err);
     if (rc < 0)
         return rc;

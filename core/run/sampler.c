@@ -26,6 +26,22 @@ void el_sampler_release(struct el_sampler *s)
     memset(s, 0, sizeof *s);
 }
 
+int el_sampling_check(const struct el_sampling *how, struct el_error *err)
+{
+    double t = how->temperature;
+    if (!(t == 0 || (t >= 0.001 && t <= 1000)))
+        return el_error_set(err, EL_EINVAL, "temperature %g: expected 0 or 0.001 to 1000", t);
+    if (how->top_k < 0)
+        return el_error_set(err, EL_EINVAL, "top_k %d: expected 0 (off) or more", how->top_k);
+    if (!(how->top_p > 0 && how->top_p <= 1))
+        return el_error_set(err, EL_EINVAL, "top_p %g: expected more than 0 and at most 1",
+                            how->top_p);
+    if (how->max_tokens < 1)
+        return el_error_set(err, EL_EINVAL, "a completion of at most %d tokens: expected 1 or more",
+                            how->max_tokens);
+    return 0;
+}
+
 static int largest(const float *logits, int vocab)
 {
     int best = -1;

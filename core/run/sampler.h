@@ -21,8 +21,13 @@ struct el_sampler {
 int el_sampler_init(struct el_sampler *s, int vocab, struct el_error *err);
 void el_sampler_release(struct el_sampler *s);
 
+/* EL_EINVAL naming what is out of range: temperature 0 or 0.001..1000, top_k at least 0, top_p in
+ * (0,1], max_tokens at least 1. */
+int el_sampling_check(const struct el_sampling *how, struct el_error *err);
+
 /* temperature 0: the largest logit (lowest id among equals), nothing is drawn. u in [0,1).
- * Returns the token, or EL_ENUMERIC when no logit is finite (NaN counts as minus infinity). */
+ * Returns the token, or EL_ENUMERIC when a logit is plus infinity or none is finite (NaN counts as
+ * minus infinity). */
 int el_sampler_draw(struct el_sampler *s, const float *logits, const struct el_sampling *how,
                     double u);
 
