@@ -74,7 +74,7 @@ static inline void fill_tables(struct bench *b, struct paged *p)
 static inline struct paged random_batch(struct bench *b)
 {
     struct paged p = {0};
-    int longest = bench_below(b, 3) ? 40 : 300, total = 0;
+    int longest = bench_below(b, 3) ? 40 : 200, total = 0;
     p.at.sequences = 1 + bench_below(b, MAX_SEQUENCES);
     p.at.block_shift = bench_below(b, 6);
     for (int s = 0; s < p.at.sequences; s++) {

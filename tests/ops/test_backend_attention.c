@@ -1,7 +1,7 @@
 #include "core/ops/attention.h"
 #include "tests/ops/paged.h"
 
-enum { CASES = 16 };
+enum { CASES = 10 };
 
 static struct el_attn random_attention(struct bench *b, const struct paged *p)
 {
