@@ -20,8 +20,10 @@ double bench_ceiling(void)
     return ceiling;
 }
 
-/* With one thread the processor time of that thread: other programs on the machine disturb less.
- * With several the wall time. */
+/* With one thread the processor time of that thread, and the MEDIAN of the repetitions: other
+ * programs on the machine disturb less, but this clock has outliers in both directions when the
+ * thread is preempted (a minimum once showed 7 times the ceiling). With several threads the wall
+ * time and the minimum: a wall clock never shows less than an op took. */
 static clockid_t timer = CLOCK_MONOTONIC;
 
 static double now(void)
@@ -52,18 +54,33 @@ void bench_drop(const void *p)
     el_device_release(el_device_host(), (void *)(uintptr_t)p);
 }
 
-/* Best of the repetitions that fit into about a quarter of a second. */
-static double best_time(struct el_stream *s, enum el_op op, const void *args)
+static int compare(const void *a, const void *b)
 {
-    double best = 1e9, end = now() + 0.25;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* What n repetitions say one run takes; sorts them. */
+static double summary(double *seconds, int n)
+{
+    qsort(seconds, (size_t)n, sizeof *seconds, compare);
+    return seconds[timer == CLOCK_THREAD_CPUTIME_ID ? n / 2 : 0];
+}
+
+/* Repetitions that fit into about a quarter of a second, at least five. */
+static double time_op(struct el_stream *s, enum el_op op, const void *args)
+{
+    enum { MOST = 20000 };
+    static double seconds[MOST];
+    double end = now() + 0.25;
+    int n = 0;
     el_op_run(s, op, args);
-    for (int i = 0; i < 3 || now() < end; i++) {
+    while (n < 5 || (n < MOST && now() < end)) {
         double t = now();
         el_op_run(s, op, args);
-        t = now() - t;
-        best = t < best ? t : best;
+        seconds[n++] = now() - t;
     }
-    return best;
+    return summary(seconds, n);
 }
 
 void bench_report(struct el_stream *s, enum el_op op, const void *args, const char *what,
@@ -71,7 +88,7 @@ void bench_report(struct el_stream *s, enum el_op op, const void *args, const ch
 {
     if (only && strcmp(only, el_op_name(op)) != 0)
         return;
-    double t = best_time(s, op, args);
+    double t = time_op(s, op, args);
     printf("%-14s %-40s %9.1f us", el_op_name(op), what, t * 1e6);
     if (flop > 0)
         printf(" %8.1f GFLOP/s", flop / t * 1e-9);
@@ -115,9 +132,11 @@ void bench_measure_ceiling(int threads)
     timer = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
     if (!__builtin_cpu_supports("avx512f"))
         return;
+    enum { TRIALS = 100 };
     const int64_t rounds = 500000;
     volatile float sink = 0;
-    for (int i = 0; i < 100; i++) {
+    double seconds[TRIALS];
+    for (int i = 0; i < TRIALS; i++) {
         double t = now();
 #pragma omp parallel num_threads(threads)
         {
@@ -125,9 +144,9 @@ void bench_measure_ceiling(int threads)
 #pragma omp critical
             sink = sink + x;
         }
-        double rate = 2.0 * 16 * 12 * (double)rounds * threads / (now() - t);
-        ceiling = rate > ceiling ? rate : ceiling;
+        seconds[i] = now() - t;
     }
+    ceiling = 2.0 * 16 * 12 * (double)rounds * threads / summary(seconds, TRIALS);
 }
 #else
 void bench_measure_ceiling(int threads)

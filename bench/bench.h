@@ -16,7 +16,8 @@ void bench_drop(const void *p);
 
 /* Restricts bench_report to one op; NULL: all. */
 void bench_only(const char *op);
-/* Times the op (best of the repetitions in a quarter of a second) and prints it; flop and bytes
+/* Times the op (repetitions in a quarter of a second: the median of the thread's processor time
+ * with one thread, the shortest wall time with several) and prints it; flop and bytes
  * are what one run computes and moves, 0: not shown. */
 void bench_report(struct el_stream *s, enum el_op op, const void *args, const char *what,
                   double flop, double bytes);
