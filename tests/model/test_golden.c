@@ -45,7 +45,7 @@ static void forward(const struct golden_case *g, const struct el_ops *ops, enum 
     size_t bytes = (size_t)g->rows * (size_t)g->vocab * sizeof(float);
     float *logits = el_device_alloc(d, bytes);
     assert_non_null(logits);
-    el_stream_init(&s, d, ops, 2);
+    el_stream_init(&s, d, ops, 1);
     golden_must(el_pack_init(&pack, d, g->rows, g->b, &err));
     golden_must(el_acts_init(&acts, &g->w->config, d, g->rows, 1, &err));
     for (int b = 0; b < g->b; b++)

@@ -160,7 +160,7 @@ static void check_layer_losses(struct bench *b, const char *name)
 static void check_gradients(const char *name, struct el_device *d, const struct el_ops *ops)
 {
     struct bench b;
-    bench_open(&b, name, d, ops, 2, (struct el_adamw_config){0});
+    bench_open(&b, name, d, ops, 1, (struct el_adamw_config){0});
     check_stage(&b, EL_STAGE_DENSE);
     check_stage(&b, EL_STAGE_WARMUP);
     check_layer_losses(&b, "loss.kl.warmup.layers");
@@ -255,7 +255,7 @@ static double update_distance(const struct bench *b, const struct el_tensor_info
 static void check_steps(const struct recipe *r, const struct el_ops *ops)
 {
     struct bench b;
-    bench_open(&b, "base", el_device_host(), ops, 2, r->adamw);
+    bench_open(&b, "base", el_device_host(), ops, 1, r->adamw);
     float *before = block_out(&b, b.g.w->data);
     for (int step = 0; step < r->steps; step++)
         check_step(&b, r, step);
@@ -315,7 +315,7 @@ static void test_bias_update_in_a_step(void **state)
 {
     (void)state;
     struct bench b;
-    bench_open(&b, "base", el_device_host(), el_ops_cpu(), 2, (struct el_adamw_config){.eps = 1});
+    bench_open(&b, "base", el_device_host(), el_ops_cpu(), 1, (struct el_adamw_config){.eps = 1});
     int experts = b.g.w->config.n_routed_experts;
     for (int warmup = 1; warmup >= 0; warmup--) {
         enum el_stage stage = warmup ? EL_STAGE_WARMUP : EL_STAGE_DENSE;
@@ -375,7 +375,7 @@ static void test_micro_batches(void **state)
             continue;
         struct bench b;
         struct el_step_stats one, eight;
-        bench_open(&b, "base", el_device_host(), ops, 2, (struct el_adamw_config){0});
+        bench_open(&b, "base", el_device_host(), ops, 1, (struct el_adamw_config){0});
         float *whole = gradients_by(&b, 8, EL_STAGE_SPARSE, &one);
         float *parts = gradients_by(&b, 1, EL_STAGE_SPARSE, &eight);
         double worst = 0;
@@ -404,7 +404,7 @@ static void test_full_topk_is_dense(void **state)
         if (!ops)
             continue;
         struct bench b;
-        bench_open(&b, "full_topk", el_device_host(), ops, 2, (struct el_adamw_config){0});
+        bench_open(&b, "full_topk", el_device_host(), ops, 1, (struct el_adamw_config){0});
         size_t bytes = (size_t)b.g.w->layout.total * sizeof(float);
         struct el_step_stats dense = golden_step(&b, EL_STAGE_DENSE);
         float *of_dense = block_out(&b, b.t.opt.grad);
@@ -473,7 +473,7 @@ static void test_kl_traps(void **state)
     int seen = 0;
     for (int c = 0; c < GOLDEN_CASES; c++) {
         struct bench b;
-        bench_open(&b, golden_names[c], el_device_host(), el_ops_cpu(), 2,
+        bench_open(&b, golden_names[c], el_device_host(), el_ops_cpu(), 1,
                    (struct el_adamw_config){0});
         double ours = golden_step(&b, EL_STAGE_SPARSE).kl_loss,
                right = golden_floats(&b.g, "loss.kl.sparse")[0];
