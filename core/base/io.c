@@ -144,6 +144,8 @@ int el_file_write(const char *path, const void *data, size_t n, struct el_error 
 
 int el_dir_make(const char *path, struct el_error *err)
 {
+    if (!*path)
+        return el_error_set(err, EL_EINVAL, "the name of a folder is empty");
     char *p = el_strdup(path);
     if (!p)
         return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);

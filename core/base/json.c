@@ -21,13 +21,15 @@ static int syntax_error(const char *name, const char *text, const char *at, stru
 
 int el_json_parse(const char *name, const char *text, size_t n, cJSON **out, struct el_error *err)
 {
-    const char *end = NULL;
+    const char *end = NULL, *zero = n ? memchr(text, 0, n) : NULL;
+    if (zero) /* cJSON would take it for a blank, or cut a string there */
+        return syntax_error(name, text, zero, err);
     cJSON *tree = cJSON_ParseWithLengthOpts(text, n, &end, 0);
     if (!tree)
         return syntax_error(name, text, end, err);
     while (end < text + n && (*end == ' ' || *end == '\n' || *end == '\r' || *end == '\t'))
         end++;
-    if (end < text + n && *end) {
+    if (end < text + n) {
         cJSON_Delete(tree);
         return syntax_error(name, text, end, err);
     }
@@ -159,10 +161,11 @@ int el_json_str(const cJSON *obj, const char *where, const char *key, const char
                            : missing(where, key, "a string", err);
 }
 
-int el_json_only(const cJSON *obj, const char *where, const char *const *keys,
-                 struct el_error *err)
+int el_json_only(const cJSON *obj, const char *where, const char *const *keys, struct el_error *err)
 {
     const cJSON *f;
+    if (obj && !cJSON_IsNull(obj) && !cJSON_IsObject(obj))
+        return el_error_set(err, EL_EFORMAT, "%s: must be an object", where);
     cJSON_ArrayForEach(f, obj)
     {
         const char *const *k = keys;

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /* Parses text[0..n). `name` (a path, or "line 7 of FILE") opens every message. The whole text must
- * be one value; the error says at which line and column it went wrong. Free with cJSON_Delete. */
+ * be one value; the error says at which line and column it went wrong. A NUL byte is refused
+ * wherever it stands. Free with cJSON_Delete. */
 int el_json_parse(const char *name, const char *text, size_t n, cJSON **out, struct el_error *err);
 int el_json_load(const char *path, cJSON **out, struct el_error *err);
 
@@ -29,7 +30,8 @@ int el_json_bool_or(const cJSON *obj, const char *where, const char *key, int *o
 int el_json_str_or(const cJSON *obj, const char *where, const char *key, const char **out, struct el_error *err);
 
 /* Refuses fields that nobody reads, so that a misspelt option is an error and not a silent
- * default: every key of obj must be in the NULL-terminated list. */
+ * default: every key of obj must be in the NULL-terminated list. obj may be absent (NULL) or null;
+ * anything else that is not an object is EL_EFORMAT. */
 int el_json_only(const cJSON *obj, const char *where, const char *const *keys, struct el_error *err);
 
 /* Appends s as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */

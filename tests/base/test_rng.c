@@ -62,6 +62,47 @@ static void normal_has_its_moments(void **state)
     assert_true(square / 1e5 > 0.98 && square / 1e5 < 1.02);
 }
 
+/* The stream is the blocks 0, 1, 2, ... one after another, the counter in the low words. */
+static void a_stream_is_its_blocks(void **state)
+{
+    (void)state;
+    struct el_rng r;
+    uint64_t key = 0x0123456789abcdefu;
+    el_rng_init(&r, key);
+    for (uint32_t block = 0; block < 3; block++) {
+        uint32_t out[4];
+        el_philox(out, (uint32_t[4]){block, 0, 0, 0}, (uint32_t[2]){0x89abcdef, 0x01234567});
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(el_rng_u32(&r), out[i]);
+    }
+    uint32_t out[4];
+    r.counter = (UINT64_C(5) << 34) + 2; /* block 5 * 2^32, third number */
+    el_philox(out, (uint32_t[4]){0, 5, 0, 0}, (uint32_t[2]){0x89abcdef, 0x01234567});
+    assert_int_equal(el_rng_u32(&r), out[2]);
+}
+
+static void uniform_and_range_keep_their_ends(void **state)
+{
+    (void)state;
+    struct el_rng r;
+    int seen[5] = {0};
+    double low = 1, high = 0;
+    el_rng_init(&r, 11);
+    for (int i = 0; i < 20000; i++) {
+        double u = el_rng_uniform(&r);
+        low = u < low ? u : low;
+        high = u > high ? u : high;
+        int v = el_rng_range(&r, -2, 2);
+        assert_in_range(v + 2, 0, 4);
+        seen[v + 2]++;
+    }
+    assert_true(low >= 0 && low < 0.001 && high < 1 && high > 0.999);
+    for (int i = 0; i < 5; i++)
+        assert_true(seen[i] > 3700 && seen[i] < 4300);
+    assert_int_equal(el_rng_below(&r, 1), 0);
+    assert_int_equal(el_rng_range(&r, 9, 9), 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -69,6 +110,8 @@ int main(void)
         cmocka_unit_test(a_saved_counter_resumes),
         cmocka_unit_test(below_is_even),
         cmocka_unit_test(normal_has_its_moments),
+        cmocka_unit_test(a_stream_is_its_blocks),
+        cmocka_unit_test(uniform_and_range_keep_their_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
