@@ -141,8 +141,8 @@ int el_compare_make(struct el_compare *c, const struct el_report *a, const struc
     c->a = a;
     c->b = b;
     c->rounds = a->state.set.rounds;
-    c->truth = known(a, EL_TRUTH_EXACT) && known(b, EL_TRUTH_EXACT) ? EL_TRUTH_EXACT
-                                                                    : EL_TRUTH_VOTES;
+    c->truth =
+        known(a, EL_TRUTH_EXACT) && known(b, EL_TRUTH_EXACT) ? EL_TRUTH_EXACT : EL_TRUTH_VOTES;
     int rc = find_pairs(a, b, &p);
     c->n_problems = p.n;
     if (rc < 0)
@@ -190,10 +190,11 @@ static void difference_text(const struct el_figure *f, char out[32])
 
 static int put_rows(const struct el_compare *c, int measure, const char *title, struct el_buf *out)
 {
-    int rc = el_buf_printf(out,
-                           "\n%s, share that scores 1\n  T   tokens  %-8.8s at equal rounds           "
-                           "      at equal tokens                at equal written tokens\n",
-                           title, c->a->state.set.name);
+    int rc =
+        el_buf_printf(out,
+                      "\n%s, share that scores 1\n  T   tokens  %-8.8s at equal rounds           "
+                      "      at equal tokens                at equal written tokens\n",
+                      title, c->a->state.set.name);
     for (int i = 0; rc == 0 && i < c->rounds; i++) {
         const struct el_compare_row *row = &c->rows[measure][EL_KIND_SHARE][i];
         char a[16], b[3][16], d[3][32];

@@ -11,19 +11,19 @@
 #include "refine/report.h"
 
 struct el_compare_row {
-    int round;                            /* of run a */
-    double tokens;                        /* of run a */
-    double completion;                    /* completion tokens of run a */
-    struct el_figure a;                   /* share or mean of run a */
-    struct el_figure b_rounds, d_rounds;  /* run b after as many rounds; a - b */
-    struct el_figure b_tokens, d_tokens;  /* run b at as many tokens */
+    int round;                             /* of run a */
+    double tokens;                         /* of run a */
+    double completion;                     /* completion tokens of run a */
+    struct el_figure a;                    /* share or mean of run a */
+    struct el_figure b_rounds, d_rounds;   /* run b after as many rounds; a - b */
+    struct el_figure b_tokens, d_tokens;   /* run b at as many tokens */
     struct el_figure b_written, d_written; /* run b at as many completion tokens */
 };
 
 struct el_compare {
     enum el_truth truth;
-    int n_problems; /* in both */
-    int rounds;     /* of run a */
+    int n_problems;                                              /* in both */
+    int rounds;                                                  /* of run a */
     struct el_compare_row *rows[EL_MEASURES][EL_KINDS_OF_SCORE]; /* (rounds) each */
     const struct el_report *a, *b;
 };

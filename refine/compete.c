@@ -113,9 +113,9 @@ static int open_run(struct el_compete *c, char *warning, struct el_error *err)
     struct el_buf identity;
     el_buf_init(&identity);
     int rc = el_settings_check(o->settings, err);
-    if (rc == 0 && el_settings_identity(o->settings, o->verifier->digest,
-                                        (const char(*)[33])o->contest->keys, o->contest->n,
-                                        &identity) < 0)
+    if (rc == 0 &&
+        el_settings_identity(o->settings, o->verifier->digest, (const char(*)[33])o->contest->keys,
+                             o->contest->n, &identity) < 0)
         rc = el_error_set(err, EL_ENOMEM, "out of memory for the run's settings");
     if (rc == 0)
         rc = find_or_add_run(c, identity.data, warning, err);
@@ -365,7 +365,7 @@ int el_compete_go(struct el_compete *c, struct el_error *err)
     if (rc < 0)
         return rc;
     if (c->state.unfinished > 0)
-        return el_error_set(err, EL_EIO, "run '%s': %d threads did not finish",
-                            c->o.settings->name, c->state.unfinished);
+        return el_error_set(err, EL_EIO, "run '%s': %d threads did not finish", c->o.settings->name,
+                            c->state.unfinished);
     return el_store_run_set_done(c->o.store, c->run, err);
 }

@@ -58,11 +58,11 @@ int64_t el_compete_run_id(const struct el_compete *c);
 
 /* What is still to come, for the line that is printed before the start. */
 struct el_compete_cost {
-    int64_t stored;                        /* replies that are there */
-    int64_t attempts_min, attempts_max;    /* further replies of generator and refiner */
-    int64_t analyses_max;                  /* further replies of the verifier */
-    int64_t completion_tokens_max;         /* all of them at their max_tokens */
-    double tokens_per_attempt;             /* mean of the stored ones; 0: none yet */
+    int64_t stored;                     /* replies that are there */
+    int64_t attempts_min, attempts_max; /* further replies of generator and refiner */
+    int64_t analyses_max;               /* further replies of the verifier */
+    int64_t completion_tokens_max;      /* all of them at their max_tokens */
+    double tokens_per_attempt;          /* mean of the stored ones; 0: none yet */
 };
 void el_compete_cost(const struct el_compete *c, struct el_compete_cost *out);
 

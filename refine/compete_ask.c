@@ -67,11 +67,11 @@ static int make_prompt(struct el_compete *c, struct el_flight *f, struct el_erro
         return rc;
     struct el_prompt_candidate candidate = {
         .proof = el_slice_str(m.proof.text), .analyses = m.slices, .n_analyses = (size_t)m.n};
-    const struct el_role_input in = {
-        .statement = el_slice_str(c->o.contest->problems[f->problem].statement),
-        .proof = candidate.proof,
-        .candidates = &candidate,
-        .n_candidates = 1};
+    const struct el_role_input in = {.statement =
+                                         el_slice_str(c->o.contest->problems[f->problem].statement),
+                                     .proof = candidate.proof,
+                                     .candidates = &candidate,
+                                     .n_candidates = 1};
     el_buf_clear(&c->prompt);
     rc = el_role_prompt(f->role, c->o.prompts, &in, &c->prompt, err);
     material_release(&m);

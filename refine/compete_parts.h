@@ -11,14 +11,14 @@ struct el_flight {
     struct el_task task;
     enum el_role role;
     int problem, number, round; /* number: of the thread in its problem */
-    int sample;   /* of the job's row: analyses left out, or the analysis' number */
-    int64_t job;  /* 0: no row yet */
-    int64_t proof;       /* the proof that is refined or verified, 0: none */
-    int attempt;  /* replies of this job that are stored */
-    int outages;  /* in a row */
-    double due;   /* when to ask again; 0: at once */
-    double asked; /* when it was submitted */
-    int in_use, next; /* of a list */
+    int sample;                 /* of the job's row: analyses left out, or the analysis' number */
+    int64_t job;                /* 0: no row yet */
+    int64_t proof;              /* the proof that is refined or verified, 0: none */
+    int attempt;                /* replies of this job that are stored */
+    int outages;                /* in a row */
+    double due;                 /* when to ask again; 0: at once */
+    double asked;               /* when it was submitted */
+    int in_use, next;           /* of a list */
     char key[EL_DIGEST_HEX];
     char *inputs; /* JSON with the keys of the analyses given, or NULL */
 };

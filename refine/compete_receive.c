@@ -99,10 +99,9 @@ int el_compete_over_context(struct el_compete *c, int flight, struct el_error *e
     struct el_flight *f = &c->flights[flight];
     size_t bytes = proof_bytes(c, f);
     int64_t ids[65];
-    int analyses = f->role == EL_ROLE_REFINER
-                       ? el_competition_feedback(&c->state, f->task.thread, f->round, f->sample,
-                                                 ids)
-                       : 0;
+    int analyses = f->role == EL_ROLE_REFINER ? el_competition_feedback(&c->state, f->task.thread,
+                                                                        f->round, f->sample, ids)
+                                              : 0;
     int rc = put_refusal(c, f, analyses > 1 ? "analysis_over_context" : "prompt_over_context",
                          bytes, err);
     if (rc == 0)
@@ -228,15 +227,13 @@ static int receive_attempt(struct el_compete *c, int flight, const struct el_com
     char origin[64];
     snprintf(origin, sizeof origin, "%s:%d", f->key, f->attempt);
     const struct el_author author = {EL_AUTHOR_MODEL, c->side[0].backend->digest, origin};
-    const struct el_proof proof = {.problem = c->o.contest->problems[f->problem].id,
-                                   .text = p->proof,
-                                   .author = author};
-    const struct el_analysis self = {
-        .is_self = 1,
-        .text = p->analysis,
-        .halves = r->outcome.halves,
-        .failure = r->outcome.failure,
-        .author = author};
+    const struct el_proof proof = {
+        .problem = c->o.contest->problems[f->problem].id, .text = p->proof, .author = author};
+    const struct el_analysis self = {.is_self = 1,
+                                     .text = p->analysis,
+                                     .halves = r->outcome.halves,
+                                     .failure = r->outcome.failure,
+                                     .author = author};
     r->state = EL_JOB_DONE;
     if (has_proof(p)) {
         r->proof = &proof;
@@ -257,8 +254,8 @@ static int receive_attempt(struct el_compete *c, int flight, const struct el_com
                            .refined = f->role == EL_ROLE_REFINER};
     el_job_release(&job);
     if (a.proof)
-        a.text = rc = el_competition_text(&c->state, f->problem, p->proof, strlen(p->proof),
-                                          a.proof, err);
+        a.text = rc =
+            el_competition_text(&c->state, f->problem, p->proof, strlen(p->proof), a.proof, err);
     if (rc >= 0)
         rc = el_competition_attempt(&c->state, f->task.thread, f->round, &a, err);
     el_flight_close(c, flight);
@@ -287,14 +284,16 @@ static int receive_analysis(struct el_compete *c, int flight, const struct el_co
     int rc = store_and_read_back(c, f, r, &job, err);
     if (rc < 0)
         return rc;
-    const struct el_vote_record v = {
-        .job = f->job,
-        .analysis = job.last.analysis,
-        .prompt_tokens = reply->prompt_tokens,
-        .completion_tokens = reply->completion_tokens,
-        .attempts = f->attempt + 1,
-        .state = ok ? EL_VOTE_DONE : again ? EL_VOTE_NONE : EL_VOTE_DROPPED,
-        .halves = (signed char)(ok ? r->outcome.halves : EL_SCORE_NONE)};
+    const struct el_vote_record v = {.job = f->job,
+                                     .analysis = job.last.analysis,
+                                     .prompt_tokens = reply->prompt_tokens,
+                                     .completion_tokens = reply->completion_tokens,
+                                     .attempts = f->attempt + 1,
+                                     .state = ok      ? EL_VOTE_DONE
+                                              : again ? EL_VOTE_NONE
+                                                      : EL_VOTE_DROPPED,
+                                     .halves =
+                                         (signed char)(ok ? r->outcome.halves : EL_SCORE_NONE)};
     el_job_release(&job);
     rc = el_competition_analysis(&c->state, f->task.text, f->task.sample, &v, err);
     if (rc == 0 && again)

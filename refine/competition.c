@@ -214,8 +214,7 @@ int el_competition_round_complete(const struct el_competition *c, int problem, i
 {
     if (c->first_rounds < el_competition_threads(c))
         return 0;
-    return c->past[(size_t)problem * (size_t)c->set.rounds + (size_t)(round - 1)] ==
-           c->set.threads;
+    return c->past[(size_t)problem * (size_t)c->set.rounds + (size_t)(round - 1)] == c->set.threads;
 }
 
 static int finish(struct el_competition *c, int thread, enum el_thread_state state,

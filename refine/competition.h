@@ -24,8 +24,8 @@
  *      thread is SOLVED.
  *   3. SPENT: round is T. Every other state: round is below T, or the thread is SOLVED.
  *   4. READY threads are in the queue of attempts exactly once, others are not in it.
- *   5. AWAIT_ANALYSES: one of the first `feedback_analyses` of the source's text is outstanding, and
- *      the thread stands in that text's list of waiters exactly once.
+ *   5. AWAIT_ANALYSES: one of the first `feedback_analyses` of the source's text is outstanding,
+ * and the thread stands in that text's list of waiters exactly once.
  *   6. AWAIT_ROUND: the control is shuffle, and a thread of the problem (or, in round 1, of the
  *      competition) has neither finished nor made as many attempts.
  *   7. SOLVED, SPENT and REFUSED are for ever; `unfinished` counts the others.

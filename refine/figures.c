@@ -77,8 +77,8 @@ int el_figures_compute(struct el_figures *f, struct el_error *err)
                           err);
         for (int m = 0; rc == 0 && m < rows; m++) {
             struct el_figure *out = f->out[i + m];
-            out->value = ratio(f->num + at + (size_t)m * n, f->den + at + (size_t)m * n,
-                               f->n_problems);
+            out->value =
+                ratio(f->num + at + (size_t)m * n, f->den + at + (size_t)m * n, f->n_problems);
             el_percentile_interval(rep + (size_t)m * b, f->resamples, 0.95, &out->lo, &out->hi);
         }
     }

@@ -207,8 +207,10 @@ static int release_held(struct loader *l, struct el_error *err)
         struct held h;
         memcpy(&h, l->held.data + at, sizeof h);
         int text = el_map_get(&l->c->by_proof, (uint64_t)h.proof);
-        rc = text < 0 ? el_error_set(err, EL_EFORMAT, "an analysis of proof %lld, which no thread "
-                                     "of the run wrote", (long long)h.proof)
+        rc = text < 0 ? el_error_set(err, EL_EFORMAT,
+                                     "an analysis of proof %lld, which no thread "
+                                     "of the run wrote",
+                                     (long long)h.proof)
                       : el_competition_analysis(l->c, text, h.sample, &h.vote, err);
     }
     return rc;

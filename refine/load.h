@@ -12,8 +12,8 @@ struct el_run_record {
     struct el_settings settings;
     char model[EL_DIGEST_HEX], verifier_model[64], prompts[EL_DIGEST_HEX];
     char mode[128];
-    char *config;       /* the identity as stored */
-    const char **keys;  /* (n_problems), into `json` */
+    char *config;      /* the identity as stored */
+    const char **keys; /* (n_problems), into `json` */
     int n_problems;
     cJSON *json;
 };

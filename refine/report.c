@@ -9,8 +9,7 @@
 
 const char *el_measure_key(int measure)
 {
-    static const char *const names[] = {"pass_at_1", "best_at_k", "selected_by_votes",
-                                        "best_of_k"};
+    static const char *const names[] = {"pass_at_1", "best_at_k", "selected_by_votes", "best_of_k"};
     return measure >= 0 && measure < EL_MEASURES ? names[measure] : "unknown";
 }
 

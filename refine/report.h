@@ -29,8 +29,8 @@ enum el_measure {
     EL_MEASURES
 };
 enum el_kind { EL_KIND_SHARE, EL_KIND_MEAN, EL_KINDS_OF_SCORE }; /* share scoring 1, mean score */
-const char *el_measure_key(int measure); /* "pass_at_1", "best_at_k", ... */
-const char *el_truth_key(int truth);     /* "exact", "votes" */
+const char *el_measure_key(int measure);                         /* "pass_at_1", "best_at_k", ... */
+const char *el_truth_key(int truth);                             /* "exact", "votes" */
 
 struct el_figure {
     double value, lo, hi; /* NaN: not known */
@@ -38,14 +38,14 @@ struct el_figure {
 
 struct el_report_round {
     struct el_figure figure[EL_TRUTHS][EL_MEASURES][EL_KINDS_OF_SCORE];
-    double finished;                   /* share of threads that made no further attempt */
-    double tokens, completion_tokens;  /* cumulative mean per thread */
+    double finished;                  /* share of threads that made no further attempt */
+    double tokens, completion_tokens; /* cumulative mean per thread */
 };
 
 /* How well analyses judge, against the oracle. */
 struct el_judge_report {
-    int64_t analyses;         /* with a score */
-    int64_t by_truth[3];      /* of proofs whose true score is 0, 0.5, 1 */
+    int64_t analyses;          /* with a score */
+    int64_t by_truth[3];       /* of proofs whose true score is 0, 0.5, 1 */
     struct el_figure accuracy; /* the score is the true one */
     struct el_figure balanced; /* mean over the true scores that occur of their accuracy */
     struct el_figure recall[3];
@@ -79,15 +79,15 @@ struct el_report {
     struct el_run_record record;
     struct el_contest contest;
     struct el_competition state;
-    int exact;                     /* the problems are of the small world */
-    int has_votes;                 /* after the last round, every final proof has votes */
-    int votes_min, votes_max;      /* per final proof with votes */
-    signed char *truth;            /* (texts) exact score in halves, EL_SCORE_NONE unknown */
-    struct el_vote_result *votes;  /* (texts) */
-    int *n_votes;                  /* (texts) */
-    double *values;                /* per problem, see el_report_value */
+    int exact;                      /* the problems are of the small world */
+    int has_votes;                  /* after the last round, every final proof has votes */
+    int votes_min, votes_max;       /* per final proof with votes */
+    signed char *truth;             /* (texts) exact score in halves, EL_SCORE_NONE unknown */
+    struct el_vote_result *votes;   /* (texts) */
+    int *n_votes;                   /* (texts) */
+    double *values;                 /* per problem, see el_report_value */
     struct el_report_round *rounds; /* (T) */
-    struct el_figure *pass_at_k;   /* (n_pass) exact share of score 1 at T, k = 1, 2, 4, ... */
+    struct el_figure *pass_at_k;    /* (n_pass) exact share of score 1 at T, k = 1, 2, 4, ... */
     int n_pass;
     struct el_judge_report verifier, self;
     struct el_figure over_claim; /* P(self-score 1 | exact score below 1), all scored attempts */

@@ -123,8 +123,8 @@ static int judge_all(struct work *w, struct el_error *err)
 static int add_figures(const struct tally *t, struct el_figures *f, struct el_judge_report *out,
                        struct el_error *err)
 {
-    struct el_figure *const to[ROWS] = {&out->accuracy,  &out->recall[0],     &out->recall[1],
-                                        &out->recall[2], &out->invented,      &out->defect_recall,
+    struct el_figure *const to[ROWS] = {&out->accuracy,  &out->recall[0], &out->recall[1],
+                                        &out->recall[2], &out->invented,  &out->defect_recall,
                                         &out->quality};
     for (int i = 0; i < ROWS; i++)
         if (el_figures_add(f, t->num + i * t->n_problems, t->den + i * t->n_problems, to[i]) < 0)

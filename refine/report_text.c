@@ -61,8 +61,9 @@ static int put_table(const struct el_report *r, int truth, struct el_buf *out)
 {
     int rc = truth == EL_TRUTH_EXACT
                  ? el_buf_printf(out, "\nScored by exact truth, n = %d problems\n", r->contest.n)
-                 : el_buf_printf(out, "\nScored by votes of the verifier (%d to %d a proof), n = %d "
-                                      "problems\n",
+                 : el_buf_printf(out,
+                                 "\nScored by votes of the verifier (%d to %d a proof), n = %d "
+                                 "problems\n",
                                  r->votes_min, r->votes_max, r->contest.n);
     char best[24];
     snprintf(best, sizeof best, "Best@%d", r->state.set.threads);
@@ -99,8 +100,8 @@ static int put_pass_at_k(const struct el_report *r, struct el_buf *out)
 {
     if (r->n_pass == 0)
         return 0;
-    int rc = el_buf_printf(out, "\npass@k after round %d, 1 - C(n-c,k)/C(n,k):",
-                           r->state.set.rounds);
+    int rc =
+        el_buf_printf(out, "\npass@k after round %d, 1 - C(n-c,k)/C(n,k):", r->state.set.rounds);
     for (int i = 0; rc == 0 && i < r->n_pass; i++)
         rc = el_buf_printf(out, "  k=%d %.3f", 1 << i, r->pass_at_k[i].value);
     return rc == 0 ? el_buf_putc(out, '\n') : rc;
@@ -144,13 +145,13 @@ static int put_over_claim(const struct el_report *r, struct el_buf *out)
 
 static int put_failures(const struct el_report *r, struct el_buf *out)
 {
-    int rc = el_buf_printf(out,
-                           "\nthreads: %lld with self-score 1, %lld after %d rounds, %lld whose "
-                           "prompt did not fit\nattempts: %lld",
-                           (long long)r->threads_by_state[EL_THREAD_SOLVED],
-                           (long long)r->threads_by_state[EL_THREAD_SPENT], r->state.set.rounds,
-                           (long long)r->threads_by_state[EL_THREAD_REFUSED],
-                           (long long)r->attempts);
+    int rc =
+        el_buf_printf(out,
+                      "\nthreads: %lld with self-score 1, %lld after %d rounds, %lld whose "
+                      "prompt did not fit\nattempts: %lld",
+                      (long long)r->threads_by_state[EL_THREAD_SOLVED],
+                      (long long)r->threads_by_state[EL_THREAD_SPENT], r->state.set.rounds,
+                      (long long)r->threads_by_state[EL_THREAD_REFUSED], (long long)r->attempts);
     for (int i = 1; rc == 0 && i < EL_REPLY_FAILURES; i++)
         if (r->failures[i])
             rc = el_buf_printf(out, ", %s %lld", el_reply_failure_name((enum el_reply_failure)i),

@@ -177,10 +177,12 @@ static int read_name(struct el_settings *s, const cJSON *json, const char *where
 int el_settings_read(struct el_settings *s, const cJSON *json, const char *where,
                      struct el_error *err)
 {
-    static const char *const keys[] = {
-        "name",          "threads",   "rounds",   "feedback", "control",       "feedback_analyses",
-        "seed",          "generator", "verifier", "thinking", "judge_retries", "index_topk",
-        "analyses",      "analyse_all", "problems", "verifier_model", "version", NULL};
+    static const char *const keys[] = {"name",           "threads",       "rounds",
+                                       "feedback",       "control",       "feedback_analyses",
+                                       "seed",           "generator",     "verifier",
+                                       "thinking",       "judge_retries", "index_topk",
+                                       "analyses",       "analyse_all",   "problems",
+                                       "verifier_model", "version",       NULL};
     const struct {
         const char *name;
         int *value;

@@ -10,11 +10,8 @@ enum { width = 640, height = 360, left = 48, right = 16, top = 34, bottom = 44 }
 
 int el_html_escape(struct el_buf *out, const char *text, size_t n)
 {
-    static const char *const entities[128] = {['&'] = "&amp;",
-                                              ['<'] = "&lt;",
-                                              ['>'] = "&gt;",
-                                              ['"'] = "&quot;",
-                                              ['\''] = "&#39;"};
+    static const char *const entities[128] = {
+        ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;"};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < n;) {
         unsigned char c = (unsigned char)text[i];
@@ -104,12 +101,12 @@ static int put_band(const struct el_svg_series *s, int index, const struct scale
     int rc = el_buf_printf(out, "<polygon class=\"band s%d\" points=\"", index);
     for (int k = 0; rc == 0 && k < s->n; k++)
         if (!isnan(s->lo[k]))
-            rc = el_buf_printf(out, "%.1f,%.1f ", place_x(scale, s->x[k]),
-                               place_y(scale, s->lo[k]));
+            rc =
+                el_buf_printf(out, "%.1f,%.1f ", place_x(scale, s->x[k]), place_y(scale, s->lo[k]));
     for (int k = s->n - 1; rc == 0 && k >= 0; k--)
         if (!isnan(s->hi[k]))
-            rc = el_buf_printf(out, "%.1f,%.1f ", place_x(scale, s->x[k]),
-                               place_y(scale, s->hi[k]));
+            rc =
+                el_buf_printf(out, "%.1f,%.1f ", place_x(scale, s->x[k]), place_y(scale, s->hi[k]));
     return rc == 0 ? el_buf_puts(out, "\"/>") : rc;
 }
 
@@ -121,8 +118,7 @@ static int put_line(const struct el_svg_series *s, int index, const struct scale
         rc = el_buf_printf(out, "<polyline class=\"line s%d\" points=\"", index);
     for (int k = 0; rc == 0 && k < s->n; k++)
         if (!isnan(s->y[k]))
-            rc = el_buf_printf(out, "%.1f,%.1f ", place_x(scale, s->x[k]),
-                               place_y(scale, s->y[k]));
+            rc = el_buf_printf(out, "%.1f,%.1f ", place_x(scale, s->x[k]), place_y(scale, s->y[k]));
     if (rc == 0)
         rc = el_buf_puts(out, "\"/>");
     for (int k = 0; rc == 0 && k < s->n; k++)

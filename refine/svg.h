@@ -1,5 +1,5 @@
-/* A line chart as SVG, for a page of ours: colours are CSS classes (s0, s1, ... for the series) that
- * the page's style sheet gives for a light and a dark background. */
+/* A line chart as SVG, for a page of ours: colours are CSS classes (s0, s1, ... for the series)
+ * that the page's style sheet gives for a light and a dark background. */
 #ifndef EL_REFINE_SVG_H
 #define EL_REFINE_SVG_H
 

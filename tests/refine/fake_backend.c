@@ -84,9 +84,10 @@ static void generate(const char *prompt, struct el_rng *rng, struct el_buf *out)
         draw_proof(&p, 0.55, rng, &proof);
         put_reply(&p, &proof, rng, out);
     } else {
-        el_buf_printf(out, "## Solution\nTrivial, try %u.\n## Self Evaluation\nHere is my "
-                           "evaluation of the solution:\nFine.\nBased on my evaluation, the final "
-                           "overall score should be:\n\\boxed{%s}",
+        el_buf_printf(out,
+                      "## Solution\nTrivial, try %u.\n## Self Evaluation\nHere is my "
+                      "evaluation of the solution:\nFine.\nBased on my evaluation, the final "
+                      "overall score should be:\n\\boxed{%s}",
                       el_rng_below(rng, 5), el_rng_below(rng, 4) ? "0.5" : "1");
     }
     el_buf_release(&statement);
@@ -125,8 +126,9 @@ static void verify(const char *prompt, struct el_rng *rng, struct el_buf *out)
     struct el_buf statement = between(prompt, "Verify: ", "\n");
     struct el_buf proof = between(prompt, "Proof:\n", NULL);
     if (el_world_problem_parse(statement.data, statement.len, &p, NULL) < 0) {
-        el_buf_printf(out, "Here is my evaluation of the solution:\nHm.\nBased on my evaluation, "
-                           "the final overall score should be:\n\\boxed{%s}",
+        el_buf_printf(out,
+                      "Here is my evaluation of the solution:\nHm.\nBased on my evaluation, "
+                      "the final overall score should be:\n\\boxed{%s}",
                       el_rng_below(rng, 2) ? "0.5" : "0");
     } else {
         el_world_judge_proof(&p, proof.data, proof.len, &r);

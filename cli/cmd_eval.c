@@ -1,0 +1,197 @@
+#include "cli/cli.h"
+
+#include "core/base/io.h"
+#include "data/ratings.h"
+#include "refine/compare.h"
+#include "refine/json_out.h"
+#include "refine/report.h"
+
+#include <math.h>
+
+const char cmd_eval_help[] = "the numbers of a run, or of imported ratings, with intervals";
+
+struct flags {
+    const char *run, *against, *html;
+    int ratings, json, resamples;
+    uint64_t seed;
+};
+
+static int print(const struct el_buf *out)
+{
+    return fwrite(out->data, 1, out->len, stdout) == out->len ? 0 : EL_EIO;
+}
+
+/* ------------------------------------------------------------------------------------ a run */
+
+static int write_html(const struct el_report *r, struct el_store *s, const char *path,
+                      struct el_error *err)
+{
+    struct el_buf page;
+    el_buf_init(&page);
+    int rc = el_report_html(r, s, 0, &page, err);
+    if (rc == 0)
+        rc = el_file_write(path, page.data, page.len, err);
+    el_buf_release(&page);
+    return rc;
+}
+
+static int compare(const struct el_report *a, struct el_store *s, const struct flags *f,
+                   const struct el_report_options *o, struct el_buf *out, struct el_error *err)
+{
+    struct el_report b;
+    struct el_compare c;
+    int rc = el_report_make(&b, s, f->against, o, err);
+    if (rc < 0)
+        return rc;
+    rc = el_compare_make(&c, a, &b, err);
+    if (rc == 0) {
+        rc = f->json ? el_compare_json(&c, out) : el_compare_text(&c, out);
+        if (rc < 0)
+            el_error_set(err, rc, "out of memory for the comparison");
+        el_compare_release(&c);
+    }
+    el_report_release(&b);
+    return rc;
+}
+
+static int eval_run(struct el_store *s, const struct flags *f, struct el_error *err)
+{
+    const struct el_report_options o = {.resamples = f->resamples, .seed = f->seed};
+    struct el_report r;
+    struct el_buf out;
+    el_buf_init(&out);
+    int rc = el_report_make(&r, s, f->run, &o, err);
+    if (rc < 0)
+        return rc;
+    if (f->against)
+        rc = compare(&r, s, f, &o, &out, err);
+    else if ((rc = f->json ? el_report_json(&r, &out) : el_report_text(&r, &out)) < 0)
+        el_error_set(err, rc, "out of memory for the report");
+    if (rc == 0 && f->html)
+        rc = write_html(&r, s, f->html, err);
+    if (rc == 0)
+        rc = print(&out);
+    el_report_release(&r);
+    el_buf_release(&out);
+    return rc;
+}
+
+/* -------------------------------------------------------------------------------- ratings */
+
+static void print_ratings(const struct el_ratings *r)
+{
+    printf("human ratings by set\n");
+    for (int i = 0; i < r->n_sets; i++) {
+        const struct el_ratings_set *x = &r->sets[i];
+        printf("  %-24s %g/%g  %.1f%% [%.1f,%.1f]  n = %d problems, %d proofs\n", x->name,
+               x->points, x->max, 100 * x->points / x->max, 100 * x->share.lo, 100 * x->share.hi,
+               x->problems, x->proofs);
+    }
+    for (int i = 0; i < r->n_raters; i++) {
+        const struct el_ratings_rater *x = &r->raters[i];
+        printf("automatic rater %s, n = %d problems, %d proofs\n", x->name, x->problems, x->proofs);
+        printf("  precision of full marks  %d/%d = %.3f [%.3f,%.3f]\n", x->accepted_full,
+               x->accepted, x->precision, x->precision_interval.lo, x->precision_interval.hi);
+        printf("  agreement on full marks  %.3f [%.3f,%.3f]\n", x->agreement,
+               x->agreement_interval.lo, x->agreement_interval.hi);
+        printf("  Pearson correlation      %.3f [%.3f,%.3f]\n", x->pearson, x->pearson_interval.lo,
+               x->pearson_interval.hi);
+    }
+    printf("[..]: 95%% bootstrap over problems, %d resamples\n", r->resamples);
+}
+
+static void put_with_interval(struct el_json_out *j, const char *key, double value,
+                              const struct el_interval *in)
+{
+    const struct el_figure figure = {value, in->lo, in->hi};
+    el_json_figure(j, key, &figure);
+}
+
+static int put_ratings(const struct el_ratings *r, struct el_buf *out)
+{
+    struct el_json_out j = {.buf = out, .first = 1};
+    el_json_open(&j, NULL, '{');
+    el_json_open(&j, "sets", '[');
+    for (int i = 0; i < r->n_sets; i++) {
+        const struct el_ratings_set *x = &r->sets[i];
+        el_json_open(&j, NULL, '{');
+        el_json_text(&j, "set", x->name);
+        el_json_count(&j, "problems", x->problems);
+        el_json_count(&j, "proofs", x->proofs);
+        el_json_number(&j, "points", x->points);
+        el_json_number(&j, "max", x->max);
+        put_with_interval(&j, "share", x->points / x->max, &x->share);
+        el_json_close(&j, '}');
+    }
+    el_json_close(&j, ']');
+    el_json_open(&j, "raters", '[');
+    for (int i = 0; i < r->n_raters; i++) {
+        const struct el_ratings_rater *x = &r->raters[i];
+        el_json_open(&j, NULL, '{');
+        el_json_text(&j, "rater", x->name);
+        el_json_count(&j, "problems", x->problems);
+        el_json_count(&j, "proofs", x->proofs);
+        el_json_count(&j, "accepted", x->accepted);
+        el_json_count(&j, "accepted_full", x->accepted_full);
+        put_with_interval(&j, "precision", x->precision, &x->precision_interval);
+        put_with_interval(&j, "agreement", x->agreement, &x->agreement_interval);
+        put_with_interval(&j, "pearson", x->pearson, &x->pearson_interval);
+        el_json_close(&j, '}');
+    }
+    el_json_close(&j, ']');
+    el_json_close(&j, '}');
+    return j.failed ? j.failed : el_buf_putc(out, '\n');
+}
+
+static int eval_ratings(struct el_store *s, const struct flags *f, struct el_error *err)
+{
+    struct el_ratings r;
+    struct el_buf out;
+    int rc = el_ratings_compute(s, f->resamples ? f->resamples : 10000, f->seed, &r, err);
+    if (rc < 0)
+        return rc;
+    el_buf_init(&out);
+    if (!f->json)
+        print_ratings(&r);
+    else if ((rc = put_ratings(&r, &out)) < 0)
+        el_error_set(err, rc, "out of memory for the ratings");
+    else
+        rc = print(&out);
+    el_buf_release(&out);
+    el_ratings_release(&r);
+    return rc;
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    struct flags f = {0};
+    const struct cli_option options[] = {
+        {"run", CLI_STRING, &f.run, "NAME", "the run to evaluate", 0, 0},
+        {"against", CLI_STRING, &f.against, "NAME",
+         "compare with this run: equal rounds and equal tokens", 0, 0},
+        {"html", CLI_STRING, &f.html, "FILE", "also write a page with curves and histories", 0, 0},
+        {"ratings", CLI_FLAG, &f.ratings, NULL, "totals of the imported human ratings", 0, 0},
+        {"resamples", CLI_INT, &f.resamples, "N", "of the bootstrap (default 10000)", 1, 10000000},
+        {"seed", CLI_U64, &f.seed, "N", "of the bootstrap (default 0)", 0, 0},
+        {"json", CLI_FLAG, &f.json, NULL, "print JSON", 0, 0},
+        {0},
+    };
+    const struct cli_usage usage = {
+        "eval STORE.db (--run NAME [--against NAME] | --ratings)",
+        "Prints Pass@1 and Best@k for every number of rounds out of one run, with the rules and\n"
+        "bootstrap intervals beside the numbers; on the small proof world also against exact "
+        "truth.",
+        options, 1, 1};
+    int rc = cli_parse(&argc, argv, &usage);
+    if (rc != CLI_GO)
+        return rc;
+    if (!f.run == !f.ratings)
+        return cli_usage_error("eval needs either --run NAME or --ratings");
+    struct el_error err = {0};
+    struct el_store *s = NULL;
+    rc = el_store_open(argv[1], EL_STORE_READONLY, &s, &err);
+    if (rc == 0)
+        rc = f.ratings ? eval_ratings(s, &f, &err) : eval_run(s, &f, &err);
+    el_store_close(s);
+    return rc < 0 ? cli_fail(&err) : CLI_DONE;
+}
