@@ -28,6 +28,8 @@ int cmd_train(int argc, char **argv)
         {"threads", CLI_INT, &o.threads, "N", "threads (default: one per core)", 1, 1024},
         {"isa", CLI_STRING, &o.isa, "NAME", "ref, generic, avx2 or avx512 (default: the fastest)",
          0, 0},
+        {"export", CLI_FLAG, &o.export_only, NULL,
+         "write OUT/model from the checkpoint as it stands, and stop", 0, 0},
         {"dump-gradients", CLI_STRING, &o.dump_gradients, "FILE",
          "write loss and gradients of the first step as safetensors, and stop", 0, 0},
         {0},

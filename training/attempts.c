@@ -167,12 +167,22 @@ static int take(struct sampling *s, const struct el_completion *c, struct el_err
     return 0;
 }
 
+/* A first attempt may be so long that no refinement of it fits the context: then there is none. */
+static int submit_again(struct sampling *s, int64_t slot, struct el_error *err)
+{
+    struct el_error why = {0};
+    int rc = submit(s, s->n + slot, &why);
+    if (rc == 0 || rc == EL_ELIMIT)
+        return 0;
+    return el_error_set(err, rc, "%s", why.msg);
+}
+
 static int fill_backend(struct sampling *s, int64_t *sent, struct el_error *err)
 {
     int rc = 0;
     while (rc == 0 && el_backend_room(s->b) > 0) {
         if (s->sent_again < s->n_again)
-            rc = submit(s, s->n + s->again[s->sent_again++], err);
+            rc = submit_again(s, s->again[s->sent_again++], err);
         else if (*sent < s->n)
             rc = submit(s, (*sent)++, err);
         else
@@ -289,6 +299,8 @@ static int load_line(struct el_attempts *a, const char *where, const char *line,
         rc = el_json_str(o, where, "proof", &proof, err);
     if (rc == 0)
         rc = el_json_str(o, where, "analysis", &analysis, err);
+    if (rc == 0 && problem < 0)
+        rc = el_error_set(err, EL_EFORMAT, "%s: field 'problem' must not be negative", where);
     if (rc == 0 && add(a, (uint64_t)problem, el_slice_str(proof), el_slice_str(analysis)) < 0)
         rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", where);
     cJSON_Delete(o);
@@ -303,8 +315,9 @@ int el_attempts_load(struct el_attempts *a, const char *path, struct el_error *e
     int rc = el_file_read(path, 0, &text, err);
     int number = 0;
     for (char *line = text.data; rc == 0 && line < text.data + text.len;) {
-        char *end = strchr(line, '\n');
-        size_t n = end ? (size_t)(end - line) : strlen(line);
+        size_t left = (size_t)(text.data + text.len - line);
+        char *end = memchr(line, '\n', left);
+        size_t n = end ? (size_t)(end - line) : left;
         el_buf_clear(&where);
         if (el_buf_printf(&where, "%s: line %d", path, ++number) < 0)
             rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", path);

@@ -48,7 +48,8 @@ static int weigh(const struct el_tokenizer *t, const struct el_example *x, size_
     struct el_buf bytes;
     el_buf_init(&bytes);
     int rc = make_room(e);
-    memset(e->weight, 0, rc == 0 ? begin * sizeof *e->weight : 0);
+    if (rc == 0)
+        memset(e->weight, 0, begin * sizeof *e->weight);
     for (size_t i = begin; i < e->tokens.len && rc == 0; i++) {
         e->weight[i] = (float)in_spans(x, bytes.len);
         rc = el_tokenizer_decode(t, &e->tokens.ids[i], 1, 0, &bytes);

@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/base/json.h"
+#include "core/run/sampler.h"
 #include "data/world_tokenizer.h"
 
 #include <stdio.h>
@@ -24,7 +25,8 @@ static int read_prompts(struct el_recipe *r, const char *root, struct el_error *
     int rc = dir ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for prompts");
     for (int i = 0; i < 4 && rc == 0; i++) {
         char *path = el_path_join(dir, prompt_files[i]);
-        rc = path ? el_file_read(path, 1 << 20, &r->prompt_text[i], err) : EL_ENOMEM;
+        rc = path ? el_file_read(path, 1 << 20, &r->prompt_text[i], err)
+                  : el_error_set(err, EL_ENOMEM, "%s: out of memory for prompts", dir);
         el_free(path);
         cut_line_breaks(&r->prompt_text[i]);
     }
@@ -34,6 +36,18 @@ static int read_prompts(struct el_recipe *r, const char *root, struct el_error *
                                                .meta = r->prompt_text[2].data,
                                                .refine = r->prompt_text[3].data};
     return rc;
+}
+
+/* A part of the recipe that is an object of its own, to *out (NULL: absent), with how to name it in
+ * messages. */
+static int open_part(const cJSON *root, const char *path, const char *key, const char *const *keys,
+                     const cJSON **out, struct el_buf *where, struct el_error *err)
+{
+    *out = cJSON_GetObjectItemCaseSensitive(root, key);
+    el_buf_clear(where);
+    if (el_buf_printf(where, "%s: %s", path, key) < 0)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+    return el_json_only(*out, where->data, keys, err);
 }
 
 /* The tokenizer decides vocabulary and end tokens: the recipe's model object gets them before it
@@ -60,40 +74,40 @@ static int read_model(cJSON *root, const char *where, struct el_recipe *r, struc
     return rc < 0 ? el_error_prefix(err, "%s", where) : 0;
 }
 
-static int read_batch(const cJSON *root, const char *where, struct el_recipe *r,
-                      struct el_error *err)
+static int read_batch(const cJSON *root, const char *path, struct el_recipe *r,
+                      struct el_buf *where, struct el_error *err)
 {
     static const char *const keys[] = {"tokens", "max_sequence", "micro_batches", NULL};
-    const cJSON *b = cJSON_GetObjectItemCaseSensitive(root, "batch");
-    int rc = el_json_only(b, where, keys, err);
-    if (rc == 0)
-        rc = el_json_int_or(b, where, "tokens", &r->batch_tokens, err);
-    if (rc == 0)
-        rc = el_json_int_or(b, where, "max_sequence", &r->max_sequence, err);
-    if (rc == 0)
-        rc = el_json_int_or(b, where, "micro_batches", &r->micro_batches, err);
-    if (rc < 0)
-        return rc;
-    if (r->max_sequence < 2 || r->batch_tokens < r->max_sequence || r->micro_batches < 1)
-        return el_error_set(err, EL_EFORMAT,
-                            "%s: batch: expected 2 <= max_sequence <= tokens and "
-                            "micro_batches >= 1",
-                            where);
-    return 0;
+    int *const to[] = {&r->batch_tokens, &r->max_sequence, &r->micro_batches};
+    const cJSON *b;
+    int rc = open_part(root, path, "batch", keys, &b, where, err);
+    for (int i = 0; keys[i] && rc == 0; i++)
+        rc = el_json_int_or(b, where->data, keys[i], to[i], err);
+    if (rc == 0 &&
+        (r->max_sequence < 2 || r->batch_tokens < r->max_sequence || r->micro_batches < 1))
+        rc = el_error_set(err, EL_EFORMAT,
+                          "%s: expected 2 <= max_sequence <= tokens and micro_batches >= 1",
+                          where->data);
+    return rc;
 }
 
-static int read_adamw(const cJSON *root, const char *where, struct el_adamw_config *a,
-                      struct el_error *err)
+static int read_adamw(const cJSON *root, const char *path, struct el_recipe *r,
+                      struct el_buf *where, struct el_error *err)
 {
+    struct el_adamw_config *a = &r->adamw;
     static const char *const keys[] = {"beta1",        "beta2",         "eps",
                                        "weight_decay", "max_grad_norm", NULL};
     double *const to[] = {&a->beta1, &a->beta2, &a->eps, &a->weight_decay, &a->max_grad_norm};
-    const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "adamw");
-    int rc = el_json_only(o, where, keys, err);
+    const cJSON *o;
+    int rc = open_part(root, path, "adamw", keys, &o, where, err);
     for (int i = 0; keys[i] && rc == 0; i++)
-        rc = el_json_double_or(o, where, keys[i], to[i], err);
+        rc = el_json_double_or(o, where->data, keys[i], to[i], err);
     if (rc == 0 && !(a->beta1 >= 0 && a->beta1 < 1 && a->beta2 >= 0 && a->beta2 < 1 && a->eps > 0))
-        rc = el_error_set(err, EL_EFORMAT, "%s: adamw: expected betas in [0,1) and eps > 0", where);
+        rc = el_error_set(err, EL_EFORMAT, "%s: expected beta1 and beta2 in [0,1) and eps > 0",
+                          where->data);
+    if (rc == 0 && (a->weight_decay < 0 || a->max_grad_norm < 0))
+        rc = el_error_set(err, EL_EFORMAT,
+                          "%s: weight_decay and max_grad_norm must not be negative", where->data);
     return rc;
 }
 
@@ -116,29 +130,44 @@ static int read_numbers(const cJSON *o, const char *where, const char *key, doub
     return 0;
 }
 
-static int read_mix(const cJSON *root, const char *where, struct el_recipe *r, struct el_error *err)
+static int read_share(const cJSON *mix, const char *path, double *share, struct el_buf *where,
+                      struct el_error *err)
+{
+    const char *keys[EL_EXAMPLE_KINDS + 1] = {NULL};
+    const cJSON *o;
+    for (int k = 0; k < EL_EXAMPLE_KINDS; k++)
+        keys[k] = el_example_kind_name(k);
+    int rc = open_part(mix, path, "share", keys, &o, where, err);
+    for (int k = 0; k < EL_EXAMPLE_KINDS && rc == 0; k++)
+        rc = el_json_double_or(o, where->data, keys[k], &share[k], err);
+    return rc;
+}
+
+static int read_mix(const cJSON *root, const char *path, struct el_recipe *r, struct el_buf *where,
+                    struct el_error *err)
 {
     static const char *const keys[] = {
         "share",        "verify_score",  "meta_score",    "generate_flawed", "generate_minor",
         "refine_minor", "refine_flawed", "drill_witness", "drill_lines",     NULL};
     struct el_world_mix *m = &r->mix;
-    const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "mix");
-    const cJSON *share = cJSON_GetObjectItemCaseSensitive(o, "share");
+    const cJSON *o;
     m->seed = r->seed;
-    int rc = el_json_only(o, where, keys, err);
-    for (int k = 0; k < EL_EXAMPLE_KINDS && rc == 0; k++)
-        rc = el_json_double_or(share, where, el_example_kind_name(k), &m->share[k], err);
+    int rc = open_part(root, path, "mix", keys, &o, where, err);
     if (rc == 0)
-        rc = read_numbers(o, where, "verify_score", m->verify_score, 3, err);
+        rc = read_numbers(o, where->data, "verify_score", m->verify_score, 3, err);
     if (rc == 0)
-        rc = read_numbers(o, where, "meta_score", m->meta_score, 3, err);
+        rc = read_numbers(o, where->data, "meta_score", m->meta_score, 3, err);
     double *const to[] = {&m->generate_flawed, &m->generate_minor, &m->refine_minor,
                           &m->refine_flawed, &m->drill_witness};
     for (int i = 0; i < 5 && rc == 0; i++)
-        rc = el_json_double_or(o, where, keys[3 + i], to[i], err);
+        rc = el_json_double_or(o, where->data, keys[3 + i], to[i], err);
     if (rc == 0)
-        rc = el_json_int_or(o, where, "drill_lines", &m->drill_lines, err);
-    return rc == 0 ? el_world_mix_check(m, err) : rc;
+        rc = el_json_int_or(o, where->data, "drill_lines", &m->drill_lines, err);
+    if (rc == 0)
+        rc = read_share(o, path, m->share, where, err);
+    if (rc == 0 && el_world_mix_check(m, err) < 0)
+        rc = el_error_prefix(err, "%s: mix", path);
+    return rc;
 }
 
 static int read_attempts(const cJSON *o, const char *where, struct el_recipe_stage *s,
@@ -159,6 +188,9 @@ static int read_attempts(const cJSON *o, const char *where, struct el_recipe_sta
         rc = el_json_bool_or(o, where, "refine", &s->refine, err);
     if (rc == 0 && (s->attempts < 1 || s->samples < 1))
         rc = el_error_set(err, EL_EFORMAT, "%s: attempts and samples must be at least 1", where);
+    const struct el_sampling how = {.temperature = s->temperature, .top_p = 1, .max_tokens = 1};
+    if (rc == 0 && el_sampling_check(&how, err) < 0)
+        rc = el_error_prefix(err, "%s", where);
     return rc;
 }
 
@@ -189,11 +221,12 @@ static int read_training(const cJSON *o, const char *where, struct el_recipe_sta
                          struct el_error *err)
 {
     static const char *const keys[] = {
-        "name",   "train", "steps",         "lr",        "final_lr",
-        "warmup", "decay", "attempt_share", "kl_weight", "bias_update_speed",
-        NULL};
+        "name",        "train", "steps",         "lr",        "final_lr",
+        "warmup",      "decay", "attempt_share", "kl_weight", "bias_update_speed",
+        "drill_share", NULL};
     const char *kind = NULL;
     s->kl_weight = 1;
+    s->drill_share = -1;
     int rc = el_json_only(o, where, keys, err);
     if (rc == 0)
         rc = el_json_str(o, where, "train", &kind, err);
@@ -207,13 +240,53 @@ static int read_training(const cJSON *o, const char *where, struct el_recipe_sta
         rc = el_json_double_or(o, where, "kl_weight", &s->kl_weight, err);
     if (rc == 0)
         rc = el_json_double_or(o, where, "bias_update_speed", &s->bias_update_speed, err);
+    if (rc == 0)
+        rc = el_json_double_or(o, where, "drill_share", &s->drill_share, err);
     if (rc == 0 && !(s->attempt_share >= 0 && s->attempt_share <= 1))
         rc = el_error_set(err, EL_EFORMAT, "%s: attempt_share must lie in 0..1", where);
+    if (rc == 0 && (s->kl_weight < 0 || s->bias_update_speed < 0))
+        rc = el_error_set(err, EL_EFORMAT,
+                          "%s: kl_weight and bias_update_speed must not be negative", where);
     return rc;
 }
 
+/* A stage's name becomes part of a file name and of metrics, and tells its attempts from those of
+ * other stages. */
+static int read_name(const cJSON *o, const char *where, struct el_recipe *r, struct el_error *err)
+{
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    char *to = r->stage[r->n_stages].name;
+    const char *name = NULL;
+    int rc = el_json_str(o, where, "name", &name, err);
+    if (rc < 0)
+        return rc;
+    size_t n = strlen(name);
+    if (n < 1 || n >= sizeof r->stage->name || strspn(name, legal) != n)
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: field 'name' must be 1 to %zu letters, digits, '_' or '-'", where,
+                            sizeof r->stage->name - 1);
+    for (int i = 0; i < r->n_stages; i++)
+        if (strcmp(r->stage[i].name, name) == 0)
+            return el_error_set(err, EL_EFORMAT, "%s: stages[%d] is named '%s' too", where, i,
+                                name);
+    memcpy(to, name, n + 1);
+    return 0;
+}
+
+static int read_stage(const cJSON *o, const char *where, struct el_recipe *r, struct el_error *err)
+{
+    struct el_recipe_stage *s = &r->stage[r->n_stages];
+    if (!cJSON_IsObject(o))
+        return el_error_set(err, EL_EFORMAT, "%s: must be an object", where);
+    int rc = read_name(o, where, r, err);
+    if (rc < 0)
+        return rc;
+    return cJSON_GetObjectItemCaseSensitive(o, "attempts") ? read_attempts(o, where, s, err)
+                                                           : read_training(o, where, s, err);
+}
+
 static int read_stages(const cJSON *root, const char *path, struct el_recipe *r,
-                       struct el_error *err)
+                       struct el_buf *where, struct el_error *err)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "stages"), *o;
     int n = cJSON_GetArraySize(list);
@@ -223,16 +296,10 @@ static int read_stages(const cJSON *root, const char *path, struct el_recipe *r,
                             EL_RECIPE_STAGES);
     cJSON_ArrayForEach(o, list)
     {
-        struct el_recipe_stage *s = &r->stage[r->n_stages];
-        char where[300];
-        const char *name = NULL;
-        snprintf(where, sizeof where, "%s: stages[%d]", path, r->n_stages);
-        int rc = el_json_str(o, where, "name", &name, err);
-        if (rc < 0)
-            return rc;
-        snprintf(s->name, sizeof s->name, "%s", name);
-        rc = cJSON_HasObjectItem(o, "attempts") ? read_attempts(o, where, s, err)
-                                                : read_training(o, where, s, err);
+        el_buf_clear(where);
+        if (el_buf_printf(where, "%s: stages[%d]", path, r->n_stages) < 0)
+            return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+        int rc = read_stage(o, where->data, r, err);
         if (rc < 0)
             return rc;
         r->n_stages++;
@@ -240,16 +307,19 @@ static int read_stages(const cJSON *root, const char *path, struct el_recipe *r,
     return 0;
 }
 
-static void digest_of(struct el_recipe *r, const cJSON *root)
+static int digest_of(struct el_recipe *r, const cJSON *root, const char *path, struct el_error *err)
 {
     struct el_digest d;
     char *text = cJSON_PrintUnformatted(root);
+    if (!text)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
     el_digest_init(&d);
-    el_digest_str(&d, text ? text : "");
+    el_digest_str(&d, text);
     for (int i = 0; i < 4; i++)
         el_digest_bytes(&d, r->prompt_text[i].data, r->prompt_text[i].len);
     el_digest_hex(&d, r->digest);
     cJSON_free(text);
+    return 0;
 }
 
 static int read_top(cJSON *root, const char *path, const char *base, struct el_recipe *r,
@@ -259,6 +329,8 @@ static int read_top(cJSON *root, const char *path, const char *base, struct el_r
                                        "mix",  "checkpoint_every", "log_every", "stages", NULL};
     int64_t seed = 1;
     const char *prompts = NULL;
+    if (!cJSON_IsObject(root))
+        return el_error_set(err, EL_EFORMAT, "%s: must be an object", path);
     int rc = el_json_only(root, path, keys, err);
     if (rc == 0)
         rc = el_json_i64_or(root, path, "seed", &seed, err);
@@ -280,9 +352,8 @@ static int read_top(cJSON *root, const char *path, const char *base, struct el_r
     return read_prompts(r, base, err);
 }
 
-int el_recipe_load(const char *path, const char *root, struct el_recipe *r, struct el_error *err)
+static void set_defaults(struct el_recipe *r)
 {
-    cJSON *tree = NULL;
     memset(r, 0, sizeof *r);
     for (int i = 0; i < 4; i++)
         el_buf_init(&r->prompt_text[i]);
@@ -293,22 +364,37 @@ int el_recipe_load(const char *path, const char *root, struct el_recipe *r, stru
     r->log_every = 10;
     r->adamw = (struct el_adamw_config){0.9, 0.95, 1e-8, 0.1, 1};
     el_world_mix_init(&r->mix, &(struct el_world_prompts){0});
+}
+
+/* `where` is scratch for the names of fields in messages. */
+static int read_parts(cJSON *tree, const char *path, struct el_recipe *r, struct el_buf *where,
+                      struct el_error *err)
+{
+    int rc = read_model(tree, path, r, err);
+    if (rc == 0)
+        rc = read_batch(tree, path, r, where, err);
+    if (rc == 0)
+        rc = read_adamw(tree, path, r, where, err);
+    if (rc == 0)
+        rc = read_mix(tree, path, r, where, err);
+    if (rc == 0)
+        rc = read_stages(tree, path, r, where, err);
+    return rc == 0 ? digest_of(r, tree, path, err) : rc;
+}
+
+int el_recipe_load(const char *path, const char *root, struct el_recipe *r, struct el_error *err)
+{
+    cJSON *tree = NULL;
+    struct el_buf where;
+    el_buf_init(&where);
+    set_defaults(r);
     int rc = el_json_load(path, &tree, err);
     if (rc == 0)
         rc = read_top(tree, path, root, r, err);
     if (rc == 0)
-        rc = read_model(tree, path, r, err);
-    if (rc == 0)
-        rc = read_batch(tree, path, r, err);
-    if (rc == 0)
-        rc = read_adamw(tree, path, &r->adamw, err);
-    if (rc == 0)
-        rc = read_mix(tree, path, r, err);
-    if (rc == 0)
-        rc = read_stages(tree, path, r, err);
-    if (rc == 0)
-        digest_of(r, tree);
+        rc = read_parts(tree, path, r, &where, err);
     cJSON_Delete(tree);
+    el_buf_release(&where);
     if (rc < 0)
         el_recipe_release(r);
     return rc;

@@ -10,13 +10,14 @@
  *     "checkpoint_every": 100, "log_every": 10,
  *     "stages": [
  *       { "name": "sft", "train": "dense", "steps": 2000, "lr": 2e-3, "final_lr": 1e-3,
- *         "warmup": 100, "decay": "cosine", "attempt_share": 0, "kl_weight": 1,
- *         "bias_update_speed": 1e-3 },
+ *         "warmup": 100, "decay": "cosine", "attempt_share": 0, "drill_share": 0.36,
+ *         "kl_weight": 1, "bias_update_speed": 1e-3 },
  *       { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1 }, ... ] }
  *
  * A training stage is dense, warmup or sparse (core/train/trainer.h). An attempts stage lets the
  * model of the moment prove train-split problems; what it wrote becomes training material, with
- * the oracle's labels, for later stages with attempt_share > 0. */
+ * the oracle's labels, for later stages with attempt_share > 0. Names of stages are different, and
+ * made of letters, digits, '_' and '-'. */
 #ifndef EL_TRAINING_RECIPE_H
 #define EL_TRAINING_RECIPE_H
 
@@ -35,6 +36,7 @@ struct el_recipe_stage {
     enum el_stage stage;
     struct el_schedule schedule;
     double attempt_share; /* of examples made from the model's own attempts */
+    double drill_share;   /* weight of drills in this stage's mixture; < 0: as in "mix" */
     double kl_weight, bias_update_speed;
     /* attempts stages */
     int samples; /* completions per problem */

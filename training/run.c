@@ -142,6 +142,7 @@ static int dump_first_step(struct el_train_run *t, struct el_error *err)
         s++;
     if (s == t->recipe.stage + t->recipe.n_stages)
         return el_error_set(err, EL_EINVAL, "%s: no training stage", t->o->recipe);
+    el_source_enter(&t->source, s);
     int rc = el_train_step_gradients(t, s, &stats, err);
     return rc == 0 ? el_train_dump(t, &stats, t->o->dump_gradients, err) : rc;
 }
@@ -168,8 +169,10 @@ int el_train(const struct el_train_options *o, struct el_error *err)
 {
     struct el_train_run t = {.o = o};
     int rc = open_run(&t, err);
-    if (rc == 0)
-        rc = o->dump_gradients ? dump_first_step(&t, err) : run_stages(&t, err);
+    if (rc == 0 && o->dump_gradients)
+        rc = dump_first_step(&t, err);
+    else if (rc == 0)
+        rc = o->export_only ? el_train_export(&t, err) : run_stages(&t, err);
     close_run(&t);
     return rc;
 }

@@ -2,6 +2,16 @@
 
 #include "core/base/digest.h"
 
+enum { skips_in_a_row = 100000 }; /* more of them and the recipe fits no example at all */
+
+void el_source_enter(struct el_source *s, const struct el_recipe_stage *stage)
+{
+    s->mix = s->recipe->mix;
+    s->attempt_share = stage->attempt_share;
+    if (stage->drill_share >= 0)
+        s->mix.share[EL_EXAMPLE_DRILL] = stage->drill_share;
+}
+
 /* Kinds an attempt can become, by the shares of the mixture without the drills. */
 static enum el_example_kind attempt_kind(const struct el_world_mix *m, struct el_rng *rng)
 {
@@ -23,8 +33,8 @@ static int from_attempt(const struct el_source *s, struct el_rng *rng, struct el
     const struct el_attempt *t = &s->attempts->item[el_rng_below(rng, (uint32_t)s->attempts->n)];
     struct el_world_problem p;
     el_world_problem(EL_WORLD_TRAIN, t->problem, &p);
-    enum el_example_kind kind = attempt_kind(&s->recipe->mix, rng);
-    return el_world_example_from_attempt(&s->recipe->mix.prompts, &p, t->proof, t->analysis, kind,
+    enum el_example_kind kind = attempt_kind(&s->mix, rng);
+    return el_world_example_from_attempt(&s->mix.prompts, &p, t->proof, t->analysis, kind,
                                          el_rng_u64(rng), x, err);
 }
 
@@ -41,7 +51,7 @@ static int make_example(const struct el_source *s, uint64_t index, struct el_exa
     el_rng_init(&rng, el_digest_key(&d));
     if (s->attempts->n && el_rng_uniform(&rng) < s->attempt_share)
         return from_attempt(s, &rng, x, err);
-    return el_world_example(&s->recipe->mix, index, x, err);
+    return el_world_example(&s->mix, index, x, err);
 }
 
 static void note(struct el_source *s, const struct el_encoded *e)
@@ -56,7 +66,7 @@ static void note(struct el_source *s, const struct el_encoded *e)
 
 int el_source_next(struct el_source *s, struct el_encoded *e, struct el_error *err)
 {
-    for (;;) {
+    for (int skips = 0; skips < skips_in_a_row; skips++) {
         struct el_example x;
         el_example_init(&x);
         int rc = make_example(s, s->next++, &x, err);
@@ -76,4 +86,7 @@ int el_source_next(struct el_source *s, struct el_encoded *e, struct el_error *e
         note(s, e);
         return 0;
     }
+    return el_error_set(err, EL_ELIMIT,
+                        "%d examples in a row could not be used (max_sequence is %d tokens)",
+                        skips_in_a_row, s->recipe->max_sequence);
 }

@@ -12,14 +12,18 @@ struct el_source {
     const struct el_tokenizer *tokenizer;
     const struct el_chat_format *chat;
     const struct el_attempts *attempts;
+    struct el_world_mix mix;   /* the recipe's, with the stage's drill share */
     double attempt_share;      /* of the stage */
     uint64_t next;             /* index of the next example: the data position */
     uint64_t fingerprint;      /* chained digest of every token and weight delivered so far */
     int64_t refused, too_long; /* examples skipped since the start of this process */
 };
 
+/* Switches to the mixture of a training stage. */
+void el_source_enter(struct el_source *s, const struct el_recipe_stage *stage);
+
 /* The next usable example into *e. Attempts that cannot be labelled truthfully and examples longer
- * than max_sequence are skipped and counted. */
+ * than max_sequence are skipped and counted; EL_ELIMIT when nothing else comes. */
 int el_source_next(struct el_source *s, struct el_encoded *e, struct el_error *err);
 
 #endif

@@ -133,7 +133,7 @@ static int one_step(struct el_train_run *t, const struct el_recipe_stage *s, str
 
 int el_train_stage(struct el_train_run *t, const struct el_recipe_stage *s, struct el_error *err)
 {
-    t->source.attempt_share = s->attempt_share;
+    el_source_enter(&t->source, s);
     t->source.attempts = &t->attempts;
     while (t->state.stage_step < s->schedule.steps) {
         int rc = one_step(t, s, err);
