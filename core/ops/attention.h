@@ -41,7 +41,7 @@ struct el_attn {
 EL_OP_WRAPPER(attn)
 
 /* dq is overwritten, dkv is added to. Rows of one sequence are summed into dkv in ascending row
- * order. */
+ * order. Sequences must not share cache rows here: they are worked on side by side. */
 struct el_attn_bwd {
     struct el_rows at;
     int heads, latent, rope;

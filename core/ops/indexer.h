@@ -28,7 +28,7 @@ EL_OP_WRAPPER(index_select)
  * stage's KL on the selected set.
  *   loss[i]  = the row's KL (natural logarithm)
  *   dqi, dw  = gradient times coef (overwritten); dk += gradient times coef, rows of a sequence in
- *              ascending order */
+ *              ascending order; sequences must not share cache rows */
 struct el_index_loss {
     struct el_rows at;
     int heads, latent, rope; /* the main attention */
