@@ -1,0 +1,78 @@
+#!/bin/sh
+# Competitions: a run, its report and page; stopped and resumed; a full disk; controls; problems and
+# runs that are refused. The model is the shipped one where it is there, else one of seconds of
+# training, whose replies do not parse: the bookkeeping is the same.
+. "$(dirname "$0")/lib.sh"
+
+model=models/small
+[ -f $model/model.safetensors ] || model=$tiny
+settings="--threads 3 --rounds 3 --analyses 2 --max-tokens 256 --seed 5"
+
+# compete STORE RUN OPTIONS...
+compete()
+{
+    store=$1 name=$2
+    shift 2
+    # shellcheck disable=SC2086 # a list of options
+    "$program" compete world:test:3 --model "$model" --run "$name" --store "$store" $settings "$@"
+}
+
+status 0 compete "$work/a.db" whole
+says out Pass@1
+says err 'expected cost'
+cp "$work/out" "$work/report"
+status 0 "$program" eval "$work/a.db" --run whole --html "$work/page.html"
+same "$work/out" "$work/report"
+says "$work/page.html" '</html>'
+grep -qE '(src|href)="https?:' "$work/page.html" && fail 'the page refers to the network'
+status 0 "$program" eval "$work/a.db" --run whole --json
+cp "$work/out" "$work/whole.json"
+
+# A run that is complete asks for nothing; other settings under its name are refused.
+status 0 compete "$work/a.db" whole
+says err 'nothing to do'
+same "$work/out" "$work/report"
+status 1 compete "$work/a.db" whole --rounds 4
+says err whole
+status 1 "$program" eval "$work/a.db" --run nosuch
+says err whole
+
+# Stopped by SIGINT, in which case the message says how to go on; and by a disk without room.
+"$program" compete world:test:3 --model "$model" --run whole --store "$work/b.db" $settings \
+    >"$work/out" 2>"$work/err" &
+pid=$!
+until [ -s "$work/b.db" ]; do sleep 0.01; done
+kill -INT $pid
+rc=0
+wait $pid || rc=$?
+[ $rc -eq 1 ] || [ $rc -eq 0 ] || fail "status $rc after SIGINT"
+limited()
+{
+    trap '' XFSZ # so that the write fails, as on a full disk
+    ulimit -f 300 # blocks of 512 bytes
+    compete "$@"
+}
+rc=0
+(limited "$work/c.db" whole) >"$work/out" 2>"$work/err" || rc=$?
+[ $rc -eq 1 ] || fail "status $rc on a full disk"
+says err "$work/c.db"
+for stopped in b c; do
+    status 0 compete "$work/$stopped.db" whole
+    status 0 "$program" eval "$work/$stopped.db" --run whole --json
+    same "$work/out" "$work/whole.json"
+done
+
+# The controls, in the same store, side by side with the run.
+for control in shuffle resample; do
+    status 0 compete "$work/a.db" $control --control $control
+    status 0 "$program" eval "$work/a.db" --run whole --against $control
+    says out $control
+done
+
+# Problems outside the model's world are refused, with the way out.
+echo '[{"id": "1", "question": "Show that there are infinitely many primes."}]' >"$work/p.json"
+status 1 "$program" compete "$work/p.json" --model "$model" --run other --store "$work/a.db"
+says err --model
+status 1 "$program" compete world:test:1 --model "$work/nowhere" --run x --store "$work/a.db"
+says err nowhere
+status 2 "$program" compete world:test:1

@@ -1,0 +1,57 @@
+#!/bin/sh
+# Training from nothing; stopped by SIGINT and resumed; the model folder that comes out of it.
+. "$(dirname "$0")/lib.sh"
+
+rm -rf "$shared/tiny"
+status 0 "$program" train $recipe --out "$shared/tiny"
+says err '175/175 steps (100%)'
+for file in config.json model.safetensors tokenizer.json domain.json training.json; do
+    [ -s "$tiny/$file" ] || fail "$tiny/$file is missing"
+done
+says "$tiny/training.json" '"steps": 175'
+
+# Every metric line is there once and in order.
+awk -F'[:,]' '/"loss_lm"/ { if ($2 != last + 5) exit 1; last = $2 } END { exit last != 175 }' \
+    "$shared/tiny/metrics.jsonl" || fail "steps are missing in $shared/tiny/metrics.jsonl"
+
+# Stopped at about the middle, then resumed with another number of threads.
+"$program" train $recipe --out "$work/run" --threads 1 2>"$work/err" &
+pid=$!
+tries=0
+until grep -q '"step":60,' "$work/run/metrics.jsonl" 2>/dev/null; do
+    tries=$((tries + 1))
+    [ $tries -lt 6000 ] || fail 'step 60 does not come'
+    sleep 0.01
+done
+kill -INT $pid
+rc=0
+wait $pid || rc=$?
+[ $rc -eq 1 ] || fail "status $rc after SIGINT"
+says err 'interrupted at step'
+says err 'The same command goes on'
+[ ! -e "$work/run/model" ] || fail 'the interrupted run has written a model'
+status 0 "$program" train $recipe --out "$work/run" --threads 2
+says err 'resuming at step'
+same "$work/run/state.safetensors" "$shared/tiny/state.safetensors"
+for file in config.json model.safetensors tokenizer.json training.json; do
+    same "$work/run/model/$file" "$tiny/$file"
+done
+
+# A finished run is left as it is; a changed recipe is refused.
+status 0 "$program" train $recipe --out "$work/run"
+same "$work/run/state.safetensors" "$shared/tiny/state.safetensors"
+sed 's/"seed": 7/"seed": 8/' $recipe >"$work/other.json"
+status 1 "$program" train "$work/other.json" --out "$work/run"
+says err 'another recipe'
+
+# A damaged checkpoint is named and left alone.
+head -c 100000 "$work/run/state.safetensors" >"$work/cut"
+mv "$work/cut" "$work/run/state.safetensors"
+status 1 "$program" train $recipe --out "$work/run"
+says err state.safetensors
+[ "$(wc -c <"$work/run/state.safetensors")" -eq 100000 ] || fail 'the damaged checkpoint was changed'
+
+status 0 "$program" info "$tiny" --context 1024
+says out 'absorbed MQA'
+status 0 "$program" info "$tiny" --context 32 --json
+says out '"attention": "dense"'
