@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+static const double max_group_s = 0.1;
+
 double el_compete_now(void)
 {
     struct timespec t;
@@ -291,11 +293,49 @@ static struct el_side *busy_side(struct el_compete *c)
     return NULL;
 }
 
+/* Commits the replies that share a transaction. */
+static int flush(struct el_compete *c, struct el_error *err)
+{
+    if (c->grouped == 0)
+        return 0;
+    c->grouped = 0;
+    return el_store_commit(c->o.store, err);
+}
+
+/* Before waiting for a reply: commits unless the next one is likely to come at once. */
+static int flush_if_due(struct el_compete *c, struct el_error *err)
+{
+    int most = c->o.group > 0 ? c->o.group : 64;
+    if (c->grouped >= most || c->last_wait > max_group_s ||
+        el_compete_now() - c->group_begin > max_group_s)
+        return flush(c, err);
+    return 0;
+}
+
+/* Stores one reply in the open transaction, or opens one. */
+static int receive(struct el_compete *c, int flight, const struct el_completion *reply,
+                   struct el_error *err)
+{
+    if (c->grouped == 0) {
+        int rc = el_store_begin(c->o.store, err);
+        if (rc < 0)
+            return rc;
+        c->group_begin = el_compete_now();
+    }
+    c->grouped++;
+    return el_compete_receive(c, flight, reply, err);
+}
+
 /* Takes one reply. */
 static int poll_side(struct el_compete *c, struct el_side *side, struct el_error *err)
 {
     struct el_completion reply = {0};
-    int rc = el_backend_poll(side->backend, &reply, err);
+    int rc = flush_if_due(c, err);
+    if (rc < 0)
+        return rc;
+    double begin = el_compete_now();
+    rc = el_backend_poll(side->backend, &reply, err);
+    c->last_wait = el_compete_now() - begin;
     if (rc < 0)
         return rc;
     if (rc == 0)
@@ -306,7 +346,7 @@ static int poll_side(struct el_compete *c, struct el_side *side, struct el_error
         rc = el_error_set(err, EL_EIO, "%s: an answer to a request that was never made",
                           side->backend->name);
     else
-        rc = el_compete_receive(c, (int)reply.tag, &reply, err);
+        rc = receive(c, (int)reply.tag, &reply, err);
     el_completion_release(&reply);
     return rc;
 }
@@ -343,23 +383,31 @@ static int step(struct el_compete *c, int *busy, struct el_error *err)
     *busy = side || c->again >= 0 || c->state.queue[0].count || c->state.queue[1].count;
     if (side)
         return poll_side(c, side, err);
-    if (soonest > 0)
+    rc = flush(c, err);
+    if (rc == 0 && soonest > 0)
         nap(soonest);
-    else if (c->state.queue[0].count && el_backend_room(c->side[0].backend) <= 0)
+    else if (rc == 0 && c->state.queue[0].count && el_backend_room(c->side[0].backend) <= 0)
         return el_error_set(err, EL_EIO, "%s: has no room for a single request",
                             c->side[0].backend->name);
-    return 0;
+    return rc;
+}
+
+/* The loop; everything is committed when it returns without a store error. */
+static int loop(struct el_compete *c, struct el_error *err)
+{
+    int busy = 1, rc = 0;
+    while (rc == 0 && busy && !el_stop_requested) {
+        rc = step(c, &busy, err);
+        show(c);
+    }
+    struct el_error *unless_told = rc < 0 ? NULL : err;
+    int flushed = flush(c, unless_told);
+    return rc < 0 ? rc : flushed < 0 ? flushed : busy ? EL_EINTR : 0;
 }
 
 int el_compete_go(struct el_compete *c, struct el_error *err)
 {
-    int busy = 1, rc = 0;
-    while (rc == 0 && busy) {
-        if (el_stop_requested)
-            return stopped(c, err);
-        rc = step(c, &busy, err);
-        show(c);
-    }
+    int rc = loop(c, err);
     if (rc == EL_EINTR)
         return stopped(c, err);
     if (rc < 0)

@@ -37,7 +37,9 @@ struct el_compete {
     int n_sides, turn;
     struct el_flight *flights;
     int n_flights, cap_flights, free_flight;
-    int again; /* list of flights that wait to be asked again, -1: none */
+    int again;                     /* list of flights that wait to be asked again, -1: none */
+    int grouped;                   /* replies in the open transaction; 0: none is open */
+    double group_begin, last_wait; /* when it was opened; how long the last poll took */
     struct el_buf prompt, scratch[3];
 };
 

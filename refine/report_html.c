@@ -134,6 +134,29 @@ static int put_figure(const struct el_figure *f, struct el_buf *out)
                          f->lo, f->hi);
 }
 
+/* Rounds without scores are left out. */
+static int put_round(const struct el_report *r, int truth, int round, struct el_buf *out)
+{
+    static const int cells[][2] = {
+        {EL_MEASURE_PASS, EL_KIND_SHARE},   {EL_MEASURE_BEST, EL_KIND_SHARE},
+        {EL_MEASURE_ORACLE, EL_KIND_SHARE}, {EL_MEASURE_VERIFIER, EL_KIND_SHARE},
+        {EL_MEASURE_PASS, EL_KIND_MEAN},    {EL_MEASURE_BEST, EL_KIND_MEAN}};
+    const struct el_report_round *x = &r->rounds[round - 1];
+    if (isnan(x->figure[truth][EL_MEASURE_PASS][EL_KIND_MEAN].value))
+        return 0;
+    int rc = el_buf_printf(out, "<tr><td>%d</td>", round);
+    for (int k = 0; rc == 0 && k < 6; k++) {
+        const struct el_figure *f = &x->figure[truth][cells[k][0]][cells[k][1]];
+        if (k == 0 || k == 1 || isnan(f->value))
+            rc = put_figure(f, out);
+        else
+            rc = el_buf_printf(out, "<td>%.3f</td>", f->value);
+    }
+    return rc == 0 ? el_buf_printf(out, "<td>%.1f%%</td><td>%.0f</td></tr>\n", 100 * x->finished,
+                                   x->tokens)
+                   : rc;
+}
+
 static int put_table(const struct el_report *r, int truth, struct el_buf *out)
 {
     int rc = el_buf_printf(
@@ -145,18 +168,8 @@ static int put_table(const struct el_report *r, int truth, struct el_buf *out)
         "<tbody>\n",
         truth == EL_TRUTH_EXACT ? "exact truth" : "the verifier's votes", r->contest.n,
         r->state.set.threads, r->state.set.threads, r->state.set.threads);
-    static const int cells[][2] = {
-        {EL_MEASURE_PASS, EL_KIND_SHARE},   {EL_MEASURE_BEST, EL_KIND_SHARE},
-        {EL_MEASURE_ORACLE, EL_KIND_SHARE}, {EL_MEASURE_VERIFIER, EL_KIND_SHARE},
-        {EL_MEASURE_PASS, EL_KIND_MEAN},    {EL_MEASURE_BEST, EL_KIND_MEAN}};
-    for (int i = 0; rc == 0 && i < r->state.set.rounds; i++) {
-        rc = el_buf_printf(out, "<tr><td>%d</td>", i + 1);
-        for (int k = 0; rc == 0 && k < 6; k++)
-            rc = put_figure(&r->rounds[i].figure[truth][cells[k][0]][cells[k][1]], out);
-        if (rc == 0)
-            rc = el_buf_printf(out, "<td>%.1f%%</td><td>%.0f</td></tr>\n",
-                               100 * r->rounds[i].finished, r->rounds[i].tokens);
-    }
+    for (int i = 1; rc == 0 && i <= r->state.set.rounds; i++)
+        rc = put_round(r, truth, i, out);
     return rc == 0 ? el_buf_puts(out, "</tbody></table></div>\n") : rc;
 }
 

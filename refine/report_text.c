@@ -74,8 +74,16 @@ static int put_table(const struct el_report *r, int truth, struct el_buf *out)
                            "  T  Pass@1               %-19s  best of  by votes  Pass@1  Best    "
                            "stopped  tokens\n",
                            best);
-    for (int round = 1; rc == 0 && round <= r->state.set.rounds; round++)
-        rc = put_round(r, truth, round, out);
+    int skipped = 0;
+    for (int round = 1; rc == 0 && round <= r->state.set.rounds; round++) {
+        if (isnan(r->rounds[round - 1].figure[truth][EL_MEASURE_PASS][EL_KIND_MEAN].value))
+            skipped++;
+        else
+            rc = put_round(r, truth, round, out);
+    }
+    if (rc == 0 && skipped)
+        rc = el_buf_puts(out, "     (the other rounds have final proofs without analyses; compete "
+                              "--analyse-all adds them)\n");
     return rc;
 }
 

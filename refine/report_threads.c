@@ -110,11 +110,11 @@ static int put_reply(struct page *p, const struct el_attempt *a)
     int rc = el_store_result_get(p->s, a->job, -1, &reply, p->err);
     if (rc < 0)
         return rc;
-    rc = el_buf_puts(p->out, "<h5>Reply</h5><pre>");
+    rc = el_buf_puts(p->out, "<div><h5>Reply</h5><pre>");
     if (rc == 0)
         rc = el_page_text(p->out, reply.text);
     if (rc == 0)
-        rc = el_buf_puts(p->out, "</pre>");
+        rc = el_buf_puts(p->out, "</pre></div>");
     el_reply_text_release(&reply);
     return memory(p, rc);
 }

@@ -71,7 +71,8 @@ static int go(struct arena *a, struct el_store *store, const struct el_contest *
                                          .prompts = a->prompts,
                                          .generator = b,
                                          .verifier = b,
-                                         .backoff_ms = 1};
+                                         .backoff_ms = 1,
+                                         .group = a->group};
     int rc = el_compete_open(&o, &c, warning, &a->err);
     if (rc == 0)
         rc = el_compete_go(c, &a->err);

@@ -11,6 +11,7 @@
 struct arena {
     char dir[64], path[96];
     struct el_prompt_set *prompts;
+    int group; /* replies in one commit, as in el_compete_options */
     struct el_error err;
 };
 

@@ -110,6 +110,7 @@ static void test_killed_and_resumed(void **state)
     char *whole = report_of(a, &s, &o);
     for (int seed = 1; seed <= 4; seed++) {
         arena_remove_store(a);
+        a->group = seed; /* 1: every reply for itself */
         int kills = 0;
         for (int at = 3 * seed; run_and_die(a, &s, at); at += 5 * seed)
             kills++;
