@@ -136,6 +136,7 @@ void el_sequence_free(struct el_sequence *q)
     el_free(q->kept_start);
     el_free(q->kept);
     el_free(q->routed);
+    el_free(q->logits);
     el_free(q);
 }
 
@@ -145,13 +146,16 @@ static int sequence_arrays(const struct el_engine *e, struct el_sequence *q)
     q->tokens = el_alloc_array((size_t)q->capacity, sizeof *q->tokens);
     q->logps = el_alloc_array(room, sizeof *q->logps);
     q->blocks = el_alloc_array((size_t)e->table_stride, sizeof *q->blocks);
+    if (e->o.logits)
+        q->logits = el_alloc_array(room * (size_t)e->w->config.vocab_size, sizeof *q->logits);
     if (q->trace) {
         size_t per_token =
             (size_t)el_engine_moe_layers(e) * (size_t)e->w->config.num_experts_per_tok;
         q->kept_start = el_alloc_array(room + 1, sizeof *q->kept_start);
         q->routed = el_alloc_array((size_t)q->capacity * per_token, sizeof *q->routed);
     }
-    return q->tokens && q->logps && q->blocks && (!q->trace || (q->kept_start && q->routed));
+    return q->tokens && q->logps && q->blocks && (q->logits || !e->o.logits) &&
+           (!q->trace || (q->kept_start && q->routed));
 }
 
 static int check_prompt(const struct el_engine *e, const int32_t *tokens, int n, int trace,

@@ -18,6 +18,7 @@ struct el_engine_options {
     int context;       /* longest sequence, prompt and completion */
     int cache_tokens;  /* room in the cache over all sequences; at least context */
     int trace;         /* keep routed experts of every token */
+    int logits;        /* keep the logits of every drawn token in its sequence */
 };
 
 enum el_sequence_state { EL_SEQ_WAITING, EL_SEQ_RUNNING, EL_SEQ_DONE };
@@ -38,6 +39,7 @@ struct el_sequence {
     size_t n_kept, kept_room;
     int32_t *routed; /* with trace, when done: (n, MoE layers, experts per token), -1 for the last
                         token, which no pass has seen */
+    float *logits;   /* with the option logits: (capacity - prompt, V) what each was drawn from */
     enum el_finish finish;
     double logp;
     void *user;

@@ -266,12 +266,21 @@ static int append(struct el_engine *e, struct el_sequence *q, int32_t token, flo
     return q->n == q->capacity ? EL_FINISH_LENGTH : -1;
 }
 
+static void keep_logits(const struct el_engine *e, struct el_sequence *q, int pick)
+{
+    size_t v = (size_t)e->w->config.vocab_size;
+    memcpy(q->logits + (size_t)(q->n - q->n_prompt) * v, e->host_logits + (size_t)pick * v,
+           v * sizeof(float));
+}
+
 static void book_tokens(struct el_engine *e, const struct el_pass_arrays *a, int picks)
 {
     for (int i = 0; i < picks; i++) {
         struct el_sequence *q = e->row_of[a->pick[i]];
         if (q->trace)
             keep_set(q, a->kept + a->kept_start[i], a->kept_start[i + 1] - a->kept_start[i]);
+        if (q->logits)
+            keep_logits(e, q, i);
         int finish = append(e, q, a->drawn[i], e->host_logp[i]);
         if (finish >= 0) {
             q->finish = (enum el_finish)finish;

@@ -1,0 +1,87 @@
+#include "cli/cli.h"
+
+#include "core/run/logits.h"
+
+#include <string.h>
+
+const char cmd_logits_help[] = "write a model's logits for given tokens to a safetensors file";
+
+struct arguments {
+    const char *model, *tokens, *out, *attention, *isa;
+    int trace, greedy, threads;
+};
+
+static int work(const struct arguments *a, const struct el_logits_options *o, struct el_error *err)
+{
+    struct el_weights *w = NULL;
+    struct el_token_batch tokens = {0};
+    struct el_stream s;
+    struct cli_progress progress;
+    const struct el_ops *ops = a->isa ? el_ops_find(a->isa) : el_ops_cpu();
+    if (!ops)
+        return el_error_set(err, EL_EINVAL, "--isa: '%s' is none of this machine's op tables",
+                            a->isa);
+    int rc = el_weights_load(a->model, el_device_host(), &w, NULL, NULL, err);
+    if (rc == 0)
+        rc = el_token_file_load(a->tokens, w->config.vocab_size, &tokens, err);
+    if (rc == 0) {
+        el_stream_init(&s, el_device_host(), ops, a->threads);
+        cli_progress_init(&progress, "logits", "tokens");
+        rc = el_logits_write(w, &s, &tokens, o, a->out, &progress.base, err);
+        cli_progress_finish(&progress);
+        el_stream_release(&s);
+    }
+    el_token_batch_release(&tokens);
+    el_weights_free(w);
+    return rc;
+}
+
+static int check(const struct arguments *a, struct el_logits_options *o)
+{
+    struct el_error err = {0};
+    if (!a->model || !a->tokens || !a->out)
+        return cli_usage_error("--model, --tokens and --out are needed");
+    if (strcmp(a->attention, "mha") == 0) {
+        el_error_set(&err, EL_EREFUSED,
+                     "--attention mha: the form with keys and values up-projected for every head "
+                     "is not built yet; dense attends to the same keys in the absorbed form");
+        return cli_fail(&err);
+    }
+    if (el_attention_parse(a->attention, &o->attention, &err) < 0)
+        return cli_usage_error("--attention: %s", err.msg);
+    o->trace = a->trace;
+    o->greedy = a->greedy;
+    return CLI_GO;
+}
+
+int cmd_logits(int argc, char **argv)
+{
+    struct arguments a = {.attention = "mqa"};
+    const struct cli_option options[] = {
+        {"model", CLI_STRING, &a.model, "DIR", "Hugging Face folder", 0, 0},
+        {"tokens", CLI_STRING, &a.tokens, "FILE",
+         "token ids [B,T]: JSON, or safetensors with a tensor `tokens`", 0, 0},
+        {"attention", CLI_STRING, &a.attention, "MODE",
+         "dense (every key) or mqa (DSA: the selected keys; default)", 0, 0},
+        {"out", CLI_STRING, &a.out, "FILE", "the safetensors file to write", 0, 0},
+        {"trace", CLI_FLAG, &a.trace, NULL, "add selected.L and routed.L of every layer L", 0, 0},
+        {"greedy", CLI_INT, &a.greedy, "N",
+         "add N greedy steps: generated [B,N], generated_logits [B,N,V]", 0, 1 << 20},
+        {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
+        {"isa", CLI_STRING, &a.isa, "NAME", "op table: ref, generic, avx2 or avx512", 0, 0},
+        {0},
+    };
+    const struct cli_usage usage = {
+        "logits --model DIR --tokens FILE --out FILE",
+        "Writes `logits` [B,T,V] (F32) for tokens [B,T]. generated_logits are what each generated\n"
+        "token was taken from, computed step by step from the cache.",
+        options, 0, 0};
+    struct el_logits_options o = {0};
+    struct el_error err = {0};
+    int rc = cli_parse(&argc, argv, &usage);
+    if (rc == CLI_GO)
+        rc = check(&a, &o);
+    if (rc != CLI_GO)
+        return rc;
+    return work(&a, &o, &err) < 0 ? cli_fail(&err) : CLI_DONE;
+}
