@@ -217,8 +217,24 @@ static int read_schedule(const cJSON *o, const char *where, struct el_schedule *
     return rc;
 }
 
-static int read_training(const cJSON *o, const char *where, struct el_recipe_stage *s,
-                         struct el_error *err)
+/* Checked with the rest of the mixture, as the stage will use it. */
+static int read_drill_share(const cJSON *o, const char *where, const struct el_world_mix *mix,
+                            struct el_recipe_stage *s, struct el_error *err)
+{
+    struct el_world_mix m = *mix;
+    const cJSON *given = cJSON_GetObjectItemCaseSensitive(o, "drill_share");
+    s->drill_share = -1;
+    if (!given || cJSON_IsNull(given))
+        return 0;
+    int rc = el_json_double(o, where, "drill_share", &m.share[EL_EXAMPLE_DRILL], err);
+    if (rc == 0 && el_world_mix_check(&m, err) < 0)
+        rc = el_error_prefix(err, "%s: drill_share", where);
+    s->drill_share = m.share[EL_EXAMPLE_DRILL];
+    return rc;
+}
+
+static int read_training(const cJSON *o, const char *where, const struct el_world_mix *mix,
+                         struct el_recipe_stage *s, struct el_error *err)
 {
     static const char *const keys[] = {
         "name",        "train", "steps",         "lr",        "final_lr",
@@ -226,7 +242,6 @@ static int read_training(const cJSON *o, const char *where, struct el_recipe_sta
         "drill_share", NULL};
     const char *kind = NULL;
     s->kl_weight = 1;
-    s->drill_share = -1;
     int rc = el_json_only(o, where, keys, err);
     if (rc == 0)
         rc = el_json_str(o, where, "train", &kind, err);
@@ -241,7 +256,7 @@ static int read_training(const cJSON *o, const char *where, struct el_recipe_sta
     if (rc == 0)
         rc = el_json_double_or(o, where, "bias_update_speed", &s->bias_update_speed, err);
     if (rc == 0)
-        rc = el_json_double_or(o, where, "drill_share", &s->drill_share, err);
+        rc = read_drill_share(o, where, mix, s, err);
     if (rc == 0 && !(s->attempt_share >= 0 && s->attempt_share <= 1))
         rc = el_error_set(err, EL_EFORMAT, "%s: attempt_share must lie in 0..1", where);
     if (rc == 0 && (s->kl_weight < 0 || s->bias_update_speed < 0))
@@ -281,8 +296,9 @@ static int read_stage(const cJSON *o, const char *where, struct el_recipe *r, st
     int rc = read_name(o, where, r, err);
     if (rc < 0)
         return rc;
-    return cJSON_GetObjectItemCaseSensitive(o, "attempts") ? read_attempts(o, where, s, err)
-                                                           : read_training(o, where, s, err);
+    return cJSON_GetObjectItemCaseSensitive(o, "attempts")
+               ? read_attempts(o, where, s, err)
+               : read_training(o, where, &r->mix, s, err);
 }
 
 static int read_stages(const cJSON *root, const char *path, struct el_recipe *r,
