@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "cli/prompts.h"
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/model/config.h"
@@ -119,21 +120,6 @@ static int read_topk(struct el_settings *s, const struct flags *f, enum el_atten
     return 0;
 }
 
-/* The small model's own prompts, unless others are asked for. */
-static int load_prompts(const struct flags *f, struct el_prompt_set **out, struct el_error *err)
-{
-    if (f->prompts)
-        return el_prompt_set_load(f->prompts, out, err);
-    char *domain = el_path_join(f->model, "domain.json");
-    if (!domain)
-        return el_error_set(err, EL_ENOMEM, "%s: out of memory", f->model);
-    int small = el_path_exists(domain);
-    el_free(domain);
-    return el_prompt_set_load(small ? EL_SOURCE_DIR "/configs/prompts/small"
-                                    : EL_SOURCE_DIR "/configs/prompts/full",
-                              out, err);
-}
-
 static void print_cost(const struct el_compete *c)
 {
     struct el_compete_cost cost;
@@ -203,7 +189,7 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
     if (rc == 0)
         rc = read_topk(s, f, local.attention, err);
     if (rc == 0)
-        rc = load_prompts(f, &prompts, err);
+        rc = cli_prompts_load(f->prompts, f->model, &prompts, err);
     if (rc == 0)
         rc = el_local_open(&local, &backend, err);
     struct el_compete_options o = {.store = store,

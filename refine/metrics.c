@@ -151,10 +151,10 @@ double el_interpolate(const double *xs, const double *ys, int n, double x)
 {
     if (!(x >= xs[0] && x <= xs[n - 1]))
         return NAN;
-    int i = 0;
-    while (i + 1 < n && xs[i + 1] < x)
+    int i = 0; /* the last point at or before x */
+    while (i + 1 < n && xs[i + 1] <= x)
         i++;
-    if (i + 1 >= n || xs[i + 1] <= xs[i])
+    if (xs[i] == x)
         return ys[i];
     return ys[i] + (x - xs[i]) / (xs[i + 1] - xs[i]) * (ys[i + 1] - ys[i]);
 }

@@ -155,8 +155,7 @@ static void describe(const struct el_competition *c, char *out, size_t size)
             const struct el_attempt *a = el_competition_at(c, t, r);
             const struct el_attempt *source = el_competition_source(c, t, r);
             at += (size_t)snprintf(out + at, size - at, " %lld,%d,%d,%lld", (long long)a->proof,
-                                   a->halves, a->dropped,
-                                   source ? (long long)source->proof : 0LL);
+                                   a->halves, a->dropped, source ? (long long)source->proof : 0LL);
         }
         at += (size_t)snprintf(out + at, size - at, "\n");
         assert_true(at < size);
@@ -179,8 +178,8 @@ static void reload(struct el_competition *to, const struct el_competition *from)
             if (a->text >= 0) {
                 char text[32];
                 text_of(t, r, text);
-                again.text = el_competition_text(to, t / threads, text, strlen(text), a->proof,
-                                                 &err);
+                again.text =
+                    el_competition_text(to, t / threads, text, strlen(text), a->proof, &err);
             }
             assert_int_equal(el_competition_attempt(to, t, r, &again, &err), 0);
         }
@@ -330,8 +329,8 @@ static void test_memory_faults(void **state)
             char text[16];
             snprintf(text, sizeof text, "%d", task.thread + 16 * round);
             struct el_attempt a = {.proof = task.thread + 64 * round, .self = 1, .halves = 1};
-            a.text = rc = el_competition_text(&c, task.thread / threads, text, strlen(text),
-                                              a.proof, &err);
+            a.text = rc =
+                el_competition_text(&c, task.thread / threads, text, strlen(text), a.proof, &err);
             if (rc >= 0)
                 rc = el_competition_attempt(&c, task.thread, round, &a, &err);
         }

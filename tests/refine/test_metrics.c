@@ -76,8 +76,8 @@ static void test_vote_ties(void **state)
         signed char h[4];
         int n, expected;
     } cases[] = {
-        {{0, 2}, 2, 0},       {{2, 1}, 2, 1},        {{2, 0, 1}, 3, 0},
-        {{2, 2, 1, 1}, 4, 1}, {{-1, -1, 2, 2}, 4, 2}, {{-1, -1, -1, 2}, 4, EL_SCORE_NONE},
+        {{0, 2}, 2, 0},           {{2, 1}, 2, 1},         {{2, 0, 1}, 3, 0},
+        {{2, 2, 1, 1}, 4, 1},     {{-1, -1, 2, 2}, 4, 2}, {{-1, -1, -1, 2}, 4, EL_SCORE_NONE},
         {{-1}, 1, EL_SCORE_NONE}, {{-1, 2}, 2, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -136,8 +136,8 @@ static void test_best_at_k_cases(void **state)
 {
     (void)state;
     const double score[] = {1, 0, 0.5, NAN};
-    const double certain[] = {0, 1, 0.5, 0.5}, tied[] = {1, 1, 0.5, NAN}, none[] = {NAN, NAN, NAN,
-                                                                                    NAN};
+    const double certain[] = {0, 1, 0.5, 0.5}, tied[] = {1, 1, 0.5, NAN},
+                 none[] = {NAN, NAN, NAN, NAN};
     const double missing[] = {0, 0, 0, 1};
     assert_true(same(el_selected_score(score, certain, 4), 0));
     assert_true(same(el_selected_score(score, tied, 4), 0.5));
@@ -230,6 +230,7 @@ static void test_interpolate(void **state)
     const double x[] = {10, 20, 20, 40}, y[] = {0, 1, 2, 4};
     assert_true(same(el_interpolate(x, y, 4, 10), 0));
     assert_true(same(el_interpolate(x, y, 4, 15), 0.5));
+    assert_true(same(el_interpolate(x, y, 4, 20), 2));
     assert_true(same(el_interpolate(x, y, 4, 30), 3));
     assert_true(same(el_interpolate(x, y, 4, 40), 4));
     assert_true(isnan(el_interpolate(x, y, 4, 9)) && isnan(el_interpolate(x, y, 4, 41)));
@@ -240,10 +241,10 @@ static void test_interpolate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_vote),      cmocka_unit_test(test_vote_ties),
-        cmocka_unit_test(test_selection),       cmocka_unit_test(test_best_at_k_cases),
-        cmocka_unit_test(test_pass_at_k),       cmocka_unit_test(test_bootstrap),
-        cmocka_unit_test(test_interval),        cmocka_unit_test(test_interpolate),
+        cmocka_unit_test(test_every_vote), cmocka_unit_test(test_vote_ties),
+        cmocka_unit_test(test_selection),  cmocka_unit_test(test_best_at_k_cases),
+        cmocka_unit_test(test_pass_at_k),  cmocka_unit_test(test_bootstrap),
+        cmocka_unit_test(test_interval),   cmocka_unit_test(test_interpolate),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

@@ -1,0 +1,278 @@
+/* Everything that can go wrong around a competition: judges that cannot be read, prompts that do
+ * not fit, a broken infrastructure, other settings under the same name, a failing disk and no
+ * memory. */
+#include "arena.h"
+
+#include "core/base/alloc.h"
+#include "core/base/json.h"
+#include "data/store_sql.h"
+#include "refine/report.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static const char contest[] = "world:test:3";
+
+static const char right_form[] =
+    "## Solution\nSee above.\n## Self Evaluation\nHere is my evaluation of the solution:\nNo.\n"
+    "Based on my evaluation, the final overall score should be:\n\\boxed{0.5}";
+
+static void must(struct arena *a, int rc)
+{
+    if (rc < 0)
+        fail_msg("%d, %s", rc, a->err.msg);
+}
+
+static cJSON *report(struct arena *a)
+{
+    char *text = arena_report(a, "run");
+    if (!text)
+        fail_msg("%s", a->err.msg);
+    cJSON *json = cJSON_Parse(text);
+    el_free(text);
+    assert_non_null(json);
+    return json;
+}
+
+static int number(const cJSON *json, const char *a, const char *b)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, a);
+    if (b)
+        item = cJSON_GetObjectItemCaseSensitive(item, b);
+    assert_true(cJSON_IsNumber(item));
+    return item->valueint;
+}
+
+/* How often `reason` was left out, and for which role. */
+static int left_out(const cJSON *json, const char *role, const char *reason)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(json, "left_out"))
+    {
+        if (strcmp(cJSON_GetObjectItem(item, "role")->valuestring, role) == 0 &&
+            strcmp(cJSON_GetObjectItem(item, "reason")->valuestring, reason) == 0)
+            return cJSON_GetObjectItem(item, "count")->valueint;
+    }
+    return 0;
+}
+
+static void test_policy_failures_stand(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {.script = "no format at all"};
+    struct fake_counts counts;
+    must(a, arena_run(a, contest, &s, &o, &counts));
+    assert_int_equal(counts.submitted, 3 * 4 * 3); /* every round once, no retries, no analyses */
+    cJSON *json = report(a);
+    assert_int_equal(number(json, "failures", "missing_solution_header"), 36);
+    assert_int_equal(number(json, "threads_ended", "spent"), 12);
+    const cJSON *last = cJSON_GetArrayItem(cJSON_GetObjectItem(json, "by_round"), 2);
+    const cJSON *pass = cJSON_GetObjectItem(cJSON_GetObjectItem(last, "exact"), "pass_at_1");
+    const cJSON *value = cJSON_GetObjectItem(cJSON_GetObjectItem(pass, "mean"), "value");
+    assert_true(cJSON_IsNumber(value) && value->valuedouble == 0);
+    cJSON_Delete(json);
+}
+
+static void test_judges_are_retried_then_dropped(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    s.rounds = 1;
+    struct fake_options o = {.script = right_form, .verifier_script = "I cannot say."};
+    struct fake_counts counts;
+    must(a, arena_run(a, contest, &s, &o, &counts));
+    /* Equal texts of a problem share their analyses: 3 texts, 2 analyses, 4 attempts at each. */
+    assert_int_equal(counts.attempts, 12);
+    assert_int_equal(counts.analyses, 3 * 2 * 4);
+    cJSON *json = report(a);
+    assert_int_equal(left_out(json, "verifier", "missing_key_phrase"), 6);
+    const cJSON *by_length = cJSON_GetObjectItem(json, "analyses_by_proof_length");
+    assert_int_equal(cJSON_GetArraySize(by_length), 1);
+    assert_int_equal(number(cJSON_GetArrayItem(by_length, 0), "dropped", NULL), 6);
+    cJSON_Delete(json);
+    must(a, arena_run(a, contest, &s, &o, &counts));
+    assert_int_equal(counts.submitted, 0);
+}
+
+static void test_infrastructure_is_no_content(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {0};
+    struct fake_counts counts;
+    must(a, arena_run(a, contest, &s, &o, NULL));
+    char *smooth = arena_report(a, "run");
+    arena_remove_store(a);
+    o.error_every = 3;
+    must(a, arena_run(a, contest, &s, &o, &counts));
+    assert_true(counts.errors > 5);
+    char *rough = arena_report(a, "run");
+    assert_string_equal(smooth, rough);
+    el_free(smooth);
+    el_free(rough);
+}
+
+static void test_outage_ends_the_run_but_not_for_good(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {.error_every = 1};
+    assert_int_equal(arena_run(a, contest, &s, &o, NULL), EL_EIO);
+    assert_non_null(strstr(a->err.msg, "connection reset"));
+    assert_non_null(strstr(a->err.msg, "same command again"));
+    o.error_every = 0;
+    must(a, arena_run(a, contest, &s, &o, NULL));
+}
+
+/* Refined prompts hold a proof and analyses: a limit between the sizes drops whole analyses. */
+static void test_context_drops_analyses(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    s.feedback = EL_FEEDBACK_BOTH;
+    s.feedback_analyses = 3;
+    for (int late = 0; late < 2; late++) {
+        struct fake_options o = {.script = right_form, .refuse_over = 700, .refuse_late = late};
+        struct fake_counts counts;
+        arena_remove_store(a);
+        must(a, arena_run(a, contest, &s, &o, &counts));
+        assert_true(counts.refused > 0);
+        cJSON *json = report(a);
+        assert_true(left_out(json, "refiner", "analysis_over_context") > 0);
+        assert_int_equal(left_out(json, "refiner", "prompt_over_context"), 0);
+        assert_int_equal(number(json, "threads_ended", "spent"), 12);
+        cJSON_Delete(json);
+    }
+}
+
+static void test_context_ends_threads(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    for (int late = 0; late < 2; late++) {
+        struct fake_options o = {.script = right_form, .refuse_over = 30, .refuse_late = late};
+        struct fake_counts counts;
+        arena_remove_store(a);
+        must(a, arena_run(a, contest, &s, &o, &counts));
+        assert_int_equal(counts.refused, 12);
+        cJSON *json = report(a);
+        assert_int_equal(left_out(json, "generator", "prompt_over_context"), 12);
+        assert_int_equal(number(json, "threads_ended", "refused"), 12);
+        cJSON_Delete(json);
+        must(a, arena_run(a, contest, &s, &o, &counts));
+        assert_int_equal(counts.submitted, 0);
+    }
+}
+
+static void test_other_settings_are_refused(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {0};
+    must(a, arena_run(a, contest, &s, &o, NULL));
+    s.rounds = 5;
+    assert_int_equal(arena_run(a, contest, &s, &o, NULL), EL_EREFUSED);
+    assert_non_null(strstr(a->err.msg, "rounds (3 there, 5 here)"));
+    s.rounds = 3;
+    assert_int_equal(arena_run(a, "world:test:4", &s, &o, NULL), EL_EREFUSED);
+    assert_non_null(strstr(a->err.msg, "problems"));
+    strcpy(s.name, "other");
+    must(a, arena_run(a, "world:test:4", &s, &o, NULL));
+}
+
+/* Analyses are made on demand: asking for more adds only those. */
+static void test_more_analyses_later(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {0};
+    struct fake_counts counts;
+    s.analyses = 0;
+    must(a, arena_run(a, contest, &s, &o, &counts));
+    assert_int_equal(counts.analyses, 0);
+    s.analyses = 2;
+    must(a, arena_run(a, contest, &s, &o, &counts));
+    assert_int_equal(counts.attempts, 0);
+    int two = counts.analyses;
+    assert_true(two > 0);
+    s.analyses = 5;
+    must(a, arena_run(a, contest, &s, &o, &counts));
+    assert_int_equal(2 * counts.analyses, 3 * two);
+    cJSON *json = report(a);
+    assert_int_equal(number(json, "votes_min", NULL), 5);
+    cJSON_Delete(json);
+}
+
+static void test_store_faults(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {.judge_malformed = 0.3, .error_every = 9};
+    must(a, arena_run(a, contest, &s, &o, NULL));
+    char *whole = arena_report(a, "run");
+    arena_remove_store(a);
+    int failed = 0;
+    for (long n = 40;; n += 1 + n / 8) {
+        el_store_fail_after(n);
+        int rc = arena_run(a, contest, &s, &o, NULL);
+        el_store_fail_after(0);
+        if (rc == 0)
+            break;
+        assert_true(rc == EL_EIO);
+        failed++;
+    }
+    assert_true(failed > 10);
+    char *resumed = arena_report(a, "run");
+    assert_string_equal(whole, resumed);
+    el_free(whole);
+    el_free(resumed);
+}
+
+static void test_memory_faults(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    s.threads = 2;
+    s.rounds = 2;
+    struct fake_options o = {.script = right_form};
+    must(a, arena_run(a, "world:test:1", &s, &o, NULL));
+    char *whole = arena_report(a, "run");
+    for (long n = 1;; n += 1 + n / 10) {
+        arena_remove_store(a);
+        el_alloc_fail_after(n);
+        int rc = arena_run(a, "world:test:1", &s, &o, NULL);
+        el_alloc_fail_after(0);
+        if (rc == 0)
+            break;
+        must(a, arena_run(a, "world:test:1", &s, &o, NULL));
+        char *resumed = arena_report(a, "run");
+        assert_string_equal(whole, resumed);
+        el_free(resumed);
+    }
+    el_free(whole);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, arena_make, arena_drop)
+        T(test_policy_failures_stand),
+        T(test_judges_are_retried_then_dropped),
+        T(test_infrastructure_is_no_content),
+        T(test_outage_ends_the_run_but_not_for_good),
+        T(test_context_drops_analyses),
+        T(test_context_ends_threads),
+        T(test_other_settings_are_refused),
+        T(test_more_analyses_later),
+        T(test_store_faults),
+        T(test_memory_faults),
+#undef T
+    };
+    return cmocka_run_group_tests_name("failures", tests, NULL, NULL);
+}
