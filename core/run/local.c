@@ -19,6 +19,8 @@ struct local {
     struct el_stream stream;
     struct el_engine engine;
     struct el_tokens prompt; /* scratch */
+    void (*on_text)(void *user, int64_t tag, const char *text, size_t n);
+    void *on_text_user;
     int room;
 };
 
@@ -93,8 +95,13 @@ static int on_token(void *user, struct el_sequence *q, int32_t token)
     struct local *l = user;
     struct pending *p = q->user;
     size_t before = p->text.len;
-    if (el_tokenizer_decode(l->tokenizer, &token, 1, 0, &p->text) < 0)
+    int rc = el_tokenizer_decode(l->tokenizer, &token, 1, 0, &p->text);
+    if (rc == EL_EINVAL) /* a vocabulary may be wider than its tokenizer: shown as U+FFFD */
+        rc = el_buf_puts(&p->text, "\xEF\xBF\xBD");
+    if (rc < 0)
         p->failed = 1;
+    if (l->on_text && p->text.len > before)
+        l->on_text(l->on_text_user, p->tag, p->text.data + before, p->text.len - before);
     return find_stop(p, p->text.len - before);
 }
 
@@ -295,6 +302,8 @@ static int local_setup(struct local *l, const struct el_local_options *o, const 
     l->base.destroy = local_destroy;
     snprintf(l->base.name, sizeof l->base.name, "local");
     snprintf(l->base.digest, sizeof l->base.digest, "%s", l->w->digest);
+    l->on_text = o->on_text;
+    l->on_text_user = o->on_text_user;
     el_tokens_init(&l->prompt);
     int rc = open_text(l, tokenizer, err);
     return rc < 0 ? rc : open_engine(l, o, err);

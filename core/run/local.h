@@ -16,6 +16,10 @@ struct el_local_options {
     int threads;      /* 0: one per core */
     int trace;        /* keep log-probabilities, kept sets and routed experts */
     const char *isa;  /* op table by name; NULL: the fastest */
+    /* Sees the text of every request grow, piece by piece (a piece may be part of a character, or
+     * of a stop string that the completion's text will not hold). May be NULL. */
+    void (*on_text)(void *user, int64_t tag, const char *text, size_t n);
+    void *on_text_user;
 };
 
 /* Loads weights and tokenizer. Free with el_backend_free. */

@@ -1,0 +1,278 @@
+#include "cli/cli.h"
+
+#include "cli/prompts.h"
+#include "core/base/alloc.h"
+#include "core/base/digest.h"
+#include "core/base/json.h"
+#include "core/run/local.h"
+#include "refine/contest.h"
+
+#include <string.h>
+
+const char cmd_generate_help[] = "completions of a prompt, or proofs of a problem";
+
+static const char details[] =
+    "Samples completions in the chat format of DeepSeek-V3.2. --prompt is a user's message as it "
+    "stands;\n"
+    "--problem is a problem, put into the generator's prompt; with neither, a message is read "
+    "from\n"
+    "standard input. One completion is printed while it is made, several one after the other.\n"
+    "The same seed gives the same completions, whatever N is.";
+
+struct arguments {
+    const char *model, *prompt, *problem, *prompts, *attention;
+    struct el_sampling sampling;
+    uint64_t seed;
+    int n, thinking, json, threads, context;
+};
+
+/* What is to be done, and what has come. */
+struct work {
+    const struct arguments *a;
+    struct el_backend *backend;
+    struct el_buf prompt;
+    struct el_completion *done; /* (n) in the order of samples */
+    int submitted, received;
+};
+
+static int domain_allows(const struct arguments *a, struct el_error *err)
+{
+    struct el_problem problem = {.external_id = "--problem", .statement = a->problem};
+    struct el_contest contest = {.problems = &problem, .n = 1};
+    return el_contest_check_domain(&contest, a->model, err);
+}
+
+static int problem_prompt(struct work *w, struct el_error *err)
+{
+    struct el_prompt_set *set = NULL;
+    int rc = domain_allows(w->a, err);
+    if (rc == 0)
+        rc = cli_prompts_load(w->a->prompts, w->a->model, &set, err);
+    if (rc == 0)
+        rc = el_prompt_generate(set, el_slice_str(w->a->problem), &w->prompt, err);
+    el_prompt_set_free(set);
+    return rc;
+}
+
+static int read_stdin(struct el_buf *out, struct el_error *err)
+{
+    char piece[4096];
+    size_t n;
+    while ((n = fread(piece, 1, sizeof piece, stdin)) > 0)
+        if (el_buf_add(out, piece, n) < 0)
+            return el_error_set(err, EL_ENOMEM, "out of memory for the prompt");
+    if (ferror(stdin))
+        return el_error_set(err, EL_EIO, "standard input cannot be read");
+    return 0;
+}
+
+static int make_prompt(struct work *w, struct el_error *err)
+{
+    if (w->a->problem)
+        return problem_prompt(w, err);
+    if (!w->a->prompt)
+        return read_stdin(&w->prompt, err);
+    if (el_buf_puts(&w->prompt, w->a->prompt) < 0)
+        return el_error_set(err, EL_ENOMEM, "out of memory for the prompt");
+    return 0;
+}
+
+static uint64_t key_of(const struct work *w, int sample)
+{
+    const struct arguments *a = w->a;
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_str(&d, "generate");
+    el_digest_u64(&d, a->seed);
+    el_digest_str(&d, w->backend->digest);
+    el_digest_bytes(&d, w->prompt.data, w->prompt.len);
+    el_digest_f64(&d, a->sampling.temperature);
+    el_digest_u64(&d, (uint64_t)a->sampling.top_k);
+    el_digest_f64(&d, a->sampling.top_p);
+    el_digest_u64(&d, (uint64_t)a->sampling.max_tokens);
+    el_digest_u64(&d, (uint64_t)a->thinking);
+    el_digest_u64(&d, (uint64_t)sample);
+    return el_digest_key(&d);
+}
+
+static int submit(struct work *w, struct el_error *err)
+{
+    const struct el_message message = {.role = "user", .content = w->prompt.data};
+    const struct el_request r = {.messages = &message,
+                                 .n_messages = 1,
+                                 .thinking = w->a->thinking,
+                                 .sampling = w->a->sampling,
+                                 .key = key_of(w, w->submitted),
+                                 .tag = w->submitted};
+    int rc = el_backend_submit(w->backend, &r, err);
+    w->submitted += rc == 0;
+    return rc;
+}
+
+static int receive(struct work *w, struct el_error *err)
+{
+    struct el_completion c;
+    int rc = el_backend_poll(w->backend, &c, err);
+    if (rc <= 0)
+        return rc < 0 ? rc : el_error_set(err, EL_EIO, "the backend lost a request");
+    w->done[c.tag] = c;
+    w->received++;
+    if (c.finish == EL_FINISH_ERROR)
+        return el_error_set(err, c.error.code, "completion %d: %s", (int)c.tag + 1, c.error.msg);
+    return 0;
+}
+
+static int complete(struct work *w, struct el_progress *progress, struct el_error *err)
+{
+    int n = w->a->n, rc = 0;
+    while (w->received < n && rc == 0) {
+        while (rc == 0 && w->submitted < n && el_backend_room(w->backend) > 0)
+            rc = submit(w, err);
+        if (rc == 0)
+            rc = receive(w, err);
+        if (rc == 0)
+            el_progress_update(progress, w->received, n, NULL);
+    }
+    return rc;
+}
+
+static void stream_text(void *user, int64_t tag, const char *text, size_t n)
+{
+    (void)user;
+    (void)tag;
+    fwrite(text, 1, n, stdout);
+    fflush(stdout);
+}
+
+static const char *finish_name(enum el_finish finish)
+{
+    return finish == EL_FINISH_STOP ? "stop" : "length";
+}
+
+static int print_json(const struct work *w, struct el_error *err)
+{
+    struct el_buf out;
+    el_buf_init(&out);
+    int rc = el_buf_printf(&out, "{\"model_digest\": \"%s\", \"mode\": \"%s\", \"completions\": [",
+                           w->backend->digest, w->backend->mode);
+    for (int i = 0; i < w->a->n && rc == 0; i++) {
+        const struct el_completion *c = &w->done[i];
+        rc = el_buf_printf(&out,
+                           "%s\n{\"finish\": \"%s\", \"prompt_tokens\": %d, \"cached_tokens\": %d, "
+                           "\"completion_tokens\": %d, \"logp\": %.9g, \"text\": ",
+                           i ? "," : "", finish_name(c->finish), c->prompt_tokens, c->cached_tokens,
+                           c->completion_tokens, c->logp);
+        if (rc == 0)
+            rc = el_json_quote(&out, c->text, c->text_len);
+        if (rc == 0)
+            rc = el_buf_putc(&out, '}');
+    }
+    if (rc == 0)
+        rc = el_buf_puts(&out, "\n]}\n");
+    if (rc == 0)
+        fwrite(out.data, 1, out.len, stdout);
+    else
+        el_error_set(err, rc, "out of memory for the output");
+    el_buf_release(&out);
+    return rc;
+}
+
+static void print_text(const struct work *w)
+{
+    for (int i = 0; i < w->a->n; i++) {
+        const struct el_completion *c = &w->done[i];
+        if (w->a->n > 1) {
+            printf("%s--- %d of %d: %d tokens, log-probability %.2f, ended by %s ---\n",
+                   i ? "\n" : "", i + 1, w->a->n, c->completion_tokens, c->logp,
+                   finish_name(c->finish));
+            fwrite(c->text, 1, c->text_len, stdout);
+        }
+        if (c->text_len == 0 || c->text[c->text_len - 1] != '\n')
+            putchar('\n');
+    }
+    if (w->a->n == 1)
+        fprintf(stderr, "%d tokens, log-probability %.2f, ended by %s\n",
+                w->done->completion_tokens, w->done->logp, finish_name(w->done->finish));
+}
+
+static int run(struct work *w, struct el_error *err)
+{
+    int streams = w->a->n == 1 && !w->a->json;
+    struct el_local_options o = {.model = w->a->model,
+                                 .batch = w->a->n < 64 ? w->a->n : 64,
+                                 .context = w->a->context,
+                                 .threads = w->a->threads,
+                                 .on_text = streams ? stream_text : NULL};
+    struct cli_progress progress;
+    int rc = make_prompt(w, err);
+    if (rc == 0)
+        rc = el_attention_parse(w->a->attention, &o.attention, err);
+    if (rc == 0)
+        rc = el_local_open(&o, &w->backend, err);
+    if (rc < 0)
+        return rc;
+    cli_progress_init(&progress, "generate", "completions");
+    rc = complete(w, streams ? NULL : &progress.base, err);
+    cli_progress_finish(&progress);
+    if (rc < 0)
+        return rc;
+    if (w->a->json)
+        return print_json(w, err);
+    print_text(w);
+    return 0;
+}
+
+static int generate(const struct arguments *a, struct el_error *err)
+{
+    struct work w = {.a = a};
+    el_buf_init(&w.prompt);
+    w.done = el_alloc_array((size_t)a->n, sizeof *w.done);
+    int rc = w.done ? run(&w, err) : el_error_set(err, EL_ENOMEM, "out of memory");
+    for (int i = 0; w.done && i < a->n; i++)
+        el_completion_release(&w.done[i]);
+    el_free(w.done);
+    el_backend_free(w.backend);
+    el_buf_release(&w.prompt);
+    return rc;
+}
+
+int cmd_generate(int argc, char **argv)
+{
+    struct arguments a = {.attention = "mqa",
+                          .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 1024},
+                          .seed = 1,
+                          .n = 1};
+    const struct cli_option options[] = {
+        {"model", CLI_STRING, &a.model, "DIR", "the model's folder (required)", 0, 0},
+        {"prompt", CLI_STRING, &a.prompt, "TEXT", "a user's message", 0, 0},
+        {"problem", CLI_STRING, &a.problem, "TEXT", "a problem to prove", 0, 0},
+        {"prompts", CLI_STRING, &a.prompts, "DIR", "folder of a prompt set, for --problem", 0, 0},
+        {"temperature", CLI_REAL, &a.sampling.temperature, "X", "0: greedy (default 1)", 0, 100},
+        {"top-p", CLI_REAL, &a.sampling.top_p, "P", "1: off (default)", 1e-6, 1},
+        {"top-k", CLI_INT, &a.sampling.top_k, "K", "0: off (default)", 0, 1 << 30},
+        {"max-tokens", CLI_INT, &a.sampling.max_tokens, "N", "of one completion (default 1024)", 1,
+         1 << 24},
+        {"seed", CLI_U64, &a.seed, "N", "seed of all randomness (default 1)", 0, 0},
+        {"n", CLI_INT, &a.n, "N", "how many completions (default 1)", 1, 1 << 20},
+        {"thinking", CLI_FLAG, &a.thinking, NULL, "the model reasons before </think>", 0, 0},
+        {"attention", CLI_STRING, &a.attention, "MODE", "mqa (sparse, default) or dense", 0, 0},
+        {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},
+        {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
+        {"json", CLI_FLAG, &a.json, NULL, "print JSON", 0, 0},
+        {0},
+    };
+    const struct cli_usage usage = {"generate --model DIR [--prompt TEXT | --problem TEXT]",
+                                    details, options, 0, 0};
+    enum el_attention mode;
+    struct el_error err = {0};
+    int rc = cli_parse(&argc, argv, &usage);
+    if (rc != CLI_GO)
+        return rc;
+    if (!a.model)
+        return cli_usage_error("generate needs --model");
+    if (a.prompt && a.problem)
+        return cli_usage_error("--prompt and --problem exclude each other");
+    if (el_attention_parse(a.attention, &mode, &err) < 0)
+        return cli_usage_error("--attention: %s", err.msg);
+    return generate(&a, &err) < 0 ? cli_fail(&err) : CLI_DONE;
+}

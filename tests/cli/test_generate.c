@@ -1,0 +1,214 @@
+/* `elenchus generate` with a small random model: streams, counts, repeats itself, refuses. */
+#include "cli/cli.h"
+#include "core/base/alloc.h"
+#include "core/base/json.h"
+#include "tests/model/golden_case.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct folder {
+    char path[64];
+    char *out; /* what the last command printed */
+};
+
+static char *inside(const struct folder *f, const char *name)
+{
+    char *path = el_path_join(f->path, name);
+    assert_non_null(path);
+    return path;
+}
+
+static void write_file(const struct folder *f, const char *name, const char *data, size_t n)
+{
+    char *path = inside(f, name);
+    golden_must(el_file_write(path, data, n, &err));
+    el_free(path);
+}
+
+static int setup(void **state)
+{
+    struct folder *f = el_alloc_array(1, sizeof *f);
+    struct el_config c;
+    struct el_weights *w;
+    struct el_buf tokenizer;
+    snprintf(f->path, sizeof f->path, "/tmp/el_generate_XXXXXX");
+    assert_non_null(mkdtemp(f->path));
+    golden_must(el_config_load(GOLDEN_DIR "base/config.json", &c, &err));
+    c.vocab_size = 720;
+    c.initializer_range = 0.3;
+    golden_must(el_weights_create(&c, el_device_host(), 11, &w, &err));
+    golden_must(el_weights_save(w, f->path, &err));
+    el_weights_free(w);
+    el_buf_init(&tokenizer);
+    golden_must(
+        el_file_read(EL_SOURCE_DIR "/tests/text/golden/tokenizer.json", 0, &tokenizer, &err));
+    write_file(f, "tokenizer.json", tokenizer.data, tokenizer.len);
+    el_buf_release(&tokenizer);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json",
+                                        "domain.json", "stdout"};
+    struct folder *f = *state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = inside(f, names[i]);
+        unlink(path);
+        el_free(path);
+    }
+    rmdir(f->path);
+    el_free(f->out);
+    el_free(f);
+    return 0;
+}
+
+/* Runs the command with the model and the given arguments (NULL ends them), keeping its output. */
+static int generate(struct folder *f, ...)
+{
+    char *argv[32] = {"generate", "--model", f->path, "--threads", "1"};
+    int argc = 5;
+    va_list list;
+    va_start(list, f);
+    for (char *a; (a = va_arg(list, char *));)
+        argv[argc++] = a;
+    va_end(list);
+    char *path = inside(f, "stdout");
+    fflush(stdout);
+    int kept = dup(1), fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(kept >= 0 && fd >= 0);
+    dup2(fd, 1);
+    int rc = cmd_generate(argc, argv);
+    fflush(stdout);
+    dup2(kept, 1);
+    close(kept);
+    close(fd);
+    struct el_buf text;
+    el_buf_init(&text);
+    golden_must(el_file_read(path, 0, &text, &err));
+    el_free(path);
+    el_free(f->out);
+    f->out = text.len ? el_strndup(text.data, text.len) : el_strdup("");
+    el_buf_release(&text);
+    return rc;
+}
+
+static const char *text_of(const cJSON *completions, int i)
+{
+    const cJSON *c = cJSON_GetArrayItem(completions, i);
+    return cJSON_GetObjectItemCaseSensitive(c, "text")->valuestring;
+}
+
+static const cJSON *parse(const struct folder *f, cJSON **json)
+{
+    golden_must(el_json_parse("output", f->out, strlen(f->out), json, &err));
+    return cJSON_GetObjectItemCaseSensitive(*json, "completions");
+}
+
+/* A sample depends on the seed and its number, not on how many are asked for. */
+static void test_samples(void **state)
+{
+    struct folder *f = *state;
+    cJSON *many, *one, *other;
+    assert_int_equal(
+        generate(f, "--prompt", "hello", "--max-tokens", "12", "--n", "5", "--json", NULL),
+        CLI_DONE);
+    const cJSON *five = parse(f, &many);
+    assert_int_equal(cJSON_GetArraySize(five), 5);
+    assert_string_not_equal(text_of(five, 0), text_of(five, 1));
+    assert_int_equal(generate(f, "--prompt=hello", "--max-tokens", "12", "--json", NULL), CLI_DONE);
+    const cJSON *first = parse(f, &one);
+    assert_int_equal(cJSON_GetArraySize(first), 1);
+    assert_string_equal(text_of(first, 0), text_of(five, 0));
+    assert_int_equal(
+        generate(f, "--prompt=hello", "--max-tokens", "12", "--json", "--seed", "2", NULL),
+        CLI_DONE);
+    assert_string_not_equal(text_of(parse(f, &other), 0), text_of(five, 0));
+    const cJSON *c = cJSON_GetArrayItem(first, 0);
+    int tokens = cJSON_GetObjectItemCaseSensitive(c, "completion_tokens")->valueint;
+    assert_in_range(tokens, 1, 12);
+    assert_true(cJSON_GetObjectItemCaseSensitive(c, "logp")->valuedouble < 0);
+    cJSON_Delete(many);
+    cJSON_Delete(one);
+    cJSON_Delete(other);
+}
+
+/* What is streamed is the text of the same completion in JSON, and a newline. (The random model
+ * may cut characters: both are compared as JSON writes them.) */
+static void test_stream(void **state)
+{
+    struct folder *f = *state;
+    cJSON *json;
+    char *args[] = {"--prompt", "hi", "--max-tokens", "3", "--temperature", "0"};
+    assert_int_equal(generate(f, args[0], args[1], args[2], args[3], args[4], args[5], NULL),
+                     CLI_DONE);
+    char *streamed = el_strdup(f->out);
+    assert_int_equal(
+        generate(f, args[0], args[1], args[2], args[3], args[4], args[5], "--json", NULL),
+        CLI_DONE);
+    const char *text = text_of(parse(f, &json), 0);
+    struct el_buf printed, right;
+    el_buf_init(&printed);
+    el_buf_init(&right);
+    size_t n = strlen(streamed);
+    assert_true(n > 1 && streamed[n - 1] == '\n');
+    golden_must(el_json_quote(&printed, streamed, n - 1));
+    golden_must(el_json_quote(&right, text, strlen(text)));
+    assert_string_equal(printed.data, right.data);
+    el_buf_release(&printed);
+    el_buf_release(&right);
+    cJSON_Delete(json);
+    el_free(streamed);
+    assert_int_equal(generate(f, args[0], args[1], args[2], args[3], "--n", "2", NULL), CLI_DONE);
+    assert_memory_equal(f->out, "--- 1 of 2: ", 12);
+    assert_non_null(strstr(f->out, "\n--- 2 of 2: "));
+}
+
+/* A problem goes into the generator's prompt, which is longer than the problem alone. */
+static void test_problem(void **state)
+{
+    struct folder *f = *state;
+    cJSON *plain, *framed;
+    char *problem = "Show that (1) 5 divides x*x+1 for an x.";
+    assert_int_equal(generate(f, "--prompt", problem, "--max-tokens", "2", "--json", NULL),
+                     CLI_DONE);
+    const cJSON *a = cJSON_GetArrayItem(parse(f, &plain), 0);
+    assert_int_equal(generate(f, "--problem", problem, "--max-tokens", "2", "--json", "--prompts",
+                              EL_SOURCE_DIR "/configs/prompts/small", NULL),
+                     CLI_DONE);
+    const cJSON *b = cJSON_GetArrayItem(parse(f, &framed), 0);
+    assert_true(cJSON_GetObjectItemCaseSensitive(b, "prompt_tokens")->valueint >
+                cJSON_GetObjectItemCaseSensitive(a, "prompt_tokens")->valueint);
+    cJSON_Delete(plain);
+    cJSON_Delete(framed);
+    static const char domain[] = "{\"domain\": \"small-proof-world\"}";
+    write_file(f, "domain.json", domain, sizeof domain - 1);
+    assert_int_equal(generate(f, "--problem", "Prove that pi is irrational.", NULL), CLI_FAILED);
+    assert_string_equal(f->out, "");
+}
+
+static void test_command_line(void **state)
+{
+    struct folder *f = *state;
+    assert_int_equal(cmd_generate(1, (char *[]){"generate", NULL}), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "a", "--problem", "b", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "a", "--attention", "none", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "a", "--n", "0", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "a", "--top-p", "0", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "a", "--context", "3", NULL), CLI_FAILED);
+    assert_int_equal(generate(f, "--prompt", "a", "--context", "2000", NULL), CLI_DONE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_problem),
+        cmocka_unit_test(test_command_line),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

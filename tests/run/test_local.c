@@ -1,0 +1,318 @@
+/* The local completion backend over a small random model and a tokenizer with the chat tokens. */
+#include "core/run/local.h"
+
+#include "core/base/alloc.h"
+#include "tests/model/golden_case.h"
+
+#define TOKENIZER EL_SOURCE_DIR "/tests/text/golden/tokenizer.json"
+enum { VOCAB = 720 /* 3 more than the tokenizer has */, END = 1 };
+
+static struct el_weights *w; /* of all tests, as in setup */
+
+static int setup(void **state)
+{
+    (void)state;
+    struct el_config c;
+    golden_must(el_config_load(GOLDEN_DIR "base/config.json", &c, &err));
+    c.vocab_size = VOCAB;
+    c.eos_token_id = END;
+    c.initializer_range = 0.3;
+    golden_must(el_weights_create(&c, el_device_host(), 11, &w, &err));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    el_weights_free(w);
+    return 0;
+}
+
+static struct el_local_options options(void)
+{
+    return (struct el_local_options){
+        .attention = EL_ATTENTION_MQA, .batch = 4, .context = 256, .threads = 1, .trace = 1};
+}
+
+static struct el_backend *open_backend(const struct el_local_options *o)
+{
+    struct el_backend *b = NULL;
+    golden_must(el_local_wrap(o, w, TOKENIZER, &b, &err));
+    return b;
+}
+
+static const struct el_message hello = {"user", "Show that 3 divides 6."};
+
+static struct el_request request(uint64_t key, int max_tokens)
+{
+    return (struct el_request){.messages = &hello,
+                               .n_messages = 1,
+                               .sampling = {.temperature = 1, .top_p = 1, .max_tokens = max_tokens},
+                               .key = key,
+                               .tag = (int64_t)key};
+}
+
+static struct el_completion complete(struct el_backend *b, const struct el_request *r)
+{
+    struct el_completion c;
+    golden_must(el_backend_submit(b, r, &err));
+    assert_int_equal(el_backend_poll(b, &c, NULL), 1);
+    assert_int_equal(c.tag, r->tag);
+    return c;
+}
+
+static void test_completion(void **state)
+{
+    (void)state;
+    struct el_local_options o = options();
+    struct el_backend *b = open_backend(&o);
+    struct el_request r = request(5, 40);
+    r.want_trace = 1;
+    r.sampling.top_p = 0.9;
+    struct el_completion c = complete(b, &r);
+    assert_int_equal(c.n_ids, c.prompt_tokens + c.completion_tokens);
+    assert_int_equal(strlen(c.text), c.text_len);
+    struct el_buf text;
+    el_buf_init(&text);
+    double sum = 0;
+    for (int i = 0; i < c.completion_tokens; i++) {
+        int32_t id = c.ids[c.prompt_tokens + i];
+        int size = c.kept_start[i + 1] - c.kept_start[i], found = 0;
+        for (int k = 0; k < size; k++)
+            found |= c.kept[c.kept_start[i] + k] == id;
+        assert_true(found);
+        sum += c.logps[i];
+        if (id == END)
+            assert_int_equal(i, c.completion_tokens - 1);
+        else if (el_tokenizer_decode(el_local_tokenizer(b), &id, 1, 0, &text) < 0)
+            golden_must(el_buf_puts(&text, "\xEF\xBF\xBD"));
+    }
+    assert_true(sum == c.logp);
+    assert_int_equal(text.len, c.text_len);
+    assert_memory_equal(text.data, c.text, text.len);
+    assert_non_null(c.routed);
+    assert_int_equal(el_local_stats(b)->prefill_tokens, c.prompt_tokens);
+    assert_string_equal(b->mode + strlen(b->mode) - strlen(el_ops_cpu()->name), el_ops_cpu()->name);
+    assert_memory_equal(b->mode, "dsa-mqa fp32 ", 13);
+    el_buf_release(&text);
+    el_completion_release(&c);
+    el_backend_free(b);
+}
+
+/* Many at once, in any order, beyond the batch: each as if it were alone. */
+static void test_together(void **state)
+{
+    (void)state;
+    enum { N = 19 };
+    char *alone[N];
+    struct el_local_options o = options();
+    struct el_backend *b = open_backend(&o);
+    for (int i = 0; i < N; i++) {
+        struct el_request r = request((uint64_t)i, 5 + i);
+        struct el_completion c = complete(b, &r);
+        alone[i] = el_strdup(c.text);
+        el_completion_release(&c);
+    }
+    el_backend_free(b);
+    b = open_backend(&o);
+    int next = N - 1, received = 0;
+    assert_int_equal(el_backend_room(b), 8);
+    while (received < N) {
+        struct el_completion c;
+        for (; next >= 0 && el_backend_room(b) > 0; next--) {
+            struct el_request r = request((uint64_t)next, 5 + next);
+            golden_must(el_backend_submit(b, &r, &err));
+        }
+        assert_int_equal(el_backend_poll(b, &c, NULL), 1);
+        assert_string_equal(c.text, alone[c.tag]);
+        el_completion_release(&c);
+        received++;
+    }
+    struct el_completion none;
+    assert_int_equal(el_backend_poll(b, &none, NULL), 0);
+    assert_int_equal(el_backend_room(b), 8);
+    el_backend_free(b);
+    for (int i = 0; i < N; i++)
+        el_free(alone[i]);
+}
+
+static void test_stop_strings(void **state)
+{
+    (void)state;
+    struct el_local_options o = options();
+    struct el_backend *b = open_backend(&o);
+    struct el_request r = request(3, 60);
+    struct el_completion whole = complete(b, &r);
+    assert_true(whole.text_len > 30);
+    char stop[6], later[6];
+    memcpy(stop, whole.text + 11, 5);
+    memcpy(later, whole.text + 20, 5);
+    stop[5] = later[5] = 0;
+    const char *stops[] = {"never written", later, stop, ""};
+    r.stop = stops;
+    r.n_stop = 4;
+    struct el_completion c = complete(b, &r);
+    size_t at = (size_t)(strstr(whole.text, stop) - whole.text);
+    assert_int_equal(c.finish, EL_FINISH_STOP);
+    assert_int_equal(c.text_len, at);
+    assert_memory_equal(c.text, whole.text, at);
+    assert_int_equal(c.text[at], 0);
+    assert_true(c.completion_tokens < whole.completion_tokens);
+    el_completion_release(&c);
+    el_completion_release(&whole);
+    el_backend_free(b);
+}
+
+static void gather(void *user, int64_t tag, const char *text, size_t n)
+{
+    assert_int_equal(tag, 8);
+    golden_must(el_buf_add(user, text, n));
+}
+
+static void test_stream(void **state)
+{
+    (void)state;
+    struct el_buf seen;
+    struct el_local_options o = options();
+    el_buf_init(&seen);
+    o.on_text = gather;
+    o.on_text_user = &seen;
+    struct el_backend *b = open_backend(&o);
+    struct el_request r = request(8, 50);
+    struct el_completion c = complete(b, &r);
+    assert_int_equal(seen.len, c.text_len);
+    assert_memory_equal(seen.data, c.text, c.text_len);
+    el_completion_release(&c);
+    el_backend_free(b);
+    el_buf_release(&seen);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    struct el_backend *b = NULL;
+    struct el_local_options o = options();
+    char text[4001];
+    memset(text, 'x', 4000);
+    text[4000] = 0;
+    const struct el_message longer = {"user", text}, order[] = {{"assistant", "a"}, hello};
+    b = open_backend(&o);
+    struct el_request r = request(1, 4);
+    r.messages = &longer;
+    assert_int_equal(el_backend_submit(b, &r, &err), EL_ELIMIT);
+    assert_non_null(strstr(err.msg, "context of 256"));
+    r = request(1, 4);
+    r.messages = order;
+    r.n_messages = 2;
+    assert_int_equal(el_backend_submit(b, &r, &err), EL_EINVAL);
+    r = request(1, 0);
+    assert_int_equal(el_backend_submit(b, &r, &err), EL_EINVAL);
+    assert_int_equal(el_backend_room(b), 8);
+    el_backend_free(b);
+    o.isa = "abacus";
+    assert_int_equal(el_local_wrap(&o, w, TOKENIZER, &b, &err), EL_EINVAL);
+    o = options();
+    assert_true(el_local_wrap(&o, w, TOKENIZER ".none", &b, &err) < 0);
+    w->config.eos_token_id = 7;
+    assert_int_equal(el_local_wrap(&o, w, TOKENIZER, &b, &err), EL_EFORMAT);
+    w->config.eos_token_id = END;
+    w->config.vocab_size = 700;
+    assert_int_equal(el_local_wrap(&o, w, TOKENIZER, &b, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "vocab_size"));
+    w->config.vocab_size = VOCAB;
+}
+
+/* The weights change between requests, as in training: no prefix of the old ones is used. */
+static void test_new_weights(void **state)
+{
+    (void)state;
+    struct el_local_options o = options();
+    struct el_backend *b = open_backend(&o);
+    char old[EL_DIGEST_HEX];
+    struct el_request r = request(2, 30);
+    struct el_completion before = complete(b, &r), again = complete(b, &r);
+    assert_true(again.cached_tokens > 0 || again.prompt_tokens <= 16);
+    assert_string_equal(before.text, again.text);
+    memcpy(old, b->digest, sizeof old);
+    for (int i = 0; i < w->config.hidden_size; i++)
+        w->view.layers[0].input_norm[i] *= 1.5f;
+    golden_must(el_weights_digest(w, &err));
+    struct el_completion after = complete(b, &r);
+    assert_int_equal(after.cached_tokens, 0);
+    assert_string_not_equal(b->digest, old);
+    assert_string_equal(b->digest, w->digest);
+    struct el_backend *fresh = open_backend(&o);
+    struct el_completion right = complete(fresh, &r);
+    assert_string_equal(after.text, right.text);
+    assert_string_not_equal(after.text, before.text);
+    el_completion_release(&before);
+    el_completion_release(&again);
+    el_completion_release(&after);
+    el_completion_release(&right);
+    el_backend_free(fresh);
+    el_backend_free(b);
+}
+
+/* Freed with requests waiting, running and finished. */
+static void test_freed_in_flight(void **state)
+{
+    (void)state;
+    struct el_local_options o = options();
+    struct el_backend *b = open_backend(&o);
+    const char *stops[] = {"q", "zz"};
+    for (int i = 0; i < 8; i++) {
+        struct el_request r = request((uint64_t)i, i < 2 ? 1 : 50);
+        r.stop = stops;
+        r.n_stop = 2;
+        golden_must(el_backend_submit(b, &r, &err));
+    }
+    struct el_completion c;
+    assert_int_equal(el_backend_poll(b, &c, NULL), 1);
+    el_completion_release(&c);
+    el_backend_free(b);
+}
+
+/* Each allocation fails once; what was refused or broken is reported, nothing leaks. */
+static void test_memory(void **state)
+{
+    (void)state;
+    struct el_local_options o = options();
+    const char *stops[] = {"q", "zz"};
+    int failures = 0;
+    for (int n = 1, done = 0; !done; n++) {
+        struct el_backend *b = NULL;
+        struct el_completion c = {0};
+        struct el_request r = request(4, 6);
+        r.stop = stops;
+        r.n_stop = 2;
+        r.want_trace = 1;
+        el_alloc_fail_after(n);
+        int rc = el_local_wrap(&o, w, TOKENIZER, &b, NULL);
+        if (rc == 0)
+            rc = el_backend_submit(b, &r, NULL);
+        if (rc == 0)
+            rc = el_backend_poll(b, &c, NULL);
+        el_alloc_fail_after(0);
+        done = rc == 1 && c.finish != EL_FINISH_ERROR;
+        if (!done) {
+            assert_int_equal(rc == 1 ? c.error.code : rc, EL_ENOMEM);
+            failures++;
+            n += n > 60 && n < 5000 ? n / 20 : 0; /* the tokenizer alone has thousands */
+        }
+        el_completion_release(&c);
+        el_backend_free(b);
+    }
+    assert_true(failures > 40);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_completion),   cmocka_unit_test(test_together),
+        cmocka_unit_test(test_stop_strings), cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_freed_in_flight),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_new_weights),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
