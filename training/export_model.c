@@ -21,21 +21,36 @@ static int write_in(const char *dir, const char *name, const char *text, size_t 
     return rc;
 }
 
+static int print_field(struct el_buf *out, const char *name, const char *before, const char *value)
+{
+    struct el_buf text;
+    el_buf_init(&text);
+    int rc = el_buf_printf(&text, "%s%s", before, value);
+    if (rc == 0)
+        rc = el_buf_printf(out, "  \"%s\": ", name);
+    if (rc == 0)
+        rc = el_json_quote(out, text.data, text.len);
+    el_buf_release(&text);
+    return rc == 0 ? el_buf_puts(out, ",\n") : rc;
+}
+
 static int print_history(const struct el_train_run *t, struct el_buf *out)
 {
     const struct el_run_state *s = &t->state;
-    int rc = el_buf_puts(out, "{\n  \"recipe\": ");
+    int rc = el_buf_puts(out, "{\n");
     if (rc == 0)
-        rc = el_json_quote(out, t->o->recipe, strlen(t->o->recipe));
+        rc = print_field(out, "recipe", "", t->o->recipe);
     if (rc == 0)
-        rc =
-            el_buf_printf(out,
-                          ",\n  \"recipe_digest\": \"%s\",\n  \"command\": \"elenchus train %s\",\n"
-                          "  \"steps\": %" PRId64 ",\n  \"tokens\": %" PRId64
-                          ",\n  \"examples\": %" PRIu64 ",\n  \"data_fingerprint\": \"%016" PRIx64
-                          "\",\n  \"weights_digest\": \"%s\",\n  \"ops\": \"%s\"\n}\n",
-                          t->recipe.digest, t->o->recipe, s->step, s->tokens, s->next,
-                          s->fingerprint, t->w->digest, t->stream.ops->name);
+        rc = print_field(out, "recipe_digest", "", t->recipe.digest);
+    if (rc == 0)
+        rc = print_field(out, "command", "elenchus train ", t->o->recipe);
+    if (rc == 0)
+        rc = el_buf_printf(out,
+                           "  \"steps\": %" PRId64 ",\n  \"tokens\": %" PRId64
+                           ",\n  \"examples\": %" PRIu64 ",\n  \"data_fingerprint\": \"%016" PRIx64
+                           "\",\n  \"weights_digest\": \"%s\",\n  \"ops\": \"%s\"\n}\n",
+                           s->step, s->tokens, s->next, s->fingerprint, t->w->digest,
+                           t->stream.ops->name);
     return rc;
 }
 

@@ -9,18 +9,21 @@
 #include <string.h>
 
 /* A line that cannot be read (cut off by a crash) goes too. */
-static int keeps(const char *line, size_t n, int64_t last_step)
+static int keeps(const char *line, size_t n, int64_t last_step, const char *redo)
 {
     cJSON *o = NULL;
-    int64_t step = INT64_MAX;
+    int64_t step;
+    const char *stage = "";
     if (el_json_parse("metrics", line, n, &o, NULL) < 0)
         return 0;
-    el_json_i64_or(o, "metrics", "step", &step, NULL);
+    int keep = el_json_i64(o, "metrics", "step", &step, NULL) == 0 && step <= last_step &&
+               el_json_str_or(o, "metrics", "stage", &stage, NULL) == 0 &&
+               !(redo && strcmp(stage, redo) == 0);
     cJSON_Delete(o);
-    return step <= last_step;
+    return keep;
 }
 
-static int cut(const char *path, int64_t last_step, struct el_error *err)
+static int cut(const char *path, int64_t last_step, const char *redo, struct el_error *err)
 {
     struct el_buf all, kept;
     el_buf_init(&all);
@@ -29,7 +32,7 @@ static int cut(const char *path, int64_t last_step, struct el_error *err)
     for (char *line = all.data; rc == 0 && line < all.data + all.len;) {
         char *end = memchr(line, '\n', (size_t)(all.data + all.len - line));
         size_t n = end ? (size_t)(end - line) : (size_t)(all.data + all.len - line);
-        if (end && keeps(line, n, last_step) && el_buf_add(&kept, line, n + 1) < 0)
+        if (end && keeps(line, n, last_step, redo) && el_buf_add(&kept, line, n + 1) < 0)
             rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
         line += n + 1;
     }
@@ -41,10 +44,10 @@ static int cut(const char *path, int64_t last_step, struct el_error *err)
 }
 
 int el_metrics_log_open(struct el_metrics_log *m, const char *path, int64_t last_step,
-                        struct el_error *err)
+                        const char *redo, struct el_error *err)
 {
     *m = (struct el_metrics_log){0};
-    int rc = cut(path, last_step, err);
+    int rc = cut(path, last_step, redo, err);
     if (rc < 0)
         return rc;
     m->path = el_strdup(path);

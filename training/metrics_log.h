@@ -13,9 +13,11 @@ struct el_metrics_log {
     char *path;
 };
 
-/* Opens path and keeps only lines whose "step" is at most last_step (0: starts a new file). */
+/* Opens path and keeps only lines whose "step" is at most last_step and whose "stage" is not `redo`
+ * (a stage that will be run again from its start; NULL: none). Other lines, and one that is cut
+ * off, go. */
 int el_metrics_log_open(struct el_metrics_log *m, const char *path, int64_t last_step,
-                        struct el_error *err);
+                        const char *redo, struct el_error *err);
 /* Writes one line (printf-style, without the newline) and flushes it. */
 int el_metrics_log_add(struct el_metrics_log *m, struct el_error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -92,12 +92,17 @@ static int resume(struct el_train_run *t, struct el_error *err)
     return rc;
 }
 
+/* An attempts stage that is yet to come may have left its line and no checkpoint. */
 static int open_log(struct el_train_run *t, struct el_error *err)
 {
+    const struct el_recipe *r = &t->recipe;
+    const struct el_recipe_stage *s =
+        t->state.stage < r->n_stages ? &r->stage[t->state.stage] : NULL;
     char *path = el_path_join(t->o->out, "metrics.jsonl");
     if (!path)
         return el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    int rc = el_metrics_log_open(&t->log, path, t->state.step, err);
+    int rc =
+        el_metrics_log_open(&t->log, path, t->state.step, s && s->attempts ? s->name : NULL, err);
     el_free(path);
     return rc;
 }
@@ -111,9 +116,7 @@ static int open_run(struct el_train_run *t, struct el_error *err)
         rc = open_tokenizer(t, err);
     if (rc == 0)
         rc = open_engine(t, err);
-    if (rc == 0)
-        rc = resume(t, err);
-    return rc == 0 ? open_log(t, err) : rc;
+    return rc == 0 ? resume(t, err) : rc;
 }
 
 static void close_run(struct el_train_run *t)
@@ -150,10 +153,12 @@ static int dump_first_step(struct el_train_run *t, struct el_error *err)
 static int run_stages(struct el_train_run *t, struct el_error *err)
 {
     const struct el_recipe *r = &t->recipe;
+    int rc = open_log(t, err);
+    if (rc < 0)
+        return rc;
     while (t->state.stage < r->n_stages) {
         const struct el_recipe_stage *s = &r->stage[t->state.stage];
-        int rc =
-            s->attempts ? el_train_attempts(t, s, t->state.stage, err) : el_train_stage(t, s, err);
+        rc = s->attempts ? el_train_attempts(t, s, t->state.stage, err) : el_train_stage(t, s, err);
         if (rc < 0)
             return rc;
         t->state.stage++;
@@ -165,6 +170,14 @@ static int run_stages(struct el_train_run *t, struct el_error *err)
     return el_train_export(t, err);
 }
 
+static int export_checkpoint(struct el_train_run *t, struct el_error *err)
+{
+    if (!el_path_exists(t->state_path))
+        return el_error_set(err, EL_ENOTFOUND, "%s: there is no checkpoint to export",
+                            t->state_path);
+    return el_train_export(t, err);
+}
+
 int el_train(const struct el_train_options *o, struct el_error *err)
 {
     struct el_train_run t = {.o = o};
@@ -172,7 +185,7 @@ int el_train(const struct el_train_options *o, struct el_error *err)
     if (rc == 0 && o->dump_gradients)
         rc = dump_first_step(&t, err);
     else if (rc == 0)
-        rc = o->export_only ? el_train_export(&t, err) : run_stages(&t, err);
+        rc = o->export_only ? export_checkpoint(&t, err) : run_stages(&t, err);
     close_run(&t);
     return rc;
 }

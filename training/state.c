@@ -5,6 +5,7 @@
 #include "core/tensor/safetensors.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,16 +26,35 @@ static void print_position(const struct el_run_state *s, int64_t updates, char *
              s->stage, s->stage_step, s->step, s->tokens, s->next, s->fingerprint, updates);
 }
 
+/* Only the very text that print_position makes is taken. */
 static int scan_position(const char *text, struct el_run_state *s, int64_t *updates)
 {
-    return text &&
-           sscanf(text, "%d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu64 " %" SCNd64,
-                  &s->stage, &s->stage_step, &s->step, &s->tokens, &s->next, &s->fingerprint,
-                  updates) == 7;
+    char again[200];
+    if (!text ||
+        sscanf(text, "%d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu64 " %" SCNd64,
+               &s->stage, &s->stage_step, &s->step, &s->tokens, &s->next, &s->fingerprint,
+               updates) != 7)
+        return 0;
+    print_position(s, *updates, again, sizeof again);
+    return strcmp(text, again) == 0 && s->stage_step >= 0 && s->step >= 0 && s->tokens >= 0 &&
+           *updates >= 0;
+}
+
+/* A checkpoint that holds NaN or Inf would replace a good one. */
+static int check_finite(const struct el_layout *l, const char *block, const float *host,
+                        const char *path, struct el_error *err)
+{
+    for (int i = 0; i < l->n; i++)
+        for (int64_t k = 0; k < l->tensors[i].count; k++)
+            if (!isfinite(host[l->tensors[i].offset + k]))
+                return el_error_set(err, EL_ENUMERIC,
+                                    "%s of %s are not finite; %s is left as it was", block,
+                                    l->tensors[i].name, path);
+    return 0;
 }
 
 static int write_blocks(struct el_st_writer *w, const struct el_trainer *t, float *host,
-                        struct el_error *err)
+                        const char *path, struct el_error *err)
 {
     struct el_device *d = t->w->device;
     size_t bytes = (size_t)t->w->layout.total * sizeof(float);
@@ -42,7 +62,9 @@ static int write_blocks(struct el_st_writer *w, const struct el_trainer *t, floa
     blocks_of(t, block);
     for (int i = 0; i < 3; i++) {
         d->copy_out(d, host, block[i], bytes);
-        int rc = el_st_writer_add(w, host, bytes, err);
+        int rc = check_finite(&t->w->layout, block_names[i], host, path, err);
+        if (rc == 0)
+            rc = el_st_writer_add(w, host, bytes, err);
         if (rc < 0)
             return rc;
     }
@@ -65,7 +87,7 @@ int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
     struct el_st_writer w;
     int rc = el_st_writer_begin(&w, path, tensor, 3, meta, 2, err);
     if (rc == 0) {
-        rc = write_blocks(&w, t, host, err);
+        rc = write_blocks(&w, t, host, path, err);
         if (rc == 0)
             rc = el_st_writer_commit(&w, err);
         else

@@ -16,6 +16,7 @@ struct el_run_state {
     uint64_t fingerprint; /* of the data so far */
 };
 
+/* EL_ENUMERIC naming the tensor when a value is NaN or Inf. Whatever fails, an older file stays. */
 int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
                   const struct el_recipe *r, const char *path, struct el_error *err);
 /* EL_EREFUSED when the file belongs to another recipe. */

@@ -1,6 +1,7 @@
 #include "core/train/trainer.h"
 
 #include "core/base/alloc.h"
+#include "core/ops/optim.h"
 #include "core/train/balance.h"
 
 #include <math.h>
@@ -200,6 +201,23 @@ static enum el_trainable trainable_in(enum el_stage stage)
     }
 }
 
+/* The gradients are not finite: a weight that is not is the cause, and a better answer. */
+static int name_weight(struct el_trainer *t, struct el_error *err)
+{
+    const struct el_layout *l = &t->w->layout;
+    for (int i = 0; i < l->n; i++) {
+        double sum = 0;
+        el_sumsq(t->s, &(struct el_sumsq){.n = l->tensors[i].count,
+                                          .x = t->w->data + l->tensors[i].offset,
+                                          .out = t->opt.sums});
+        t->w->device->copy_out(t->w->device, &sum, t->opt.sums, sizeof sum);
+        if (!isfinite(sum))
+            return el_error_set(err, EL_ENUMERIC, "the weight %s is not finite",
+                                l->tensors[i].name);
+    }
+    return EL_ENUMERIC;
+}
+
 int el_trainer_update(struct el_trainer *t, const struct el_update *u, double *grad_norm,
                       double *imbalance, struct el_error *err)
 {
@@ -207,7 +225,7 @@ int el_trainer_update(struct el_trainer *t, const struct el_update *u, double *g
     double norm = 0;
     int rc = el_optimizer_norm(&t->opt, t->s, what, &norm, err);
     if (rc < 0)
-        return rc;
+        return rc == EL_ENUMERIC ? name_weight(t, err) : rc;
     el_optimizer_update(&t->opt, t->s, t->w, what, u->lr, norm);
     double gamma = u->stage == EL_STAGE_WARMUP ? 0 : u->bias_update_speed;
     double worst = el_balance_update(t->w, t->load, gamma);

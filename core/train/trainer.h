@@ -78,7 +78,8 @@ struct el_update {
 
 /* Clips, applies AdamW, moves the router biases by sign(mean load - load) * gamma, clears the
  * gradients. *grad_norm is the norm before clipping; *imbalance (may be NULL) the largest of
- * max/mean expert load over the layers. EL_ENUMERIC leaves the weights as they were. */
+ * max/mean expert load over the layers. EL_ENUMERIC leaves the weights as they were and names the
+ * weight that is not finite, or else the gradient. */
 int el_trainer_update(struct el_trainer *t, const struct el_update *u, double *grad_norm,
                       double *imbalance, struct el_error *err);
 

@@ -36,9 +36,9 @@ int leave_folder(void **state)
 
 const char *at(const char *name)
 {
-    static char path[8][300];
+    static char path[64][300];
     static int turn;
-    turn = (turn + 1) % 8;
+    turn = (turn + 1) % 64;
     snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
     return path[turn];
 }

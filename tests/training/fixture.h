@@ -10,18 +10,21 @@
 
 #define PROMPTS EL_SOURCE_DIR "/configs/prompts/small"
 
+/* The call is given `&err`, whatever else is called so. */
 #define must(call)                                                                                 \
     do {                                                                                           \
-        struct el_error err = {0};                                                                 \
+        _Pragma("GCC diagnostic push")                                                             \
+            _Pragma("GCC diagnostic ignored \"-Wshadow\"") struct el_error err = {0};              \
         if ((call) < 0)                                                                            \
             fail_msg("%s: %s", #call, err.msg);                                                    \
+        _Pragma("GCC diagnostic pop")                                                              \
     } while (0)
 
 /* A fresh folder under /tmp, removed with everything in it by leave. For cmocka. */
 int enter_folder(void **state);
 int leave_folder(void **state);
 
-/* The path of a name in the folder; valid until eight calls later. */
+/* The path of a name in the folder; valid until 64 calls later. */
 const char *at(const char *name);
 void write_text(const char *path, const char *text);
 /* The whole file, to be released. Fails the test when it cannot be read. */
