@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { block_size = 16 };
+enum { block_size = 16, max_cache_tokens = 1 << 30 /* cache rows are counted in int */ };
 
 static void place_cache(struct el_carve *v, struct el_engine *e)
 {
@@ -67,6 +67,9 @@ static int check_options(const struct el_weights *w, const struct el_engine_opti
     if (o->cache_tokens < o->context)
         return el_error_set(err, EL_EINVAL, "a cache of %d tokens cannot hold one context of %d",
                             o->cache_tokens, o->context);
+    if (o->cache_tokens > max_cache_tokens)
+        return el_error_set(err, EL_EINVAL, "a cache of %d tokens: expected at most %d",
+                            o->cache_tokens, max_cache_tokens);
     return 0;
 }
 
@@ -229,29 +232,34 @@ static int soon_shared(const struct el_engine *e, const struct el_sequence *q, i
     return 0;
 }
 
-static int try_admit(struct el_engine *e, struct el_sequence *q)
+enum admission { ADMITTED, WAITS_FOR_PREFIX, NO_ROOM };
+
+static enum admission try_admit(struct el_engine *e, struct el_sequence *q)
 {
     int matched = el_kv_pool_match(&e->pool, q->tokens, q->n_prompt - 1, q->blocks);
     int total = (q->capacity + block_size - 1) / block_size;
-    if (soon_shared(e, q, matched) || el_kv_pool_reserve(&e->pool, total - matched) < 0) {
+    int waits = soon_shared(e, q, matched);
+    if (waits || el_kv_pool_reserve(&e->pool, total - matched) < 0) {
         for (int i = matched - 1; i >= 0; i--)
             el_kv_pool_drop(&e->pool, q->blocks[i]);
-        return 0;
+        return waits ? WAITS_FOR_PREFIX : NO_ROOM;
     }
     q->n_blocks = q->n_published = matched;
     q->cached = q->computed = matched * block_size;
     q->state = EL_SEQ_RUNNING;
     e->stats.cached_tokens += q->cached;
     e->running[e->n_running++] = q;
-    return 1;
+    return ADMITTED;
 }
 
 void el_engine_admit(struct el_engine *e)
 {
     struct el_sequence **link = &e->waiting, *last = NULL;
-    while (*link && e->n_running < e->o.max_sequences) {
+    enum admission a = ADMITTED;
+    while (*link && e->n_running < e->o.max_sequences && a != NO_ROOM) {
         struct el_sequence *q = *link;
-        if (try_admit(e, q)) {
+        a = try_admit(e, q);
+        if (a == ADMITTED) {
             *link = q->next;
             q->next = NULL;
         } else {

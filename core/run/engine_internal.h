@@ -41,7 +41,8 @@ static inline int el_engine_moe_layers(const struct el_engine *e)
     return e->w->config.num_hidden_layers - e->w->config.first_k_dense_replace;
 }
 
-/* Moves waiting sequences into the batch while there is room. */
+/* Moves waiting sequences into the batch in the order of arrival. One for which the cache has no
+ * room yet holds back those behind it: smaller ones must not take for ever what it waits for. */
 void el_engine_admit(struct el_engine *e);
 /* Takes running sequence i out of the batch, gives its blocks back, puts it on the finished list.
  */
