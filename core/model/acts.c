@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/tensor/carve.h"
 
+#include <limits.h>
 #include <string.h>
 
 static void place_attention(struct el_carve *v, struct el_layer_acts *a, const struct el_config *c,
@@ -51,7 +52,8 @@ static void place_ffn(struct el_carve *v, struct el_layer_acts *a, const struct 
 static void place_experts(struct el_carve *v, struct el_layer_acts *a, const struct el_config *c,
                           int rows)
 {
-    int pairs = rows * c->num_experts_per_tok, width = c->moe_intermediate_size;
+    int pairs = rows * c->num_experts_per_tok; /* fits: el_acts_init has looked */
+    int width = c->moe_intermediate_size;
     a->router = el_carve_floats(v, rows, c->n_routed_experts);
     a->chosen = el_carve_ints(v, rows, c->num_experts_per_tok);
     a->weight = el_carve_floats(v, rows, c->num_experts_per_tok);
@@ -108,6 +110,10 @@ int el_acts_init(struct el_acts *a, const struct el_config *c, struct el_device 
 {
     *a = (struct el_acts){
         .device = d, .max_rows = max_rows, .layers = c->num_hidden_layers, .keep = keep};
+    if ((int64_t)max_rows * c->num_experts_per_tok > INT_MAX)
+        return el_error_set(err, EL_ELIMIT,
+                            "%d rows of %d experts each: at most 2^31 - 1 pairs can be counted",
+                            max_rows, c->num_experts_per_tok);
     a->layer = el_alloc_array((size_t)a->layers, sizeof *a->layer);
     if (!a->layer)
         return el_error_set(err, EL_ENOMEM, "out of memory for activations");

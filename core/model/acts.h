@@ -1,7 +1,8 @@
 /* Activations of a forward pass.
  *
  * Training keeps every layer's (`keep` 1) for the backward pass; serving lets all layers share one
- * set (`keep` 0), but for `chosen`, which traces read after the pass. Either way the buffers are made once for max_rows rows and reused by every pass.
+ * set (`keep` 0), but for `chosen`, which traces read after the pass. Either way the buffers are
+ * made once for max_rows rows and reused by every pass.
  *
  *   R rows (tokens of all sequences, one after another), C hidden, H heads, r latent, dr rope,
  *   P = R * experts per token (row, expert) pairs */
@@ -51,6 +52,7 @@ struct el_acts {
     float *scratch;              /* (R, max(H_I, 1)) */
 };
 
+/* EL_ELIMIT when the (row, expert) pairs of a pass could not be counted in an int. */
 int el_acts_init(struct el_acts *a, const struct el_config *c, struct el_device *d, int max_rows,
                  int keep, struct el_error *err);
 void el_acts_release(struct el_acts *a);

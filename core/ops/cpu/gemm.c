@@ -120,7 +120,8 @@ static int row_block(const struct el_gemm *g, int threads)
     if (g->group == EL_GROUP_ROWS)
         m = ceil_div(m, g->batch > 0 ? g->batch : 1);
     int block = ROW_BLOCK;
-    while (threads > 1 && block > 24 && products(g) * ceil_div(m, block) * panels < 6 * threads)
+    while (threads > 1 && block > 24 &&
+           (int64_t)products(g) * ceil_div(m, block) * panels < 6 * threads)
         block /= 2;
     return block;
 }
