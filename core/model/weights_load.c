@@ -135,9 +135,13 @@ static int find_tensor(struct checkpoint *k, const struct el_tensor_info *t,
         *out = hit;
         in = s;
     }
+    if (!in && t->dims == 2)
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: tensor '%s' is missing, expected shape [%lld, %lld]", k->dir,
+                            t->name, (long long)t->shape[0], (long long)t->shape[1]);
     if (!in)
-        return el_error_set(err, EL_EFORMAT, "%s: tensor '%s' is missing, expected shape [%lld%s]",
-                            k->dir, t->name, (long long)t->shape[0], t->dims == 2 ? ", ..." : "");
+        return el_error_set(err, EL_EFORMAT, "%s: tensor '%s' is missing, expected shape [%lld]",
+                            k->dir, t->name, (long long)t->shape[0]);
     if ((*out)->dtype != EL_F32 && (*out)->dtype != EL_BF16 && (*out)->dtype != EL_F16)
         return el_error_set(
             err, EL_EREFUSED,

@@ -42,6 +42,8 @@ static int reserve(struct el_stream *s, enum el_op op, const void *args)
     size_t size = need > grown ? need : grown;
     el_stream_release(s);
     s->ws = el_device_alloc(s->device, size);
+    if (!s->ws && size > need)
+        s->ws = el_device_alloc(s->device, size = need);
     if (!s->ws) {
         s->failed = EL_ENOMEM;
         s->failed_op = op;

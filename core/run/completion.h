@@ -57,7 +57,7 @@ struct el_completion {
 
 struct el_backend {
     char name[64];     /* "local", "openai" */
-    char digest[33];   /* identifies model and mode for random-stream keys and the store */
+    char digest[33];   /* identifies the model in random-stream keys and in the store */
     char mode[96];     /* "dsa-mqa fp32 avx512": recorded with the run; may be empty */
     int context_limit; /* tokens, 0: unknown */
     /* How many requests may be submitted now without waiting. */

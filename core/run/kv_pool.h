@@ -51,8 +51,7 @@ int el_kv_pool_init(struct el_kv_pool *p, int n_blocks, int block_size, struct e
 void el_kv_pool_release(struct el_kv_pool *p);
 
 /* Longest cached prefix of tokens[0..n): fills blocks[] with blocks that have one user more,
- * returns how many
- * (each covers block_size tokens). */
+ * returns how many (each covers block_size tokens). */
 int el_kv_pool_match(struct el_kv_pool *p, const int32_t *tokens, int n, int32_t *blocks);
 
 /* Blocks that could be had now beyond what is reserved. */
