@@ -33,8 +33,8 @@ static int host_arrays(struct el_trainer *t, int max_rows)
     t->coef = el_alloc_array(rows, sizeof *t->coef);
     t->logp = el_alloc_array(rows, sizeof *t->logp);
     t->kl = el_alloc_array(rows * (size_t)c->num_hidden_layers, sizeof *t->kl);
-    t->load = el_alloc_array((size_t)c->num_hidden_layers * (size_t)(c->n_routed_experts + 1),
-                             sizeof *t->load);
+    t->load =
+        el_alloc_array((size_t)c->num_hidden_layers * (size_t)c->n_routed_experts, sizeof *t->load);
     t->offsets = el_alloc_array((size_t)c->n_routed_experts + 1, sizeof *t->offsets);
     return t->row && t->token && t->coef && t->logp && t->kl && t->load && t->offsets;
 }
@@ -130,10 +130,10 @@ static void kl_part(struct el_trainer *t, const struct el_micro_batch *b,
                     struct el_step_stats *stats)
 {
     struct el_device *d = t->w->device;
-    int rows = t->pack.rows, layers = t->acts.layers;
-    d->copy_out(d, t->kl, t->back.kl, (size_t)rows * (size_t)layers * sizeof(float));
+    size_t n = (size_t)t->pack.rows * (size_t)t->acts.layers;
+    d->copy_out(d, t->kl, t->back.kl, n * sizeof(float));
     double sum = 0;
-    for (int i = 0; i < rows * layers; i++)
+    for (size_t i = 0; i < n; i++)
         sum += t->kl[i];
     stats->kl_loss += sum / b->kl_denominator;
 }

@@ -31,7 +31,7 @@ struct el_trainer {
     struct el_view grad; /* view of opt.grad */
     int32_t *row, *token;
     float *coef, *logp, *kl; /* host (max_rows), kl (L * max_rows) */
-    int64_t *load;           /* host (MoE layers, E): rows per expert since the last update */
+    int64_t *load;           /* host (L, E): rows per expert since the last update */
     int32_t *offsets;        /* host (E+1) */
 };
 
@@ -49,7 +49,6 @@ struct el_step_stats {
     double lm_loss; /* sum of weight * -logp / denominator */
     double kl_loss; /* sum over layers and rows of KL / rows of the step */
     double targets; /* number of scored tokens */
-    double correct; /* not used by the trainer itself */
     int64_t tokens; /* rows */
 };
 
