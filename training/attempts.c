@@ -122,7 +122,6 @@ static void count(struct el_attempts_report *r, const struct el_world_report *tr
                   int refined)
 {
     if (refined) {
-        r->refined++;
         r->refined_right += truth->score == 1;
         return;
     }
@@ -148,9 +147,11 @@ static int take(struct sampling *s, const struct el_completion *c, struct el_err
     int refined = c->tag >= s->n;
     int64_t slot = c->tag % s->n;
     s->report->completions++;
+    s->report->refined += refined;
     s->report->tokens += c->completion_tokens;
     if (reply.failure != EL_REPLY_OK) {
-        s->report->unparsed++;
+        s->report->unparsed += !refined;
+        s->report->refined_unparsed += refined;
         return 0;
     }
     struct el_world_problem p;

@@ -26,12 +26,13 @@ void el_attempts_release(struct el_attempts *a);
 
 /* What an attempts stage saw, by the oracle: how good the model of the moment is. */
 struct el_attempts_report {
-    int64_t completions, unparsed;
-    int64_t right, half; /* proofs of score 1 and 0.5 */
+    int64_t completions;                /* first attempts and refinements */
+    int64_t unparsed, refined_unparsed; /* first attempts, and refinements, that do not parse */
+    int64_t right, half;                /* proofs of score 1 and 0.5 */
     int64_t claims, claims_right;
     int64_t self_right;               /* self-scores that equal the true score */
     int64_t said_one, said_one_wrong; /* self-score 1, and of these true score below 1 */
-    int64_t refined, refined_right;   /* second attempts by refinement, and of these score 1 */
+    int64_t refined, refined_right;   /* refinements of first attempts, and of these score 1 */
     int64_t tokens;
 };
 

@@ -35,13 +35,13 @@ static int report(struct el_train_run *t, const char *name, const struct el_atte
                   struct el_error *err)
 {
     int64_t first = a->completions - a->refined;
-    int64_t parsed = first > a->unparsed ? first - a->unparsed : 0;
+    int64_t parsed = first - a->unparsed, unparsed = a->unparsed + a->refined_unparsed;
     el_train_say(t,
                  "%s: %" PRId64
                  " attempts, right %.3f, half %.3f, claims right %.3f, unparsed %.3f, "
                  "self-score true %.3f, self-score 1 though wrong %.3f, refined right %.3f",
                  name, first, share(a->right, first), share(a->half, first),
-                 share(a->claims_right, a->claims), share(a->unparsed, a->completions),
+                 share(a->claims_right, a->claims), share(unparsed, a->completions),
                  share(a->self_right, parsed), share(a->said_one_wrong, a->said_one),
                  share(a->refined_right, a->refined));
     return el_metrics_log_add(
@@ -51,7 +51,7 @@ static int report(struct el_train_run *t, const char *name, const struct el_atte
         "\"claims_right\":%.4f,\"unparsed\":%.4f,\"self_score_true\":%.4f,"
         "\"self_one_but_wrong\":%.4f,\"refined\":%" PRId64 ",\"refined_right\":%.4f}",
         t->state.step, name, first, share(a->right, first), share(a->half, first),
-        share(a->claims_right, a->claims), share(a->unparsed, a->completions),
+        share(a->claims_right, a->claims), share(unparsed, a->completions),
         share(a->self_right, parsed), share(a->said_one_wrong, a->said_one), a->refined,
         share(a->refined_right, a->refined));
 }
