@@ -2,6 +2,7 @@
 #include "training/run.h"
 
 #include "core/base/alloc.h"
+#include "core/base/io.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -95,6 +96,16 @@ int el_train_step_gradients(struct el_train_run *t, const struct el_recipe_stage
     return 0;
 }
 
+/* Says where a run came to numbers that are not finite, and what it can go back to. */
+static int stopped_at(const struct el_train_run *t, const struct el_recipe_stage *s, int64_t step,
+                      struct el_error *err)
+{
+    const char *good = el_path_exists(t->state_path) ? t->state_path : "none yet";
+    el_error_prefix(err, "stage %s, step %" PRId64 " (last good checkpoint: %s)", s->name, step,
+                    good);
+    return EL_ENUMERIC;
+}
+
 static int one_step(struct el_train_run *t, const struct el_recipe_stage *s, struct el_error *err)
 {
     struct el_step_stats stats = {0};
@@ -105,8 +116,7 @@ static int one_step(struct el_train_run *t, const struct el_recipe_stage *s, str
     if (rc == 0)
         rc = el_trainer_update(&t->trainer, &u, &norm, &imbalance, err);
     if (rc == EL_ENUMERIC)
-        return el_error_prefix(err, "stage %s, step %" PRId64 " (last good checkpoint: %s)",
-                               s->name, t->state.step + 1, t->state_path);
+        return stopped_at(t, s, t->state.step + 1, err);
     if (rc < 0)
         return rc;
     t->state.stage_step++;
@@ -143,6 +153,8 @@ int el_train_stage(struct el_train_run *t, const struct el_recipe_stage *s, stru
         if (!due && !el_stop_requested)
             continue;
         rc = el_train_save(t, err);
+        if (rc == EL_ENUMERIC)
+            return stopped_at(t, s, t->state.step, err);
         if (rc < 0)
             return rc;
         if (el_stop_requested)
