@@ -79,6 +79,7 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    cli_tune_threads(argv);
     cli_catch_signals();
     int status = run(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout))
