@@ -68,17 +68,18 @@ int el_source_next(struct el_source *s, struct el_encoded *e, struct el_error *e
 {
     for (int skips = 0; skips < skips_in_a_row; skips++) {
         struct el_example x;
+        struct el_error why = {0}; /* of an example that is skipped: not the caller's */
         el_example_init(&x);
-        int rc = make_example(s, s->next++, &x, err);
+        int rc = make_example(s, s->next++, &x, &why);
         if (rc == 0)
-            rc = el_encode_example(s->chat, s->tokenizer, &x, e, err);
+            rc = el_encode_example(s->chat, s->tokenizer, &x, e, &why);
         el_example_release(&x);
         if (rc == EL_EREFUSED) {
             s->refused++;
             continue;
         }
         if (rc < 0)
-            return rc;
+            return el_error_set(err, rc, "%s", why.msg);
         if (e->tokens.len > (size_t)s->recipe->max_sequence) {
             s->too_long++;
             continue;
