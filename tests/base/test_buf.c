@@ -85,7 +85,7 @@ static void sizes_that_overflow_are_refused(void **state)
     struct el_buf b;
     el_buf_init(&b);
     assert_int_equal(el_buf_puts(&b, "ab"), 0);
-    for (size_t d = 0; d < 5; d++) {
+    for (size_t d = 0; d < 3; d++) { /* with the NUL and the two bytes there: past the end */
         assert_int_equal(el_buf_reserve(&b, SIZE_MAX - d), EL_ENOMEM);
         assert_string_equal(b.data, "ab");
     }
