@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void el_train_say(const struct el_train_run *t, const char *fmt, ...)
 {
@@ -72,10 +73,26 @@ static int open_paths(struct el_train_run *t, struct el_error *err)
     return el_dir_make(t->o->out, err);
 }
 
+/* One training to a folder: two would replace each other's checkpoints. Exporting only reads. */
+static int take_lock(struct el_train_run *t, struct el_error *err)
+{
+    if (t->o->export_only)
+        return 0;
+    char *path = el_path_join(t->o->out, "lock");
+    if (!path)
+        return el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    t->lock = el_file_lock(path, t->o->out, err);
+    el_free(path);
+    if (t->lock < 0)
+        return t->lock;
+    el_atomic_sweep(t->state_path);
+    return 0;
+}
+
 static int resume(struct el_train_run *t, struct el_error *err)
 {
     int rc = 0;
-    if (el_path_exists(t->state_path)) {
+    if (!t->o->dump_gradients && el_path_exists(t->state_path)) {
         rc = el_state_load(&t->state, &t->trainer, &t->recipe, t->state_path, err);
         if (rc == 0)
             el_train_say(t, "resuming at step %" PRId64 " of %" PRId64, t->state.step,
@@ -113,6 +130,8 @@ static int open_run(struct el_train_run *t, struct el_error *err)
     if (rc == 0)
         rc = open_paths(t, err);
     if (rc == 0)
+        rc = take_lock(t, err);
+    if (rc == 0)
         rc = open_tokenizer(t, err);
     if (rc == 0)
         rc = open_engine(t, err);
@@ -135,6 +154,8 @@ static void close_run(struct el_train_run *t)
     el_recipe_release(&t->recipe);
     el_free(t->state_path);
     el_free(t->tokenizer_path);
+    if (t->lock >= 0)
+        close(t->lock);
 }
 
 static int dump_first_step(struct el_train_run *t, struct el_error *err)
@@ -180,7 +201,7 @@ static int export_checkpoint(struct el_train_run *t, struct el_error *err)
 
 int el_train(const struct el_train_options *o, struct el_error *err)
 {
-    struct el_train_run t = {.o = o};
+    struct el_train_run t = {.o = o, .lock = -1};
     int rc = open_run(&t, err);
     if (rc == 0 && o->dump_gradients)
         rc = dump_first_step(&t, err);

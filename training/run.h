@@ -4,6 +4,7 @@
  *   OUT/metrics.jsonl            one line every log_every steps, one per attempts stage
  *   OUT/attempts.<stage>.jsonl   what the model tried
  *   OUT/tokenizer.json
+ *   OUT/lock                     held while a training runs in this folder
  *   OUT/model/                   at the end: a Hugging Face folder with tokenizer.json, domain.json
  *                                and training.json (steps, tokens, fingerprint of the data) */
 #ifndef EL_TRAINING_RUN_H
@@ -40,6 +41,7 @@ struct el_train_run {
     struct el_source source;
     struct el_metrics_log log;
     char *state_path, *tokenizer_path;
+    int lock;                    /* descriptor of OUT/lock, -1: not held */
     struct el_encoded *examples; /* of the step being built */
     size_t n_examples, room_examples;
 };

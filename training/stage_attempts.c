@@ -5,6 +5,7 @@
 #include "core/run/local.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 static char *pool_path(const struct el_train_run *t, int stage)
 {
@@ -56,6 +57,22 @@ static int report(struct el_train_run *t, const char *name, const struct el_atte
         share(a->refined_right, a->refined));
 }
 
+/* Shows attempts while the bar stands at the steps done. */
+struct shown {
+    struct el_progress base; /* first */
+    const struct el_train_run *t;
+    const char *name;
+};
+
+static void show(struct el_progress *p, int64_t done, int64_t total, const char *note)
+{
+    const struct shown *s = (const struct shown *)(const void *)p;
+    char text[100];
+    (void)note;
+    snprintf(text, sizeof text, "%s: %" PRId64 " of %" PRId64 " attempts", s->name, done, total);
+    el_progress_update(s->t->o->progress, s->t->state.step, el_recipe_steps(&s->t->recipe), text);
+}
+
 static int sample(struct el_train_run *t, const struct el_recipe_stage *s, int number,
                   struct el_attempts *pool, struct el_attempts_report *a, struct el_error *err)
 {
@@ -65,12 +82,13 @@ static int sample(struct el_train_run *t, const struct el_recipe_stage *s, int n
                                        .threads = t->o->threads,
                                        .isa = t->o->isa};
     struct el_backend *b = NULL;
+    struct shown shown = {{show, NULL}, t, s->name};
     int rc = el_weights_digest(t->w, err);
     if (rc == 0)
         rc = el_local_wrap(&o, t->w, t->tokenizer_path, &b, err);
     if (rc == 0)
         rc = el_attempts_sample(b, &t->recipe, s, first_problem(&t->recipe, number), t->recipe.seed,
-                                pool, a, NULL, err);
+                                pool, a, &shown.base, err);
     el_backend_free(b);
     return rc;
 }

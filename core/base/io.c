@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -140,6 +142,37 @@ int el_file_write(const char *path, const void *data, size_t n, struct el_error 
         return rc;
     }
     return el_atomic_commit(&f, err);
+}
+
+void el_atomic_sweep(const char *path)
+{
+    struct el_buf pattern;
+    glob_t found = {0};
+    el_buf_init(&pattern);
+    int rc = 0;
+    for (const char *c = path; *c && rc == 0; c++) /* the path itself is no pattern */
+        rc = el_buf_printf(&pattern, strchr("*?[\\", *c) ? "\\%c" : "%c", *c);
+    if (rc == 0)
+        rc = el_buf_puts(&pattern, ".tmp.[0-9]*");
+    if (rc == 0 && glob(pattern.data, GLOB_NOSORT, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            unlink(found.gl_pathv[i]);
+    globfree(&found);
+    el_buf_release(&pattern);
+}
+
+int el_file_lock(const char *path, const char *what, struct el_error *err)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return fail_errno(err, "open", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int rc = errno == EWOULDBLOCK
+                 ? el_error_set(err, EL_EBUSY, "%s: another process is using %s", path, what)
+                 : fail_errno(err, "lock", path);
+    close(fd);
+    return rc;
 }
 
 int el_dir_make(const char *path, struct el_error *err)

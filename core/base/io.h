@@ -27,6 +27,15 @@ int el_atomic_write(struct el_atomic_file *f, const void *data, size_t n, struct
 int el_atomic_commit(struct el_atomic_file *f, struct el_error *err);
 void el_atomic_discard(struct el_atomic_file *f);
 
+/* Removes temporary files that killed writers of `path` left behind. Only for somebody who knows
+ * that nobody is writing it now. */
+void el_atomic_sweep(const char *path);
+
+/* Takes an exclusive lock on the file `path` (made when absent), which the kernel drops when the
+ * process ends, however it ends. EL_EBUSY with `what` in the message when another process holds
+ * it. Returns a descriptor to close, or an error. */
+int el_file_lock(const char *path, const char *what, struct el_error *err);
+
 /* mkdir -p. */
 int el_dir_make(const char *path, struct el_error *err);
 int el_path_exists(const char *path);
