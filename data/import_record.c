@@ -1,11 +1,13 @@
 #include "data/import_record.h"
 
+#include "core/base/utf8.h"
+
 #include <stdio.h>
 #include <string.h>
 
 static int check_utf8(const char *name, int line, const char *text, size_t n, struct el_error *err)
 {
-    size_t good = el_json_utf8_prefix(text, n);
+    size_t good = el_utf8_valid_prefix(text, n);
     if (good == n)
         return 0;
     for (size_t i = 0; i < good; i++)

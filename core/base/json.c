@@ -1,6 +1,7 @@
 #include "core/base/json.h"
 
 #include "core/base/io.h"
+#include "core/base/utf8.h"
 
 #include <limits.h>
 #include <math.h>
@@ -177,38 +178,7 @@ int el_json_only(const cJSON *obj, const char *where, const char *const *keys, s
     return 0;
 }
 
-/* Length of the valid UTF-8 sequence at p (1-4), or 0. Follows table 3-7 of the Unicode standard:
- * no overlong forms, no surrogates, nothing above U+10FFFF. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t len = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
-    if (p[0] < 0xC2 || p[0] > 0xF4 || n < len)
-        return 0;
-    unsigned char lo = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;
-    unsigned char hi = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF;
-    if (p[1] < lo || p[1] > hi)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    return len;
-}
-
-size_t el_json_utf8_prefix(const char *s, size_t n)
-{
-    size_t done = 0;
-    while (done < n) {
-        size_t len = utf8_length((const unsigned char *)s + done, n - done);
-        if (!len)
-            break;
-        done += len;
-    }
-    return done;
-}
-
-static int quote_one(struct el_buf *out, const unsigned char *p, size_t len)
+static int quote_one(struct el_buf *out, const char *p, size_t len)
 {
     switch (p[0]) {
     case '"':
@@ -222,18 +192,18 @@ static int quote_one(struct el_buf *out, const unsigned char *p, size_t len)
     case '\r':
         return el_buf_puts(out, "\\r");
     default:
-        return p[0] < 0x20 ? el_buf_printf(out, "\\u%04x", p[0]) : el_buf_add(out, p, len);
+        return (unsigned char)p[0] < 0x20 ? el_buf_printf(out, "\\u%04x", p[0])
+                                          : el_buf_add(out, p, len);
     }
 }
 
 int el_json_quote(struct el_buf *out, const char *s, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)s;
     int rc = el_buf_putc(out, '"');
     while (n && rc == 0) {
-        size_t len = utf8_length(p, n);
-        rc = len ? quote_one(out, p, len) : el_buf_puts(out, "\xEF\xBF\xBD");
-        p += len ? len : 1;
+        size_t len = el_utf8_length(s, n);
+        rc = len ? quote_one(out, s, len) : el_buf_puts(out, "\xEF\xBF\xBD");
+        s += len ? len : 1;
         n -= len ? len : 1;
     }
     return rc < 0 ? rc : el_buf_putc(out, '"');

@@ -2,7 +2,7 @@
 
 #include "core/base/buf.h"
 #include "core/text/tokenizer.h"
-#include "core/text/utf8.h"
+#include "core/base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>

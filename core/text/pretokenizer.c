@@ -1,7 +1,7 @@
 #include "core/text/pretokenizer.h"
 
 #include "core/base/alloc.h"
-#include "core/text/utf8.h"
+#include "core/base/utf8.h"
 
 #include <string.h>
 

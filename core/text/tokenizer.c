@@ -2,7 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/text/tokenizer_parts.h"
-#include "core/text/utf8.h"
+#include "core/base/utf8.h"
 
 #include <limits.h>
 #include <string.h>

@@ -2,6 +2,7 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/base/json.h"
+#include "core/base/utf8.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -210,9 +211,9 @@ static void what_is_not_utf8_is_replaced(void **state)
     quoted("\xED\xA0\x80", 3, "\"" WHAT WHAT WHAT "\"");          /* a surrogate */
     quoted("\xF4\x90\x80\x80", 4, "\"" WHAT WHAT WHAT WHAT "\""); /* above U+10FFFF */
     quoted("\xE2\x82", 2, "\"" WHAT WHAT "\"");                   /* cut off */
-    assert_int_equal(el_json_utf8_prefix("ab\xC3\xA9\xE2\x82", 6), 4);
-    assert_int_equal(el_json_utf8_prefix("\x80", 1), 0);
-    assert_int_equal(el_json_utf8_prefix("", 0), 0);
+    assert_int_equal(el_utf8_valid_prefix("ab\xC3\xA9\xE2\x82", 6), 4);
+    assert_int_equal(el_utf8_valid_prefix("\x80", 1), 0);
+    assert_int_equal(el_utf8_valid_prefix("", 0), 0);
 }
 
 static void quoting_without_memory(void **state)

@@ -1,4 +1,4 @@
-#include "core/text/utf8.h"
+#include "core/base/utf8.h"
 
 size_t el_utf8_length(const char *s, size_t n)
 {

@@ -1,7 +1,7 @@
 /* UTF-8 as table 3-7 of the Unicode standard has it: no overlong forms, no surrogates, nothing
  * above U+10FFFF. */
-#ifndef EL_TEXT_UTF8_H
-#define EL_TEXT_UTF8_H
+#ifndef EL_BASE_UTF8_H
+#define EL_BASE_UTF8_H
 
 #include <stddef.h>
 
