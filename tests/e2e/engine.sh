@@ -1,0 +1,56 @@
+#!/bin/sh
+# Logits and completions of a model folder: the same whatever the batch and the number of threads.
+. "$(dirname "$0")/lib.sh"
+
+echo '[[0,5,9,12,300,17],[0,7,7,3,44,45]]' >"$work/two.json"
+echo '[[0,7,7,3,44,45]]' >"$work/second.json"
+
+# logits OUT OPTIONS...
+logits()
+{
+    out=$1
+    shift
+    status 0 "$program" logits --model "$tiny" --tokens "$work/two.json" --out "$work/$out" "$@"
+}
+logits sparse --trace --greedy 4
+for name in '"logits"' '"generated"' '"selected.0"' '"selected.1"' '"routed.1"'; do
+    head -c 4096 "$work/sparse" | grep -qaF "$name" || fail "no tensor $name"
+done
+logits again --trace --greedy 4 --threads 1
+same "$work/again" "$work/sparse"
+# Six tokens are fewer than index_topk: sparse attention is dense attention.
+# The headers say which attention it was; the tensors lie behind them.
+bytes=$((6 * 502 * 4)) # of one sequence's logits
+logits plain
+logits dense --attention dense
+for mode in plain dense; do
+    tail -c $((2 * bytes)) "$work/$mode" >"$work/$mode.tensor"
+done
+same "$work/plain.tensor" "$work/dense.tensor"
+# The second sequence alone: its logits are the second half of the batch's.
+status 0 "$program" logits --model "$tiny" --tokens "$work/second.json" --out "$work/second"
+tail -c $bytes "$work/plain" >"$work/half"
+tail -c $bytes "$work/second" >"$work/alone"
+same "$work/half" "$work/alone"
+
+echo '[[0,502]]' >"$work/bad.json"
+status 1 "$program" logits --model "$tiny" --tokens "$work/bad.json" --out "$work/x"
+says err 502
+[ ! -e "$work/x" ] || fail 'a file was written for tokens outside of the vocabulary'
+
+problem='Show that (1) 67=9*x+11*y for some x,y; (2) some of 16,20,35,37 add up to 71.'
+generate()
+{
+    status 0 "$program" generate --model "$tiny" --max-tokens 24 --problem "$problem" --json "$@"
+    grep '"text"' "$work/out" | sed 's/,$//; s/"cached_tokens": [0-9]*, //' >"$work/texts"
+}
+generate --n 3 --seed 4
+[ "$(wc -l <"$work/texts")" -eq 3 ] || fail 'expected three completions'
+head -n 1 "$work/texts" >"$work/first"
+[ "$(sort -u "$work/texts" | wc -l)" -gt 1 ] || fail 'all samples are equal'
+generate --n 1 --seed 4 --threads 1
+same "$work/texts" "$work/first"
+generate --n 1 --seed 5
+cmp -s "$work/texts" "$work/first" && fail 'the seed has no effect'
+status 1 "$program" generate --model "$tiny" --problem 'Show that there are infinitely many primes.'
+says err 'small proof world'
