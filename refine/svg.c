@@ -1,6 +1,6 @@
 #include "refine/svg.h"
 
-#include "core/text/utf8.h"
+#include "core/base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
