@@ -16,7 +16,9 @@ static char folder[64];
 int enter_folder(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/el-training-XXXXXX");
+    /* in memory where there is such a place: a run syncs its checkpoints many times */
+    strcpy(folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/el-training-XXXXXX"
+                                                 : "/tmp/el-training-XXXXXX");
     return mkdtemp(folder) ? 0 : -1;
 }
 

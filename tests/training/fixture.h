@@ -20,7 +20,7 @@
         _Pragma("GCC diagnostic pop")                                                              \
     } while (0)
 
-/* A fresh folder under /tmp, removed with everything in it by leave. For cmocka. */
+/* A fresh folder, removed with everything in it by leave. For cmocka. */
 int enter_folder(void **state);
 int leave_folder(void **state);
 
