@@ -16,10 +16,10 @@ void el_rng_init(struct el_rng *r, uint64_t key);
 
 uint32_t el_rng_u32(struct el_rng *r);
 uint64_t el_rng_u64(struct el_rng *r);
-double el_rng_uniform(struct el_rng *r);                /* [0,1), 53 bits */
-double el_rng_normal(struct el_rng *r);                 /* mean 0, variance 1 (Box-Muller) */
-uint32_t el_rng_below(struct el_rng *r, uint32_t n);    /* [0,n) without bias; n >= 1 */
-int el_rng_range(struct el_rng *r, int lo, int hi);     /* [lo,hi], both ends included */
+double el_rng_uniform(struct el_rng *r);             /* [0,1), 53 bits */
+double el_rng_normal(struct el_rng *r);              /* mean 0, variance 1 (Box-Muller) */
+uint32_t el_rng_below(struct el_rng *r, uint32_t n); /* [0,n) without bias; n >= 1 */
+int el_rng_range(struct el_rng *r, int lo, int hi);  /* [lo,hi], both ends included */
 
 /* One Philox block: out[4] = f(key, block index). For vector code and for tests against the
  * published test vectors. */

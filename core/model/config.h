@@ -14,29 +14,29 @@ struct el_yarn {
 };
 
 struct el_config {
-    int vocab_size;               /* V */
-    int hidden_size;              /* C */
-    int intermediate_size;        /* dense FFN */
-    int moe_intermediate_size;    /* one expert */
-    int num_hidden_layers;        /* L */
-    int first_k_dense_replace;    /* layers 0..k-1 have a dense FFN */
-    int num_attention_heads;      /* H */
-    int q_lora_rank;              /* rq */
-    int kv_lora_rank;             /* r: width of the latent */
-    int qk_nope_head_dim;         /* dn */
-    int qk_rope_head_dim;         /* dr */
-    int v_head_dim;               /* dv */
-    int n_routed_experts;         /* E; 0 only when every layer is dense */
-    int n_shared_experts;         /* their widths add up to one FFN */
-    int num_experts_per_tok;      /* k */
+    int vocab_size;            /* V */
+    int hidden_size;           /* C */
+    int intermediate_size;     /* dense FFN */
+    int moe_intermediate_size; /* one expert */
+    int num_hidden_layers;     /* L */
+    int first_k_dense_replace; /* layers 0..k-1 have a dense FFN */
+    int num_attention_heads;   /* H */
+    int q_lora_rank;           /* rq */
+    int kv_lora_rank;          /* r: width of the latent */
+    int qk_nope_head_dim;      /* dn */
+    int qk_rope_head_dim;      /* dr */
+    int v_head_dim;            /* dv */
+    int n_routed_experts;      /* E; 0 only when every layer is dense */
+    int n_shared_experts;      /* their widths add up to one FFN */
+    int num_experts_per_tok;   /* k */
     int n_group, topk_group;
     int norm_topk_prob;
     double routed_scaling_factor;
-    int index_n_heads;            /* H_I */
-    int index_head_dim;           /* D_I, at least dr */
+    int index_n_heads;  /* H_I */
+    int index_head_dim; /* D_I, at least dr */
     int index_topk;
-    int indexer_rope_interleave;  /* default 0: half-split; 1 for models of the GLM-5 kind */
-    int rope_interleave;          /* default 1: interleaved pairs in the main q and k */
+    int indexer_rope_interleave; /* default 0: half-split; 1 for models of the GLM-5 kind */
+    int rope_interleave;         /* default 1: interleaved pairs in the main q and k */
     int max_position_embeddings;
     double rope_theta;
     struct el_yarn yarn;

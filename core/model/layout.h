@@ -44,18 +44,18 @@ int el_layout_find(const struct el_layout *l, const char *name);
 
 /* Typed pointers into a block. (rows, columns) as in the checkpoint: y = x W^T. */
 struct el_layer_view {
-    float *input_norm, *post_norm; /* (C) */
-    float *q_a;                    /* (rq, C) */
-    float *q_a_norm;               /* (rq) */
-    float *q_b;                    /* (H*(dn+dr), rq) */
-    float *kv_a;                   /* (r+dr, C) */
-    float *kv_a_norm;              /* (r) */
-    float *kv_b;                   /* (H*(dn+dv), r): per head dn k_nope rows, then dv v rows */
-    float *o;                      /* (C, H*dv) */
-    float *ix_q;                   /* (H_I*D_I, rq)  indexer.wq_b */
-    float *ix_k;                   /* (D_I, C)       indexer.wk */
+    float *input_norm, *post_norm;    /* (C) */
+    float *q_a;                       /* (rq, C) */
+    float *q_a_norm;                  /* (rq) */
+    float *q_b;                       /* (H*(dn+dr), rq) */
+    float *kv_a;                      /* (r+dr, C) */
+    float *kv_a_norm;                 /* (r) */
+    float *kv_b;                      /* (H*(dn+dv), r): per head dn k_nope rows, then dv v rows */
+    float *o;                         /* (C, H*dv) */
+    float *ix_q;                      /* (H_I*D_I, rq)  indexer.wq_b */
+    float *ix_k;                      /* (D_I, C)       indexer.wk */
     float *ix_k_norm_w, *ix_k_norm_b; /* (D_I) */
-    float *ix_w;                   /* (H_I, C)       indexer.weights_proj */
+    float *ix_w;                      /* (H_I, C)       indexer.weights_proj */
     /* dense layers: gate, up (I, C), down (C, I); MoE layers: the shared experts' FFN of width
      * n_shared*I_moe, or NULL when there is none */
     float *gate, *up, *down;

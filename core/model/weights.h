@@ -14,8 +14,8 @@ struct el_weights {
     struct el_config config;
     struct el_layout layout;
     struct el_device *device;
-    float *data;         /* device block of layout.total floats */
-    struct el_view view; /* pointers into data */
+    float *data;                /* device block of layout.total floats */
+    struct el_view view;        /* pointers into data */
     float *rope_cos, *rope_sin; /* device, (rope_positions, dr/2) */
     int rope_positions;         /* = config.max_position_embeddings */
     float softmax_scale;

@@ -18,10 +18,10 @@
 
 /* The rows of a batch and where their keys lie; shared by attention and indexer ops. */
 struct el_rows {
-    int rows;           /* R query rows */
-    int sequences;      /* S */
-    const int32_t *seq; /* (R) sequence number of each row, ascending */
-    const int32_t *pos; /* (R) position in its sequence; visible keys are 0..pos */
+    int rows;              /* R query rows */
+    int sequences;         /* S */
+    const int32_t *seq;    /* (R) sequence number of each row, ascending */
+    const int32_t *pos;    /* (R) position in its sequence; visible keys are 0..pos */
     const int32_t *tables; /* (S, table_stride) first cache row of each block */
     int table_stride, block_shift;
     int max_pos; /* the largest pos in the batch: bounds scratch memory */

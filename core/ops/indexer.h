@@ -13,10 +13,10 @@
  * matrix is written to memory: each row is scored and selected in scratch of its own length. */
 struct el_index_select {
     struct el_rows at;
-    int heads, dim;    /* H_I, D_I */
-    const float *q;    /* (R, H_I, D_I) */
-    const float *w;    /* (R, H_I) */
-    const float *k;    /* (cache rows, D_I) */
+    int heads, dim; /* H_I, D_I */
+    const float *q; /* (R, H_I, D_I) */
+    const float *w; /* (R, H_I) */
+    const float *k; /* (cache rows, D_I) */
     int topk;
     int32_t *selected; /* (R, topk) ascending, -1 behind the last */
 };

@@ -47,8 +47,8 @@ struct el_layernorm_bwd {
     int rows, width;
     const float *x, *w, *mean, *rstd;
     const float *dy;
-    float *dx;       /* (rows, width), overwritten; may be dy */
-    float *dw, *db;  /* (width), added to; or NULL */
+    float *dx;      /* (rows, width), overwritten; may be dy */
+    float *dw, *db; /* (width), added to; or NULL */
 };
 EL_OP_WRAPPER(layernorm_bwd)
 

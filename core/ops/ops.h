@@ -76,8 +76,8 @@ struct el_stream {
     const struct el_ops *ops;
     void *ws; /* device workspace of ws_size bytes, grown when an op asks for more */
     size_t ws_size;
-    int threads; /* OpenMP threads that ops may use; >= 1 */
-    int failed;  /* 0, or the sticky EL_E* code */
+    int threads;          /* OpenMP threads that ops may use; >= 1 */
+    int failed;           /* 0, or the sticky EL_E* code */
     enum el_op failed_op; /* with `failed`: the op, and the workspace it did not get */
     size_t failed_bytes;
     double *seconds; /* optional host array [EL_OP_COUNT]: wall time per op, for bench and info */
