@@ -33,7 +33,8 @@ static size_t attn_workspace(const struct el_stream *s, const void *args)
 /* score[0..n-1] -> exp(scale*score - max), zeros up to a whole vector; returns max and *sum. */
 static float weigh(float *score, int n, float scale, float *sum)
 {
-    vf z = vset(scale), max = vset(-INFINITY), total = {0};
+    vf z = vset(scale), max = vset(-INFINITY);
+    struct vacc total = {0};
     for (int j = n; j % VL; j++)
         score[j] = 0;
     for (int j = 0; j < n; j += VL) {
@@ -47,9 +48,9 @@ static float weigh(float *score, int n, float scale, float *sum)
     for (int j = 0; j < n; j += VL) {
         vf e = vexp(vload(score + j) - vset(top));
         vstore(score + j, e);
-        total += e;
+        vacc_add(&total, e);
     }
-    *sum = vsum(total);
+    *sum = vacc_sum(total);
     return top;
 }
 

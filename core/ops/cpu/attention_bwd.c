@@ -67,13 +67,13 @@ static void both_scores(const struct el_attn_bwd *a, struct el_keys *k, int64_t 
 
 VEC float dot(const float *x, const float *y, int n)
 {
-    vf sum = {0};
+    struct vacc sum = {0};
     int j = 0;
     for (; j + VL <= n; j += VL)
-        sum = vfma(vload(x + j), vload(y + j), sum);
+        vacc_fma(&sum, vload(x + j), vload(y + j));
     if (j < n)
-        sum = vfma(vload_part(x + j, n - j), vload_part(y + j, n - j), sum);
-    return vsum(sum);
+        vacc_fma(&sum, vload_part(x + j, n - j), vload_part(y + j, n - j));
+    return vacc_sum(sum);
 }
 
 /* Scores to weights, in place; dout * values^T to scale * p * (that - d). */

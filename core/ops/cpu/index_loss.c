@@ -87,7 +87,7 @@ static void fill_target(const struct el_index_loss *a, int row, struct scratch *
 {
     const int n = m->main.n;
     const int64_t first = (int64_t)row * a->heads;
-    vf total = {0};
+    struct vacc total = {0};
     for (int j = 0; j < n; j += EL_PANEL) {
         multiply_keys(&m->main, j, a->heads, a->q + first * m->main.width, m->panel, EL_PANEL);
         for (int v = 0; v < EL_PANEL; v += VL) {
@@ -97,10 +97,10 @@ static void fill_target(const struct el_index_loss *a, int row, struct scratch *
                             vset(a->lse[first + h]));
             sum = keep_keys(sum, j + v, n, 0);
             vstore(m->target + j + v, sum);
-            total += sum;
+            vacc_add(&total, sum);
         }
     }
-    const vf inverse = vset(1.0f / vsum(total));
+    const vf inverse = vset(1.0f / vacc_sum(total));
     for (int j = 0; j < n; j += VL)
         vstore(m->target + j, keep_keys(vload(m->target + j) * inverse, j, n, 0));
 }
@@ -111,7 +111,8 @@ static float fill_scores(const struct el_index_loss *a, int row, struct scratch 
     const int n = m->index.n;
     const int64_t first = (int64_t)row * a->index_heads;
     const vf zero = {0};
-    vf max = vset(-INFINITY), total = {0};
+    vf max = vset(-INFINITY);
+    struct vacc total = {0};
     for (int j = 0; j < n; j += EL_PANEL)
         multiply_keys(&m->index, j, a->index_heads, a->qi + first * a->index_dim, m->product + j,
                       m->stride);
@@ -129,22 +130,22 @@ static float fill_scores(const struct el_index_loss *a, int row, struct scratch 
     }
     const float top = vmaximum(max);
     for (int j = 0; j < n; j += VL)
-        total += vexp(vload(m->score + j) - vset(top));
-    return top + logf(vsum(total));
+        vacc_add(&total, vexp(vload(m->score + j) - vset(top)));
+    return top + logf(vacc_sum(total));
 }
 
 /* The loss; score becomes d (0 behind the last key). */
 static float divergence(const struct scratch *m, int n, float lse, float coef)
 {
     const vf tiny = vset(1e-37f), zero = {0};
-    vf sum = {0};
+    struct vacc sum = {0};
     for (int j = 0; j < n; j += VL) {
         vf p = vload(m->target + j), z = vload(m->score + j) - vset(lse);
         vf term = p * (vlog(vpick_greater(tiny, p, tiny, p)) - z);
-        sum += keep_keys(vpick_greater(tiny, p, zero, term), j, n, 0);
+        vacc_add(&sum, keep_keys(vpick_greater(tiny, p, zero, term), j, n, 0));
         vstore(m->score + j, keep_keys(vset(coef) * (vexp(z) - p), j, n, 0));
     }
-    return vsum(sum);
+    return vacc_sum(sum);
 }
 
 /* dw; product becomes G. */
@@ -155,13 +156,14 @@ static void through_relu(const struct el_index_loss *a, int row, const struct sc
     for (int h = 0; h < a->index_heads; h++) {
         float *product = m->product + h * m->stride;
         const vf w = vset(a->w[first + h]);
-        vf dw = {0};
+        struct vacc dw = {0};
         for (int j = 0; j < m->index.n; j += VL) {
             vf dot = vload(product + j), d = vload(m->score + j);
-            dw = vpick_greater(dot, zero, vfma(d, dot, dw), dw);
+            vf so_far = vacc_next(&dw);
+            vacc_put(&dw, vpick_greater(dot, zero, vfma(d, dot, so_far), so_far));
             vstore(product + j, vpick_greater(dot, zero, d * w, zero));
         }
-        a->dw[first + h] = vsum(dw);
+        a->dw[first + h] = vacc_sum(dw);
     }
 }
 

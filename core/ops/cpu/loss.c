@@ -42,18 +42,19 @@ VEC vf load_z(const struct kept *k, int j)
 /* logsumexp = max + log(sum); *mean is the sum of e^(z-max) (z-max), for the entropy. */
 static float denominator(const struct kept *k, float *max, float *mean)
 {
-    vf top = vset(-INFINITY), sum = {0}, weighted = {0};
+    vf top = vset(-INFINITY);
+    struct vacc sum = {0}, weighted = {0};
     for (int j = 0; j < k->n; j += VL)
         top = vmax(load_z(k, j), top);
     *max = vmaximum(top);
     for (int j = 0; j < k->n; j += VL) {
         vf d = load_z(k, j) - vset(*max), e = vexp(d);
-        sum += e;
+        vacc_add(&sum, e);
         /* e is 0 long before d is -1000: this only keeps 0 * -inf away. */
-        weighted = vfma(e, vmax(d, vset(-1000.0f)), weighted);
+        vacc_fma(&weighted, e, vmax(d, vset(-1000.0f)));
     }
-    *mean = vsum(weighted);
-    return vsum(sum);
+    *mean = vacc_sum(weighted);
+    return vacc_sum(sum);
 }
 
 static void logprob_row(const struct el_logprob *a, int64_t i)

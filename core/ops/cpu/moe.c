@@ -52,13 +52,13 @@ static void moe_combine(struct el_stream *s, const void *args)
 /* dy = weight * dout of one pair; returns dout . y. */
 static float pair_bwd(const float *dout, const float *y, float weight, float *dy, int width)
 {
-    vf dot = {0};
+    struct vacc dot = {0};
     for (int j = 0; j < width; j += VL) {
         vf d = vload_n(dout + j, width - j);
-        dot = vfma(d, vload_n(y + j, width - j), dot);
+        vacc_fma(&dot, d, vload_n(y + j, width - j));
         vstore_n(dy + j, vset(weight) * d, width - j);
     }
-    return vsum(dot);
+    return vacc_sum(dot);
 }
 
 static void moe_combine_bwd(struct el_stream *s, const void *args)

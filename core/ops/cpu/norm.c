@@ -1,4 +1,4 @@
-/* Norms, a row at a time. Sums inside a row run over VL lanes with one fixed reduction. Sums over
+/* Norms, a row at a time. Sums inside a row run over the lanes of struct vacc. Sums over
  * rows (dw, db) are made per block of BLOCK rows and the blocks added in order, so the thread count
  * does not matter. */
 #include "core/ops/norm.h"
@@ -14,12 +14,12 @@ static void rmsnorm_row(const struct el_rmsnorm *a, int64_t i)
     const float *x = a->x + i * a->x_row;
     float *y = a->y + i * a->y_row;
     const int n = a->width;
-    vf squares = {0};
+    struct vacc squares = {0};
     for (int j = 0; j < n; j += VL) {
         vf v = vload_n(x + j, n - j);
-        squares = vfma(v, v, squares);
+        vacc_fma(&squares, v, v);
     }
-    float rstd = (float)(1.0 / sqrt((double)vsum(squares) / n + (double)a->eps));
+    float rstd = (float)(1.0 / sqrt((double)vacc_sum(squares) / n + (double)a->eps));
     for (int j = 0; j < n; j += VL)
         vstore_n(y + j, vload_n(x + j, n - j) * vset(rstd) * vload_n(a->w + j, n - j), n - j);
     if (a->rstd)
@@ -43,10 +43,10 @@ static void rmsnorm_bwd_row(const struct el_rmsnorm_bwd *a, int64_t i, float *dw
     float *dx = a->dx + i * a->dx_row;
     const int n = a->width;
     const float rstd = a->rstd[i];
-    vf sum = {0};
+    struct vacc sum = {0};
     for (int j = 0; j < n; j += VL)
-        sum = vfma(vload_n(a->w + j, n - j) * vload_n(dy + j, n - j), vload_n(x + j, n - j), sum);
-    const vf pull = vset(rstd * rstd * rstd * (vsum(sum) / (float)n)), r = vset(rstd);
+        vacc_fma(&sum, vload_n(a->w + j, n - j) * vload_n(dy + j, n - j), vload_n(x + j, n - j));
+    const vf pull = vset(rstd * rstd * rstd * (vacc_sum(sum) / (float)n)), r = vset(rstd);
     for (int j = 0; j < n; j += VL) {
         vf vx = vload_n(x + j, n - j), vdy = vload_n(dy + j, n - j);
         if (dw)
@@ -105,16 +105,16 @@ static void layernorm_row(const struct el_layernorm *a, int64_t i)
     const float *x = a->x + i * a->width;
     float *y = a->y + i * a->width;
     const int n = a->width;
-    vf sum = {0}, squares = {0};
+    struct vacc sum = {0}, squares = {0};
     for (int j = 0; j < n; j += VL)
-        sum += vload_n(x + j, n - j);
-    float mean = vsum(sum) / (float)n;
+        vacc_add(&sum, vload_n(x + j, n - j));
+    float mean = vacc_sum(sum) / (float)n;
     for (int j = 0; j < n; j += VL) {
         vf d = vload_n(x + j, n - j) - vset(mean);
         d = n - j < VL ? vkeep(d, n - j, 0) : d;
-        squares = vfma(d, d, squares);
+        vacc_fma(&squares, d, d);
     }
-    float rstd = (float)(1.0 / sqrt((double)vsum(squares) / n + (double)a->eps));
+    float rstd = (float)(1.0 / sqrt((double)vacc_sum(squares) / n + (double)a->eps));
     for (int j = 0; j < n; j += VL) {
         vf v = (vload_n(x + j, n - j) - vset(mean)) * vset(rstd);
         vstore_n(y + j, vfma(v, vload_n(a->w + j, n - j), vload_n(a->b + j, n - j)), n - j);
@@ -142,13 +142,13 @@ static void layernorm_bwd_row(const struct el_layernorm_bwd *a, int64_t i, float
     float *dx = a->dx + i * a->width;
     const int n = a->width;
     const vf mean = vset(a->mean[i]), rstd = vset(a->rstd[i]);
-    vf g_sum = {0}, gn_sum = {0};
+    struct vacc g_sum = {0}, gn_sum = {0};
     for (int j = 0; j < n; j += VL) { /* lanes behind the end: dy and so g is 0 */
         vf g = vload_n(a->w + j, n - j) * vload_n(dy + j, n - j);
-        g_sum += g;
-        gn_sum = vfma(g, (vload_n(x + j, n - j) - mean) * rstd, gn_sum);
+        vacc_add(&g_sum, g);
+        vacc_fma(&gn_sum, g, (vload_n(x + j, n - j) - mean) * rstd);
     }
-    const vf g_mean = vset(vsum(g_sum) / (float)n), gn_mean = vset(vsum(gn_sum) / (float)n);
+    const vf g_mean = vset(vacc_sum(g_sum) / (float)n), gn_mean = vset(vacc_sum(gn_sum) / (float)n);
     for (int j = 0; j < n; j += VL) {
         vf vdy = vload_n(dy + j, n - j), norm = (vload_n(x + j, n - j) - mean) * rstd;
         vstore_n(dw + j, vfma(vdy, norm, vload_n(dw + j, n - j)), n - j);

@@ -223,7 +223,7 @@ VEC vf vkeep(vf v, int n, float rest)
 }
 
 /* Lanes i and i+w folded together for i < w, w = VL/2, VL/4 ... 1: the fixed order of every sum
- * over lanes. What comes into the other lanes does not matter. */
+ * over lanes (longer sums: struct vacc). What comes into the other lanes does not matter. */
 #define FOLD(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
 #if VL == 16
 #define FOLD_LANES(v, op)                                                                          \
@@ -248,6 +248,51 @@ VEC float vsum(vf v)
     FOLD_LANES(v, OP);
 #undef OP
     return v[0];
+}
+
+/* A sum over any number of vectors. It has VWIDE lanes on every instruction set, element j of what
+ * is added always goes into lane j % VWIDE, and the lanes are folded in the order of a vector of
+ * VWIDE, so its bits do not depend on VL. Lanes behind the last element may be added as zeros, or
+ * not.
+ *
+ * parts[0] takes the next vector and then goes to the end of the line. How far the line has moved
+ * at the end does not matter: the fold pairs part i with part i + VPARTS/2, and a + b = b + a. */
+#define VWIDE  16
+#define VPARTS (VWIDE / VL)
+
+struct vacc {
+    vf parts[VPARTS];
+};
+
+VEC vf vacc_next(const struct vacc *s)
+{
+    return s->parts[0];
+}
+
+VEC void vacc_put(struct vacc *s, vf v)
+{
+    for (int i = 0; i + 1 < VPARTS; i++)
+        s->parts[i] = s->parts[i + 1];
+    s->parts[VPARTS - 1] = v;
+}
+
+VEC void vacc_add(struct vacc *s, vf v)
+{
+    vacc_put(s, vacc_next(s) + v);
+}
+
+/* s += a * b */
+VEC void vacc_fma(struct vacc *s, vf a, vf b)
+{
+    vacc_put(s, vfma(a, b, vacc_next(s)));
+}
+
+VEC float vacc_sum(struct vacc s)
+{
+    for (int half = VPARTS / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            s.parts[i] += s.parts[i + half];
+    return vsum(s.parts[0]);
 }
 
 VEC float vmaximum(vf v)
