@@ -1,29 +1,23 @@
 /* Running a competition: the driver between the state (refine/competition.h), the store and the
- * completion backends.
+ * completion backends (refine/dispatch.h, which says how jobs get their keys, when replies are
+ * committed and what happens without a reply).
  *
- * Every reply is stored as soon as it comes, all or nothing with what it produced; what comes next
- * is decided from the stored state. Replies that come within a tenth of a second share one commit
- * (each costs an fsync, measured 4 ms where a small model answers in less), but a backend that made
- * us wait is never waited for with anything uncommitted. So a run that was stopped in any way is
- * resumed by the same call, and its report is, byte for byte, that of an uninterrupted run. A run
- * that is complete asks for nothing.
+ * What comes next is decided from the stored state. So a run that was stopped in any way is resumed
+ * by the same call, and its report is, byte for byte, that of an uninterrupted run. A run that is
+ * complete asks for nothing.
  *
- * Job keys. The key of a job in the store is the digest of (seed, model digest, role, problem,
- * round, prompt hash, sampling parameters, thinking, sample index); the random stream of its
- * attempt a is keyed by the digest of (job key, a). For an attempt of a thread the sample index is
- * the thread's number; for an analysis the round is 0 and the sample index its number among the
- * analyses of that text. Neither the run's name nor its control is in the key, so the runs of one
- * seed that differ in these share their first round draw by draw.
+ * Job keys. For an attempt of a thread the sample index is the thread's number; for an analysis the
+ * round is 0 and the sample index its number among the analyses of that text. Neither the run's
+ * name nor its control is in the key, so the runs of one seed that differ in these share their
+ * first round draw by draw.
  *
  * Failures, by whose they are
  *   policy   the generator's reply does not parse: stored with its name; the thread goes on
- *   judge    an analysis does not parse: asked again with the next attempt number, up to
- *            judge_retries times, then dropped and counted with the length of the proof
+ *   judge    an analysis does not parse: asked again, then dropped and counted
  *   context  the prompt is too long: an analysis fewer, recorded as the drop
  *            "analysis_over_context"; with none to leave out, "prompt_over_context": the thread
  *            ends, or the analysis is dropped. A proof is never cut.
- *   infrastructure  no reply: asked again after a pause that doubles; after max_outages in a row of
- *            one job the run stops with EL_EIO and can be resumed */
+ *   infrastructure  no reply: asked again later */
 #ifndef EL_REFINE_COMPETE_H
 #define EL_REFINE_COMPETE_H
 

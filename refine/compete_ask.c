@@ -1,4 +1,4 @@
-/* From a task to a request: prompt, key, submission. */
+/* From a task to a job and its prompt. */
 #include "refine/compete_parts.h"
 
 #include "core/base/alloc.h"
@@ -43,8 +43,9 @@ static int fetch(struct el_compete *c, struct el_flight *f, struct material *m,
     int64_t ids[65];
     int n = 0;
     if (f->role == EL_ROLE_REFINER)
-        n = el_competition_feedback(&c->state, f->task.thread, f->round, f->sample, ids);
-    int rc = f->proof ? el_store_proof_get(c->o.store, f->proof, &m->proof, err) : 0;
+        n = el_competition_feedback(&c->state, f->task[EL_FLIGHT_THREAD], f->row.round,
+                                    f->row.sample, ids);
+    int rc = f->row.proof ? el_store_proof_get(c->o.store, f->row.proof, &m->proof, err) : 0;
     for (int i = 0; rc == 0 && i < n; i++) {
         rc = el_store_analysis_get(c->o.store, ids[i], &m->analyses[i], err);
         if (rc < 0)
@@ -59,7 +60,8 @@ static int fetch(struct el_compete *c, struct el_flight *f, struct material *m,
     return rc;
 }
 
-static int make_prompt(struct el_compete *c, struct el_flight *f, struct el_error *err)
+static int make_prompt(struct el_compete *c, struct el_flight *f, const char *statement,
+                       struct el_buf *prompt, struct el_error *err)
 {
     struct material m;
     int rc = fetch(c, f, &m, err);
@@ -67,106 +69,77 @@ static int make_prompt(struct el_compete *c, struct el_flight *f, struct el_erro
         return rc;
     struct el_prompt_candidate candidate = {
         .proof = el_slice_str(m.proof.text), .analyses = m.slices, .n_analyses = (size_t)m.n};
-    const struct el_role_input in = {.statement =
-                                         el_slice_str(c->o.contest->problems[f->problem].statement),
+    const struct el_role_input in = {.statement = el_slice_str(statement),
                                      .proof = candidate.proof,
                                      .candidates = &candidate,
                                      .n_candidates = 1};
-    el_buf_clear(&c->prompt);
-    rc = el_role_prompt(f->role, c->o.prompts, &in, &c->prompt, err);
+    rc = el_role_prompt(f->role, c->o.prompts, &in, prompt, err);
     material_release(&m);
     return rc;
 }
 
-static const struct el_sampling *sampling_of(const struct el_compete *c, const struct el_flight *f)
+/* The index of the problem. */
+static int describe_analysis(struct el_compete *c, struct el_flight *f)
 {
-    return f->role == EL_ROLE_VERIFIER ? &c->o.settings->verifier : &c->o.settings->generator;
+    int sample = f->task[EL_FLIGHT_SAMPLE];
+    const struct el_text *t = &c->state.texts[f->task[EL_FLIGHT_TEXT]];
+    const struct el_vote_record *v = &t->votes[sample];
+    f->role = EL_ROLE_VERIFIER;
+    f->sampling = &c->o.settings->verifier;
+    f->index = sample;
+    f->attempt = v->attempts;
+    f->proof_bytes = t->bytes;
+    f->row = (struct el_job){.id = v->job, .sample = sample, .proof = t->proof};
+    return t->problem;
 }
 
-static void make_key(struct el_compete *c, struct el_flight *f)
+static int describe_attempt(struct el_compete *c, struct el_flight *f)
 {
-    const struct el_settings *s = c->o.settings;
-    const struct el_sampling *sampling = sampling_of(c, f);
-    struct el_digest d;
-    el_digest_init(&d);
-    el_digest_u64(&d, s->seed);
-    el_digest_str(&d, el_compete_side(c, f->task.kind)->backend->digest);
-    el_digest_str(&d, el_role_name(f->role));
-    el_digest_str(&d, c->o.contest->keys[f->problem]);
-    el_digest_u64(&d, (uint64_t)f->round);
-    el_digest_bytes(&d, c->prompt.data, c->prompt.len);
-    el_digest_f64(&d, sampling->temperature);
-    el_digest_u64(&d, (uint64_t)sampling->top_k);
-    el_digest_f64(&d, sampling->top_p);
-    el_digest_u64(&d, (uint64_t)sampling->max_tokens);
-    el_digest_u64(&d, (uint64_t)s->thinking);
-    el_digest_u64(&d, (uint64_t)(f->role == EL_ROLE_VERIFIER ? f->sample : f->number));
-    el_digest_hex(&d, f->key);
-}
-
-static uint64_t stream_of(const struct el_flight *f)
-{
-    struct el_digest d;
-    el_digest_init(&d);
-    el_digest_str(&d, f->key);
-    el_digest_u64(&d, (uint64_t)f->attempt);
-    return el_digest_key(&d);
+    const struct el_competition *s = &c->state;
+    int thread = f->task[EL_FLIGHT_THREAD], round = s->threads[thread].round + 1;
+    const struct el_attempt *source = el_competition_source(s, thread, round);
+    const struct el_attempt *base = source ? el_competition_base(s, thread, round) : NULL;
+    f->role = source ? EL_ROLE_REFINER : EL_ROLE_GENERATOR;
+    f->sampling = &c->o.settings->generator;
+    f->index = thread % s->set.threads;
+    f->attempt = 0;
+    f->proof_bytes = base && base->text >= 0 ? s->texts[base->text].bytes : 0;
+    f->row = (struct el_job){.thread = f->index,
+                             .round = round,
+                             .sample = el_competition_at(s, thread, round)->dropped,
+                             .proof = base ? base->proof : 0};
+    return thread / s->set.threads;
 }
 
 /* Everything about the job that follows from the task. Before the first submission, and again with
  * one analysis fewer after a refusal. */
-static void describe(struct el_compete *c, struct el_flight *f)
+int el_compete_describe(void *self, struct el_flight *f, struct el_buf *prompt,
+                        struct el_error *err)
 {
-    const struct el_competition *s = &c->state;
-    if (f->task.kind == EL_TASK_ANALYSIS) {
-        const struct el_text *t = &s->texts[f->task.text];
-        const struct el_vote_record *v = &t->votes[f->task.sample];
-        f->role = EL_ROLE_VERIFIER;
-        f->problem = t->problem;
-        f->number = f->round = 0;
-        f->sample = f->task.sample;
-        f->proof = t->proof;
-        f->job = v->job;
-        f->attempt = v->attempts;
-        return;
-    }
-    f->problem = f->task.thread / s->set.threads;
-    f->number = f->task.thread % s->set.threads;
-    f->round = s->threads[f->task.thread].round + 1;
-    f->sample = el_competition_at(s, f->task.thread, f->round)->dropped;
-    const struct el_attempt *source = el_competition_source(s, f->task.thread, f->round);
-    f->role = source ? EL_ROLE_REFINER : EL_ROLE_GENERATOR;
-    f->proof = source ? el_competition_base(s, f->task.thread, f->round)->proof : 0;
-    f->job = 0;
-    f->attempt = 0;
+    struct el_compete *c = self;
+    int problem = f->kind == EL_TASK_ANALYSIS ? describe_analysis(c, f) : describe_attempt(c, f);
+    f->row.problem = c->o.contest->problems[problem].id;
+    f->problem_key = c->o.contest->keys[problem];
+    return make_prompt(c, f, c->o.contest->problems[problem].statement, prompt, err);
 }
 
-int el_compete_ask(struct el_compete *c, int flight, struct el_error *err)
+int el_compete_ready(void *self, int kind)
 {
-    struct el_flight *f = &c->flights[flight];
-    describe(c, f);
-    int rc = make_prompt(c, f, err);
-    if (rc < 0)
-        return rc;
-    make_key(c, f);
-    const struct el_message message = {.role = "user", .content = c->prompt.data};
-    const struct el_request request = {.messages = &message,
-                                       .n_messages = 1,
-                                       .thinking = c->o.settings->thinking,
-                                       .sampling = *sampling_of(c, f),
-                                       .key = stream_of(f),
-                                       .tag = flight};
-    struct el_side *side = el_compete_side(c, f->task.kind);
-    struct el_error why = {0};
-    f->asked = el_compete_now();
-    rc = el_backend_submit(side->backend, &request, &why);
-    if (rc >= 0) {
-        side->in_flight++;
+    const struct el_compete *c = self;
+    return c->state.queue[kind].count > 0;
+}
+
+int el_compete_take(void *self, struct el_flight *f)
+{
+    struct el_compete *c = self;
+    struct el_task task;
+    if (!el_competition_take(&c->state, (enum el_task_kind)f->kind, &task))
         return 0;
+    if (task.kind == EL_TASK_ATTEMPT) {
+        f->task[EL_FLIGHT_THREAD] = task.thread;
+    } else {
+        f->task[EL_FLIGHT_TEXT] = task.text;
+        f->task[EL_FLIGHT_SAMPLE] = task.sample;
     }
-    if (rc == EL_ELIMIT)
-        return el_compete_over_context(c, flight, err);
-    if (rc == EL_EIO || rc == EL_EBUSY)
-        return el_compete_outage(c, flight, why.msg, err);
-    return el_error_set(err, rc, "%s: %s", side->backend->name, why.msg);
+    return 1;
 }

@@ -8,15 +8,9 @@
 
 /* ------------------------------------------------------------------------------- the record */
 
-struct search {
-    const char *name;
-    struct el_run_record *out;
-    struct el_buf names;
-};
-
 static int read_problems(struct el_run_record *r, struct el_error *err)
 {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(r->json, "problems"), *item;
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(r->run.json, "problems"), *item;
     int n = cJSON_GetArraySize(list);
     if (!cJSON_IsArray(list) || n == 0)
         return el_error_set(err, EL_EFORMAT, "run %s: no problems", r->settings.name);
@@ -33,70 +27,32 @@ static int read_problems(struct el_run_record *r, struct el_error *err)
     return 0;
 }
 
-static int read_record(struct el_run_record *r, const struct el_run *run, struct el_error *err)
-{
-    const char *verifier = "";
-    el_settings_init(&r->settings);
-    int rc = el_settings_read(&r->settings, r->json, "the run's config", err);
-    if (rc == 0)
-        rc = el_settings_check(&r->settings, err);
-    if (rc == 0)
-        rc = el_json_str_or(r->json, "the run's config", "verifier_model", &verifier, err);
-    if (rc == 0)
-        rc = read_problems(r, err);
-    r->config = el_strdup(run->config);
-    if (rc == 0 && !r->config)
-        rc = el_error_set(err, EL_ENOMEM, "run %s: out of memory", r->settings.name);
-    r->id = run->id;
-    snprintf(r->model, sizeof r->model, "%s", run->model_digest);
-    snprintf(r->prompts, sizeof r->prompts, "%s", run->prompt_digest);
-    snprintf(r->verifier_model, sizeof r->verifier_model, "%s", verifier);
-    snprintf(r->mode, sizeof r->mode, "%s", run->mode);
-    return rc;
-}
-
-static int look_at_run(void *user, const struct el_run *run, struct el_error *err)
-{
-    struct search *s = user;
-    if (run->kind != EL_RUN_COMPETE)
-        return 0;
-    cJSON *json = NULL;
-    int rc = el_json_parse("the run's config", run->config, strlen(run->config), &json, err);
-    if (rc < 0)
-        return rc;
-    const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "name"));
-    if (!name || strcmp(name, s->name) != 0) {
-        if (name)
-            el_buf_printf(&s->names, "%s%.63s", s->names.len ? ", " : "", name);
-        cJSON_Delete(json);
-        return 0;
-    }
-    s->out->json = json;
-    rc = read_record(s->out, run, err);
-    return rc < 0 ? rc : 1;
-}
-
 int el_run_find(struct el_store *s, const char *name, struct el_run_record *out,
                 struct el_error *err)
 {
-    struct search search = {.name = name, .out = out};
+    const char *verifier = "";
     memset(out, 0, sizeof *out);
-    el_buf_init(&search.names);
-    int rc = el_store_run_each(s, look_at_run, &search, err);
+    int rc = el_named_run_find(s, EL_RUN_COMPETE, name, &out->run, err);
+    if (rc < 0)
+        return rc;
+    el_settings_init(&out->settings);
+    rc = el_settings_read(&out->settings, out->run.json, "the run's config", err);
     if (rc == 0)
-        rc = el_error_set(err, EL_ENOTFOUND, "%s: no run '%s'; there %s%.500s", el_store_path(s),
-                          name, search.names.len ? "are: " : "are none", search.names.data);
-    el_buf_release(&search.names);
+        rc = el_settings_check(&out->settings, err);
+    if (rc == 0)
+        rc = el_json_str_or(out->run.json, "the run's config", "verifier_model", &verifier, err);
+    if (rc == 0)
+        rc = read_problems(out, err);
+    snprintf(out->verifier_model, sizeof out->verifier_model, "%s", verifier);
     if (rc < 0)
         el_run_record_release(out);
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 void el_run_record_release(struct el_run_record *r)
 {
-    el_free(r->config);
+    el_named_run_release(&r->run);
     el_free(r->keys);
-    cJSON_Delete(r->json);
     memset(r, 0, sizeof *r);
 }
 

@@ -5,17 +5,15 @@
 #include "data/store.h"
 #include "refine/competition.h"
 #include "refine/contest.h"
+#include "refine/named_run.h"
 
-/* A stored run, found by its name. */
+/* A stored competition, found by its name. */
 struct el_run_record {
-    int64_t id; /* 0: there is none */
+    struct el_named_run run;
     struct el_settings settings;
-    char model[EL_DIGEST_HEX], verifier_model[64], prompts[EL_DIGEST_HEX];
-    char mode[128];
-    char *config;      /* the identity as stored */
-    const char **keys; /* (n_problems), into `json` */
+    char verifier_model[64];
+    const char **keys; /* (n_problems), into run.json */
     int n_problems;
-    cJSON *json;
 };
 
 /* Finds the competition `name`: 0, or EL_ENOTFOUND with the names that there are. Release it. */

@@ -57,7 +57,7 @@ static int load(struct el_report *r, struct el_store *s, const char *name, struc
     if (rc == 0)
         rc = el_competition_init(&r->state, &r->record.settings, r->contest.n, err);
     if (rc == 0)
-        rc = el_competition_load(&r->state, s, r->record.id, &r->contest, err);
+        rc = el_competition_load(&r->state, s, r->record.run.id, &r->contest, err);
     return rc;
 }
 
@@ -232,9 +232,9 @@ int el_report_count(struct el_report *r, struct el_store *s, struct el_error *er
             r->asked[length_class] += c->texts[x].votes[i].state != EL_VOTE_NONE;
             r->dropped[length_class] += c->texts[x].votes[i].state == EL_VOTE_DROPPED;
         }
-    int rc = el_store_drop_each(s, r->record.id, count_drop, r, err);
+    int rc = el_store_drop_each(s, r->record.run.id, count_drop, r, err);
     if (rc == 0)
-        rc = el_store_usage_each(s, r->record.id, count_usage, r, err);
+        rc = el_store_usage_each(s, r->record.run.id, count_usage, r, err);
     if (rc == 0 && r->n_drops > 1)
         qsort(r->drops, (size_t)r->n_drops, sizeof *r->drops, by_role_and_reason);
     return rc == 0 ? count_attention(r, err) : rc;

@@ -61,11 +61,11 @@ static int put_head(const struct el_report *r, struct el_buf *out)
                            el_control_name(s->control), s->generator.temperature,
                            (unsigned long long)s->seed);
     if (rc == 0)
-        rc = el_page_text(out, r->record.model);
+        rc = el_page_text(out, r->record.run.model);
     if (rc == 0)
         rc = el_buf_puts(out, " (");
     if (rc == 0)
-        rc = el_page_text(out, r->record.mode);
+        rc = el_page_text(out, r->record.run.mode);
     return rc == 0 ? el_buf_puts(out, ")</p>\n") : rc;
 }
 

@@ -12,8 +12,8 @@ static void put_settings(const struct el_report *r, struct el_json_out *j)
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)s->seed);
     el_json_text(j, "run", s->name);
-    el_json_text(j, "model", r->record.model);
-    el_json_text(j, "mode", r->record.mode);
+    el_json_text(j, "model", r->record.run.model);
+    el_json_text(j, "mode", r->record.run.mode);
     el_json_count(j, "problems", r->contest.n);
     el_json_count(j, "threads", s->threads);
     el_json_count(j, "rounds", s->rounds);

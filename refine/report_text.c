@@ -18,7 +18,7 @@ static int put_head(const struct el_report *r, struct el_buf *out)
                            (unsigned long long)s->seed);
     if (rc == 0)
         rc = el_buf_printf(out, "model %.16s (%s), temperature %g, top-p %g, top-k %d\n",
-                           r->record.model, r->record.mode, s->generator.temperature,
+                           r->record.run.model, r->record.run.mode, s->generator.temperature,
                            s->generator.top_p, s->generator.top_k);
     int64_t open = r->threads_by_state[EL_THREAD_NEW];
     if (rc == 0 && open)
