@@ -4,6 +4,7 @@
 #include "core/base/io.h"
 #include "core/model/estimate.h"
 
+#include <math.h>
 #include <sys/stat.h>
 
 const char cmd_info_help[] =
@@ -36,19 +37,40 @@ static const char *bytes_text(int64_t bytes, char out[32])
     return out;
 }
 
-static void print_bytes(const char *label, int64_t bytes)
+static void print_count(const char *label, int64_t n)
+{
+    int exponent = n >= 1000000000 ? 9 : 6;
+    printf("%-36s %lld", label, (long long)n);
+    if (n >= 1000000)
+        printf(" (%.2fe%d)", (double)n / pow(10, exponent), exponent);
+    putchar('\n');
+}
+
+/* A row of the table: one size for each form of the numbers. */
+static void print_sizes(const char *label, const int64_t bytes[EL_FORMS])
 {
     char text[32];
-    printf("%-36s %s\n", label, bytes_text(bytes, text));
+    printf("%-36s", label);
+    for (int form = 0; form < EL_FORMS; form++)
+        printf(" %12s", bytes_text(bytes[form], text));
+    putchar('\n');
+}
+
+static void print_exact(const char *label, const int64_t bytes[EL_FORMS])
+{
+    printf("%-36s", label);
+    for (int form = 0; form < EL_FORMS; form++)
+        printf(" %6lld bytes", (long long)bytes[form]);
+    putchar('\n');
 }
 
 static void print_parameters(const struct el_estimate *e)
 {
-    printf("%-36s %lld\n", "parameters", (long long)e->parameters);
-    printf("%-36s %lld\n", "  of these in the indexers", (long long)e->indexer_parameters);
-    printf("%-36s %lld\n", "  of these read for one token", (long long)e->active_parameters);
+    print_count("parameters", e->parameters);
+    print_count("  without the indexers", e->parameters - e->indexer_parameters);
     if (e->mtp_parameters)
-        printf("%-36s %lld\n", "  besides in MTP layers, not loaded", (long long)e->mtp_parameters);
+        print_count("  with the MTP layers", e->parameters + e->mtp_parameters);
+    print_count("  read for one token", e->active_parameters);
 }
 
 static void print_text(const struct el_config *c, const struct el_estimate *e)
@@ -56,17 +78,27 @@ static void print_text(const struct el_config *c, const struct el_estimate *e)
     printf("%-36s %d layers (%d dense), %d experts, vocabulary %d\n", "model", c->num_hidden_layers,
            c->first_k_dense_replace, c->n_routed_experts, c->vocab_size);
     print_parameters(e);
-    print_bytes("weights in memory, F32", e->weight_bytes_f32);
-    print_bytes("weights stored, BF16", e->weight_bytes_bf16);
-    int64_t floats = e->kv_floats_per_token + e->indexer_floats_per_token;
-    print_bytes("cache per token, F32", floats * 4);
-    print_bytes("cache per token, BF16", floats * 2);
-    printf("%-36s %d tokens x %d sequences\n", "for a context of", e->context, e->batch);
-    print_bytes("  cache, F32", e->cache_bytes_f32);
-    print_bytes("  cache, BF16", e->cache_bytes_bf16);
-    print_bytes("  weights, tables and cache, F32", e->total_bytes);
     printf("%-36s %s (index_topk %d %s context %d)\n", "attention", el_estimate_attention(e),
            c->index_topk, e->dense ? ">=" : "<", e->context);
+    printf("\n%-36s %12s %12s %12s\n", "memory", "F32", "BF16", "FP8");
+    print_sizes("weights", e->weight_bytes);
+    if (e->mtp_parameters)
+        print_sizes("MTP layers, not loaded", e->mtp_bytes);
+    print_exact("cache, a token in a layer", e->kv_bytes);
+    print_exact("  and its key of the indexer", e->index_bytes);
+    print_exact("cache, a token in all layers", e->token_bytes);
+    printf("for %d tokens x %d sequences\n", e->context, e->batch);
+    print_sizes("  cache", e->cache_bytes);
+    print_sizes("  weights, RoPE tables and cache", e->total_bytes);
+}
+
+static void print_json_sizes(const char *name, const int64_t bytes[EL_FORMS])
+{
+    printf(" \"%s\": {", name);
+    for (int form = 0; form < EL_FORMS; form++)
+        printf("%s\"%s\": %lld", form ? ", " : "", el_form_name((enum el_form)form),
+               (long long)bytes[form]);
+    printf("},\n");
 }
 
 static void print_json(const struct el_config *c, const struct el_estimate *e)
@@ -75,16 +107,15 @@ static void print_json(const struct el_config *c, const struct el_estimate *e)
            "\"mtp_parameters\": %lld,\n",
            (long long)e->parameters, (long long)e->indexer_parameters,
            (long long)e->active_parameters, (long long)e->mtp_parameters);
-    printf(" \"weight_bytes_f32\": %lld, \"weight_bytes_bf16\": %lld, \"rope_bytes\": %lld,\n",
-           (long long)e->weight_bytes_f32, (long long)e->weight_bytes_bf16,
-           (long long)e->rope_bytes);
-    printf(" \"kv_floats_per_token\": %lld, \"indexer_floats_per_token\": %lld,\n",
-           (long long)e->kv_floats_per_token, (long long)e->indexer_floats_per_token);
-    printf(
-        " \"context\": %d, \"batch\": %d, \"cache_bytes_f32\": %lld, \"cache_bytes_bf16\": %lld, "
-        "\"total_bytes\": %lld,\n",
-        e->context, e->batch, (long long)e->cache_bytes_f32, (long long)e->cache_bytes_bf16,
-        (long long)e->total_bytes);
+    print_json_sizes("weight_bytes", e->weight_bytes);
+    print_json_sizes("mtp_bytes", e->mtp_bytes);
+    print_json_sizes("kv_bytes_per_token_and_layer", e->kv_bytes);
+    print_json_sizes("indexer_bytes_per_token_and_layer", e->index_bytes);
+    print_json_sizes("cache_bytes_per_token", e->token_bytes);
+    print_json_sizes("cache_bytes", e->cache_bytes);
+    print_json_sizes("total_bytes", e->total_bytes);
+    printf(" \"rope_bytes\": %lld, \"layers\": %d, \"context\": %d, \"batch\": %d,\n",
+           (long long)e->rope_bytes, e->layers, e->context, e->batch);
     printf(" \"attention\": \"%s\", \"index_topk\": %d}\n", e->dense ? "dense" : "mqa",
            c->index_topk);
 }

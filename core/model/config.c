@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/model/config_keys.h"
+#include "core/model/config_quantization.h"
 
 enum {
     config_max_bytes = 1 << 24,
@@ -227,6 +228,8 @@ static int read_config(const cJSON *o, const char *name, struct el_config *c, st
         rc = read_rope(o, name, c, err);
     if (rc == 0)
         rc = read_dtype(o, name, c, err);
+    if (rc == 0)
+        rc = el_config_read_quantization(o, name, c, err);
     if (rc == 0)
         rc = read_eos(o, name, c, err);
     return rc == 0 ? el_config_validate(c, name, err) : rc;

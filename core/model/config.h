@@ -4,6 +4,7 @@
 #define EL_MODEL_CONFIG_H
 
 #include "core/base/error.h"
+#include "core/tensor/fp8.h"
 
 #include <stddef.h>
 
@@ -47,12 +48,17 @@ struct el_config {
     double initializer_range;     /* standard deviation of new weights, default 0.02 */
     int bos_token_id, eos_token_id;
     char dtype[16]; /* torch_dtype: how `save` writes weights, "float32" or "bfloat16" */
+    /* quantization_config: matrices of the checkpoint may be FP8, with scales of this format. It
+     * describes the files alone; el_config_print leaves it out, since what is saved is not FP8. */
+    int fp8;
+    struct el_fp8_format fp8_format;
 };
 
 /* Reads config.json (path of the file). Unknown keys are kept out but allowed, since real
  * configurations carry many; a key with a wrong type or an impossible value is EL_EFORMAT naming
  * the key and the expected range; what the engine cannot do (another scoring_func, attention_bias,
- * q_lora_rank null, a rope_scaling that is not YaRN) is EL_EREFUSED with the reason. */
+ * q_lora_rank null, a rope_scaling that is not YaRN, a quantisation that is not block-scaled FP8)
+ * is EL_EREFUSED with the reason. */
 int el_config_load(const char *path, struct el_config *c, struct el_error *err);
 int el_config_parse(const char *name, const char *json, size_t n, struct el_config *c,
                     struct el_error *err);

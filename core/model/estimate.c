@@ -4,17 +4,40 @@
 
 #include <string.h>
 
+enum { cache_group = 128 }; /* values of an FP8 cache that share a scale */
+
 static int is_routed_expert(const struct el_tensor_info *t)
 {
     return strstr(t->name, ".mlp.experts.") != NULL;
 }
 
-/* An MTP layer is a layer like the last one, its own embedding and head, three norms, and the
- * projection of [embedding | hidden] to the hidden size. */
-static int64_t mtp_parameters(const struct el_config *c, int64_t last_layer)
+static const struct el_fp8_format *fp8_format(const struct el_config *c)
 {
-    int64_t C = c->hidden_size, V = c->vocab_size;
-    return c->num_nextn_predict_layers * (last_layer + 2 * V * C + 3 * C + 2 * C * C);
+    static const struct el_fp8_format published = {128, 128, 1};
+    return c->fp8 ? &c->fp8_format : &published;
+}
+
+static void count_bytes(struct el_estimate *e, const struct el_config *c,
+                        const struct el_tensor_info *t)
+{
+    for (int form = 0; form < EL_FORMS; form++) {
+        int64_t bytes = el_form_bytes((enum el_form)form, fp8_format(c), t->name, t->dims,
+                                      t->shape[0], t->shape[1]);
+        e->weight_bytes[form] += bytes;
+        if (t->layer == c->num_hidden_layers - 1)
+            e->mtp_bytes[form] += bytes;
+    }
+}
+
+/* An MTP layer is a layer like the last one, its own embedding and head, three norms, and the
+ * projection of [embedding | hidden] to the hidden size; none of these is FP8. */
+static void count_mtp(struct el_estimate *e, const struct el_config *c, int64_t last_layer)
+{
+    int64_t C = c->hidden_size, V = c->vocab_size, n = c->num_nextn_predict_layers;
+    int64_t own = 2 * V * C + 3 * C + 2 * C * C;
+    e->mtp_parameters = n * (last_layer + own);
+    for (int form = 0; form < EL_FORMS; form++)
+        e->mtp_bytes[form] = n * (e->mtp_bytes[form] + own * (form == EL_FORM_F32 ? 4 : 2));
 }
 
 static void count_tensors(struct el_estimate *e, const struct el_config *c,
@@ -29,15 +52,28 @@ static void count_tensors(struct el_estimate *e, const struct el_config *c,
             routed += t->count;
         if (t->layer == c->num_hidden_layers - 1)
             last += t->count;
-        e->weight_bytes_bf16 += t->count * (t->flags & EL_TENSOR_F32 ? 4 : 2);
+        count_bytes(e, c, t);
     }
     e->parameters = l->parameters;
     e->active_parameters = l->parameters;
     if (routed)
         e->active_parameters -=
             routed / c->n_routed_experts * (c->n_routed_experts - c->num_experts_per_tok);
-    e->mtp_parameters = mtp_parameters(c, last);
-    e->weight_bytes_f32 = l->total * 4;
+    count_mtp(e, c, last);
+    e->weight_bytes[EL_FORM_F32] = l->total * 4;
+}
+
+static void count_cache(struct el_estimate *e, const struct el_config *c)
+{
+    int64_t r = c->kv_lora_rank, dr = c->qk_rope_head_dim, D = c->index_head_dim;
+    for (int form = EL_FORM_F32; form <= EL_FORM_BF16; form++) {
+        e->kv_bytes[form] = (r + dr) * (form == EL_FORM_F32 ? 4 : 2);
+        e->index_bytes[form] = D * (form == EL_FORM_F32 ? 4 : 2);
+    }
+    e->kv_bytes[EL_FORM_FP8] = r + 4 * el_fp8_blocks(r, cache_group) + 2 * dr;
+    e->index_bytes[EL_FORM_FP8] = D + 4 * el_fp8_blocks(D, cache_group);
+    e->layers = c->num_hidden_layers;
+    e->rope_bytes = (int64_t)c->max_position_embeddings * dr * 4;
 }
 
 static int check_arguments(const struct el_config *c, int context, int batch, struct el_error *err)
@@ -50,6 +86,18 @@ static int check_arguments(const struct el_config *c, int context, int batch, st
     return 0;
 }
 
+static int sum_up(struct el_estimate *e, enum el_form form, struct el_error *err)
+{
+    int64_t tokens = (int64_t)e->context * e->batch, *total = &e->total_bytes[form];
+    e->token_bytes[form] = e->layers * (e->kv_bytes[form] + e->index_bytes[form]);
+    if (__builtin_mul_overflow(e->token_bytes[form], tokens, &e->cache_bytes[form]) ||
+        __builtin_add_overflow(e->cache_bytes[form], e->rope_bytes, total) ||
+        __builtin_add_overflow(*total, e->weight_bytes[form], total))
+        return el_error_set(err, EL_ELIMIT, "the cache of %d sequences of %d tokens is above 2^63",
+                            e->batch, e->context);
+    return 0;
+}
+
 int el_estimate_init(struct el_estimate *e, const struct el_config *c, int context, int batch,
                      struct el_error *err)
 {
@@ -59,22 +107,14 @@ int el_estimate_init(struct el_estimate *e, const struct el_config *c, int conte
         rc = el_layout_init(&l, c, err);
     if (rc < 0)
         return rc;
-    int64_t L = c->num_hidden_layers, tokens = (int64_t)context * batch;
     *e = (struct el_estimate){.context = context, .batch = batch};
     count_tensors(e, c, &l);
     el_layout_release(&l);
-    e->rope_bytes = (int64_t)c->max_position_embeddings * c->qk_rope_head_dim * 4;
-    e->kv_floats_per_token = L * (c->kv_lora_rank + c->qk_rope_head_dim);
-    e->indexer_floats_per_token = L * c->index_head_dim;
+    count_cache(e, c);
     e->dense = c->index_topk >= context;
-    int64_t floats = e->kv_floats_per_token + e->indexer_floats_per_token;
-    if (__builtin_mul_overflow(floats * 4, tokens, &e->cache_bytes_f32) ||
-        __builtin_add_overflow(e->cache_bytes_f32, e->rope_bytes, &e->total_bytes) ||
-        __builtin_add_overflow(e->total_bytes, e->weight_bytes_f32, &e->total_bytes))
-        return el_error_set(err, EL_ELIMIT, "the cache of %d sequences of %d tokens is above 2^63",
-                            batch, context);
-    e->cache_bytes_bf16 = e->cache_bytes_f32 / 2;
-    return 0;
+    for (int form = 0; form < EL_FORMS && rc == 0; form++)
+        rc = sum_up(e, (enum el_form)form, err);
+    return rc;
 }
 
 const char *el_estimate_attention(const struct el_estimate *e)

@@ -5,24 +5,33 @@
 
 #include "core/base/error.h"
 #include "core/model/config.h"
+#include "core/model/form.h"
 
 #include <stdint.h>
 
+/* Arrays have one number for F32, BF16 and FP8 each. The FP8 cache is that of the published
+ * kernels: the latent as e4m3 with one F32 scale for 128 values and the RoPE key in BF16 (656 bytes
+ * for a latent of 512 and a key of 64), the indexer's key as e4m3 with its scales (132 bytes for
+ * 128). */
 struct el_estimate {
-    int64_t parameters;          /* of the model that runs, indexers included */
-    int64_t indexer_parameters;  /* of these, in the indexers */
-    int64_t active_parameters;   /* of these, what one token reads: k of the E routed experts; the
-                                    whole embedding table and head are counted */
-    int64_t mtp_parameters;      /* MTP layers with their copies of embedding and head: in the
-                                    checkpoint, not in `parameters`, never loaded */
-    int64_t weight_bytes_f32;    /* in memory, padding included */
-    int64_t weight_bytes_bf16;   /* in a BF16 checkpoint */
-    int64_t rope_bytes;          /* cos and sin tables, fp32 */
-    int64_t kv_floats_per_token; /* L (r + dr): latents and rope keys */
-    int64_t indexer_floats_per_token; /* L D_I: indexer keys */
+    int64_t parameters;         /* of the model that runs, indexers included */
+    int64_t indexer_parameters; /* of these, in the indexers */
+    int64_t active_parameters;  /* of these, what one token reads: k of the E routed experts; the
+                                   whole embedding table and head are counted */
+    int64_t mtp_parameters;     /* MTP layers with their copies of embedding and head: in the
+                                   checkpoint, not in `parameters`, never loaded */
+    int64_t weight_bytes[EL_FORMS]; /* F32: in memory, padding included; BF16 and FP8: stored, FP8
+                                       with its scales (128 x 128 where the configuration does not
+                                       say otherwise); without MTP layers */
+    int64_t mtp_bytes[EL_FORMS];    /* of the MTP layers, as they are stored */
+    int64_t rope_bytes;             /* cos and sin tables, fp32 */
+    int64_t kv_bytes[EL_FORMS];     /* cache of one token in one layer: latent and RoPE key */
+    int64_t index_bytes[EL_FORMS];  /* the same: the indexer's key */
+    int layers;                     /* L */
     int context, batch;
-    int64_t cache_bytes_f32, cache_bytes_bf16; /* both kinds of keys, context * batch tokens */
-    int64_t total_bytes;                       /* fp32 weights, RoPE tables and fp32 cache */
+    int64_t token_bytes[EL_FORMS]; /* L (kv_bytes + index_bytes) */
+    int64_t cache_bytes[EL_FORMS]; /* of context * batch tokens */
+    int64_t total_bytes[EL_FORMS]; /* weights, RoPE tables and cache */
     int dense; /* attention at this context: 1 dense (index_topk >= context), 0 DSA */
 };
 

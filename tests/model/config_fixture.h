@@ -20,7 +20,9 @@ static const char big_json[] =
     "\"max_position_embeddings\":163840,\"rms_norm_eps\":1e-6,\"rope_theta\":10000,"
     "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":40,\"beta_fast\":32,\"beta_slow\":1,"
     "\"mscale\":1.0,\"mscale_all_dim\":1.0,\"original_max_position_embeddings\":4096},"
-    "\"quantization_config\":{\"quant_method\":\"fp8\",\"fmt\":\"e4m3\"},"
+    "\"quantization_config\":{\"quant_method\":\"fp8\",\"fmt\":\"e4m3\","
+    "\"scale_fmt\":\"ue8m0\",\"activation_scheme\":\"dynamic\","
+    "\"weight_block_size\":[128,128]},"
     "\"hidden_act\":\"silu\",\"attention_bias\":false,\"tie_word_embeddings\":false,"
     "\"bos_token_id\":0,\"eos_token_id\":1,\"torch_dtype\":\"bfloat16\"}";
 

@@ -28,7 +28,8 @@ static void check_use(const struct el_config *c)
     if (c->num_hidden_layers > 64 || c->n_routed_experts > 64) /* a long list of tensors is slow */
         return;
     if (el_estimate_init(&e, c, 1, 1, NULL) < 0 || e.parameters <= 0 ||
-        e.active_parameters > e.parameters || e.total_bytes <= 0)
+        e.active_parameters > e.parameters || e.total_bytes[EL_FORM_F32] <= 0 ||
+        e.weight_bytes[EL_FORM_FP8] <= 0 || e.cache_bytes[EL_FORM_FP8] <= 0)
         abort();
     if (c->qk_rope_head_dim <= 1024) {
         float table[2 * 512];

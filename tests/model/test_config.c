@@ -66,6 +66,43 @@ static void a_dense_model_needs_no_expert_keys(void **state)
     assert_false(el_config_layer_is_moe(&c, 2));
 }
 
+#define Q(size) "{\"quant_method\":\"fp8\",\"fmt\":\"e4m3\",\"weight_block_size\":" size "}"
+
+static void the_file_of_the_671b_model(void **state)
+{
+    (void)state;
+    struct el_config c, big = big_config();
+    struct el_error err = {0};
+    if (el_config_load(EL_SOURCE_DIR "/tests/model/config_671b.json", &c, &err) < 0)
+        fail_msg("%s", err.msg);
+    char *one = el_config_print(&c), *two = el_config_print(&big);
+    assert_string_equal(one, two);
+    assert_memory_equal(&c.fp8_format, &big.fp8_format, sizeof c.fp8_format);
+    assert_true(c.fp8);
+    el_free(one);
+    el_free(two);
+}
+
+static void the_format_of_fp8_scales(void **state)
+{
+    (void)state;
+    struct el_config c = big_config(), back;
+    assert_true(c.fp8 && c.fp8_format.ue8m0);
+    assert_int_equal(c.fp8_format.block_rows, 128);
+    assert_int_equal(c.fp8_format.block_columns, 128);
+    char *text = el_config_print(&c);
+    assert_null(strstr(text, "quant"));
+    assert_int_equal(el_config_parse("printed", text, strlen(text), &back, NULL), 0);
+    assert_false(back.fp8);
+    el_free(text);
+    assert_int_equal(parse_with(small_json, "quantization_config", Q("[64,1048576]"), &c, NULL), 0);
+    assert_true(c.fp8 && !c.fp8_format.ue8m0);
+    assert_int_equal(c.fp8_format.block_rows, 64);
+    assert_int_equal(c.fp8_format.block_columns, 1 << 20);
+    assert_int_equal(parse_with(small_json, "quantization_config", "null", &c, NULL), 0);
+    assert_false(c.fp8);
+}
+
 static const struct {
     const char *key, *value;
     int code;
@@ -107,6 +144,21 @@ static const struct {
     {"moe_layer_freq", "2", EL_EREFUSED, "moe_layer_freq"},
     {"model_type", "\"llama\"", EL_EREFUSED, "expected \"deepseek_v32\""},
     {"torch_dtype", "\"int8\"", EL_EREFUSED, "torch_dtype"},
+    {"quantization_config", "3", EL_EFORMAT, "'quantization_config' must be an object or null"},
+    {"quantization_config", "{}", EL_EFORMAT, "'weight_block_size' must be two integers"},
+    {"quantization_config", Q("[128]"), EL_EFORMAT, "must be two integers from 1 to 1048576"},
+    {"quantization_config", Q("[128,0]"), EL_EFORMAT, "must be two integers"},
+    {"quantization_config", Q("[1.5,128]"), EL_EFORMAT, "must be two integers"},
+    {"quantization_config", Q("[128,1048577]"), EL_EFORMAT, "must be two integers"},
+    {"quantization_config", Q("[128,\"128\"]"), EL_EFORMAT, "must be two integers"},
+    {"quantization_config", Q("[128,128,128]"), EL_EFORMAT, "must be two integers"},
+    {"quantization_config", Q("null"), EL_EFORMAT, "must be two integers"},
+    {"quantization_config", "{\"quant_method\":\"awq\"}", EL_EREFUSED,
+     "quantization_config: 'quant_method' is \"awq\", only \"fp8\" is supported"},
+    {"quantization_config", "{\"fmt\":\"e5m2\"}", EL_EREFUSED, "'fmt' is \"e5m2\""},
+    {"quantization_config", "{\"activation_scheme\":\"static\"}", EL_EREFUSED, "only \"dynamic\""},
+    {"quantization_config", "{\"weight_block_size\":[1,1],\"scale_fmt\":\"ue4m3\"}", EL_EREFUSED,
+     "'scale_fmt' is \"ue4m3\", expected \"ue8m0\" or \"float\""},
     {"rope_scaling", "{\"type\":\"linear\",\"factor\":2}", EL_EREFUSED, "only \"yarn\""},
     {"rope_scaling", "3", EL_EFORMAT, "must be an object or null"},
     {"rope_scaling", "{\"factor\":2}", EL_EFORMAT, "missing field 'type'"},
@@ -323,6 +375,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(real_keys_are_read),
         cmocka_unit_test(defaults),
+        cmocka_unit_test(the_file_of_the_671b_model),
+        cmocka_unit_test(the_format_of_fp8_scales),
         cmocka_unit_test(a_dense_model_needs_no_expert_keys),
         cmocka_unit_test(wrong_values_are_refused_by_name),
         cmocka_unit_test(products_that_overflow_are_refused),

@@ -195,25 +195,91 @@ static void allocation_failures(void **state)
     el_layout_release(&l);
 }
 
-static void estimate_of_the_671b_model(void **state)
+static void parameters_of_the_671b_model(void **state)
 {
     (void)state;
     struct el_config c = big_config();
     struct el_estimate e;
     assert_int_equal(el_estimate_init(&e, &c, 163840, 1, NULL), 0);
-    assert_int_equal(e.parameters / 10000000, 67187); /* 671.88e9 */
+    assert_int_equal((e.parameters + 5000000) / 10000000, 67188); /* 671.88e9 */
     assert_int_equal((e.parameters - e.indexer_parameters + 5000000) / 10000000, 67103);
     assert_int_equal((e.parameters + e.mtp_parameters + 5000000) / 10000000, 68536);
-    assert_int_equal(e.kv_floats_per_token * 2, 61 * 1152);
-    assert_int_equal(e.indexer_floats_per_token, 61 * 128);
-    assert_int_equal(e.cache_bytes_f32, 163840LL * 61 * (576 + 128) * 4);
-    assert_int_equal(e.cache_bytes_bf16 * 2, e.cache_bytes_f32);
-    assert_int_equal(e.total_bytes, e.weight_bytes_f32 + e.cache_bytes_f32 + 163840LL * 64 * 4);
-    assert_true(e.weight_bytes_f32 >= e.parameters * 4);
-    assert_int_equal(e.weight_bytes_bf16, e.parameters * 2 + 58 * 256 * 2);
-    assert_int_equal(e.dense, 0);
     /* 248 of the 256 routed experts of 58 layers are left out for one token */
     assert_int_equal(e.parameters - e.active_parameters, 58LL * 248 * 3 * 2048 * 7168);
+    assert_int_equal(e.dense, 0);
+}
+
+/* Blocks of the scales: 576 rows are 5 of them. */
+enum {
+    attention_blocks = 12 * 56 + 192 * 12 + 5 * 56 + 256 * 4 + 56 * 128,
+    indexer_blocks = 64 * 12 + 1 * 56,
+    dense_blocks = 3 * 144 * 56,
+    moe_blocks = 257 * 3 * 16 * 56,
+};
+
+static void weights_of_the_671b_model(void **state)
+{
+    (void)state;
+    struct el_config c = big_config();
+    struct el_estimate e;
+    assert_int_equal(el_estimate_init(&e, &c, 163840, 1, NULL), 0);
+    int64_t C = 7168, V = 129280, bias = 58 * 256;
+    int64_t layer = 1536 * C + 24576 * 1536 + 576 * C + 32768 * 512 + C * 16384 + 8192 * 1536 +
+                    128 * C; /* the matrices of attention and indexer that are FP8 */
+    int64_t expert = 3 * 2048 * C, dense = 3 * 18432 * C;
+    int64_t fp8 = 61 * layer + 3 * dense + 58 * 257 * expert;
+    int64_t scales = 61 * (attention_blocks + indexer_blocks) + 3 * dense_blocks + 58 * moe_blocks;
+    assert_true(e.weight_bytes[EL_FORM_F32] >= e.parameters * 4);
+    assert_true(e.weight_bytes[EL_FORM_F32] < e.parameters * 4 + 61 * 1000);
+    assert_int_equal(e.weight_bytes[EL_FORM_BF16], e.parameters * 2 + bias * 2);
+    assert_int_equal(e.weight_bytes[EL_FORM_FP8],
+                     fp8 + 4 * scales + 2 * (e.parameters - fp8) + bias * 2);
+    int64_t mtp = layer + 257 * expert; /* FP8 in the MTP layer */
+    assert_int_equal(e.mtp_bytes[EL_FORM_F32], e.mtp_parameters * 4);
+    assert_int_equal(e.mtp_bytes[EL_FORM_BF16], e.mtp_parameters * 2 + 256 * 2);
+    assert_int_equal(e.mtp_bytes[EL_FORM_FP8],
+                     mtp + 4 * (attention_blocks + indexer_blocks + moe_blocks) +
+                         2 * (e.mtp_parameters - mtp) + 256 * 2);
+    assert_true(e.mtp_parameters - mtp > 2 * V * C);
+}
+
+static void cache_of_the_671b_model(void **state)
+{
+    (void)state;
+    static const int64_t kv[EL_FORMS] = {2304, 1152, 656}, index[EL_FORMS] = {512, 256, 132};
+    struct el_config c = big_config();
+    struct el_estimate e;
+    assert_int_equal(el_estimate_init(&e, &c, 131072, 2, NULL), 0);
+    assert_int_equal(e.layers, 61);
+    assert_int_equal(e.rope_bytes, 163840LL * 64 * 4);
+    for (int form = 0; form < EL_FORMS; form++) {
+        assert_int_equal(e.kv_bytes[form], kv[form]);
+        assert_int_equal(e.index_bytes[form], index[form]);
+        assert_int_equal(e.token_bytes[form], 61 * (kv[form] + index[form]));
+        assert_int_equal(e.cache_bytes[form], 2 * 131072 * e.token_bytes[form]);
+        assert_int_equal(e.total_bytes[form],
+                         e.weight_bytes[form] + e.cache_bytes[form] + e.rope_bytes);
+    }
+}
+
+/* The configuration's own blocks count, and ragged sides round up. */
+static void blocks_of_the_scales(void **state)
+{
+    (void)state;
+    struct el_config c = small_config(), other = c;
+    struct el_estimate plain, fp8;
+    other.fp8 = 1;
+    other.fp8_format = (struct el_fp8_format){.block_rows = 4, .block_columns = 1 << 20};
+    assert_int_equal(el_estimate_init(&plain, &c, 8, 1, NULL), 0);
+    assert_int_equal(el_estimate_init(&fp8, &other, 8, 1, NULL), 0);
+    /* rows of the FP8 matrices divided by 4; with 128 x 128 each of them is one block */
+    int64_t attention = 3 + 8 + 3 + 9 + 4, indexer = 4 + 2, dense = 6 + 6 + 4;
+    int64_t moe = 4 * (3 + 3 + 4) + 5 + 5 + 4;
+    int64_t blocks = 3 * (attention + indexer) + dense + 2 * moe;
+    int64_t matrices = 3 * (5 + 2) + 3 + 2 * (4 * 3 + 3);
+    assert_int_equal(fp8.weight_bytes[EL_FORM_FP8] - plain.weight_bytes[EL_FORM_FP8],
+                     4 * (blocks - matrices));
+    assert_int_equal(fp8.weight_bytes[EL_FORM_BF16], plain.weight_bytes[EL_FORM_BF16]);
 }
 
 static void the_mode_depends_on_the_context(void **state)
@@ -224,7 +290,7 @@ static void the_mode_depends_on_the_context(void **state)
     assert_int_equal(el_estimate_init(&e, &c, 2048, 3, NULL), 0);
     assert_int_equal(e.dense, 1);
     assert_string_equal(el_estimate_attention(&e), "dense");
-    assert_int_equal(e.cache_bytes_f32, 3LL * 2048 * 61 * 704 * 4);
+    assert_int_equal(e.cache_bytes[EL_FORM_F32], 3LL * 2048 * 61 * 704 * 4);
     assert_int_equal(el_estimate_init(&e, &c, 2049, 1, NULL), 0);
     assert_int_equal(e.dense, 0);
 }
@@ -253,7 +319,10 @@ int main(void)
         cmocka_unit_test(tied_embeddings_and_no_shared_experts),
         cmocka_unit_test(an_impossible_configuration_is_refused),
         cmocka_unit_test(allocation_failures),
-        cmocka_unit_test(estimate_of_the_671b_model),
+        cmocka_unit_test(parameters_of_the_671b_model),
+        cmocka_unit_test(weights_of_the_671b_model),
+        cmocka_unit_test(cache_of_the_671b_model),
+        cmocka_unit_test(blocks_of_the_scales),
         cmocka_unit_test(the_mode_depends_on_the_context),
         cmocka_unit_test(estimates_of_nonsense_are_refused),
     };
