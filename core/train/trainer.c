@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/ops/optim.h"
 #include "core/train/balance.h"
+#include "core/train/trainer_parts.h"
 
 #include <math.h>
 #include <string.h>
@@ -87,18 +88,18 @@ void el_trainer_release(struct el_trainer *t)
     el_free(t->kl);
     el_free(t->load);
     el_free(t->offsets);
+    el_replay_release(&t->replay);
     memset(t, 0, sizeof *t);
 }
 
-static struct el_pass pass_of(struct el_trainer *t, enum el_attention mode, int with_indexer)
+struct el_pass el_trainer_pass(struct el_trainer *t, enum el_attention mode, int with_indexer)
 {
     struct el_pass p = {.w = t->w, .s = t->s, .mode = mode, .with_indexer = with_indexer};
     el_pack_upload(&t->pack, &p);
     return p;
 }
 
-/* The rows with a target, in row order; their weights to coef. */
-static struct el_targets targets_of(struct el_trainer *t)
+struct el_targets el_trainer_targets(struct el_trainer *t)
 {
     int n = 0;
     for (int i = 0; i < t->pack.rows; i++) {
@@ -114,7 +115,7 @@ static struct el_targets targets_of(struct el_trainer *t)
 static int lm_part(struct el_trainer *t, const struct el_pass *p, const struct el_micro_batch *b,
                    struct el_step_stats *stats, struct el_error *err)
 {
-    struct el_targets targets = targets_of(t);
+    struct el_targets targets = el_trainer_targets(t);
     for (int i = 0; i < targets.n; i++)
         t->coef[i] = (float)(-t->coef[i] / b->lm_denominator);
     int rc = el_lm_head_backward(&t->head, p, &t->acts, &targets, t->coef, &t->grad, t->logp, err);
@@ -126,8 +127,7 @@ static int lm_part(struct el_trainer *t, const struct el_pass *p, const struct e
     return 0;
 }
 
-static void kl_part(struct el_trainer *t, const struct el_micro_batch *b,
-                    struct el_step_stats *stats)
+double el_trainer_kl(struct el_trainer *t, double denominator)
 {
     struct el_device *d = t->w->device;
     size_t n = (size_t)t->pack.rows * (size_t)t->acts.layers;
@@ -135,10 +135,10 @@ static void kl_part(struct el_trainer *t, const struct el_micro_batch *b,
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += t->kl[i];
-    stats->kl_loss += sum / b->kl_denominator;
+    return sum / denominator;
 }
 
-static void count_load(struct el_trainer *t)
+void el_trainer_count_load(struct el_trainer *t)
 {
     const struct el_config *c = &t->w->config;
     struct el_device *d = t->w->device;
@@ -157,7 +157,7 @@ int el_trainer_accumulate(struct el_trainer *t, const struct el_micro_batch *b,
 {
     int warmup = b->stage == EL_STAGE_WARMUP;
     enum el_attention mode = b->stage == EL_STAGE_SPARSE ? EL_ATTENTION_MQA : EL_ATTENTION_DENSE;
-    struct el_pass p = pass_of(t, mode, warmup);
+    struct el_pass p = el_trainer_pass(t, mode, warmup);
     el_transformer_forward(&p, &t->acts);
     int rc = el_stream_check(t->s, err);
     if (rc == 0 && !warmup)
@@ -172,8 +172,8 @@ int el_trainer_accumulate(struct el_trainer *t, const struct el_micro_batch *b,
     if (rc < 0)
         return rc;
     if (how.kl_coef > 0)
-        kl_part(t, b, stats);
-    count_load(t);
+        stats->kl_loss += el_trainer_kl(t, b->kl_denominator);
+    el_trainer_count_load(t);
     stats->tokens += t->pack.rows;
     return 0;
 }
@@ -181,8 +181,8 @@ int el_trainer_accumulate(struct el_trainer *t, const struct el_micro_batch *b,
 int el_trainer_logprobs(struct el_trainer *t, enum el_attention mode, double inv_temperature,
                         struct el_error *err)
 {
-    struct el_pass p = pass_of(t, mode, 0);
-    struct el_targets targets = targets_of(t);
+    struct el_pass p = el_trainer_pass(t, mode, 0);
+    struct el_targets targets = el_trainer_targets(t);
     targets.inv_temperature = (float)inv_temperature;
     el_transformer_forward(&p, &t->acts);
     int rc = el_lm_head_logprobs(&t->head, &p, &t->acts, &targets, t->logp, NULL, err);

@@ -9,6 +9,7 @@
 #include "core/model/pack.h"
 #include "core/train/lm_head.h"
 #include "core/train/optimizer.h"
+#include "core/train/replay.h"
 
 /* Which stage of DSA training a step belongs to (DeepSeek-V3.2 section 2.1.1). */
 enum el_stage {
@@ -33,6 +34,7 @@ struct el_trainer {
     float *coef, *logp, *kl; /* host (max_rows), kl (L * max_rows) */
     int64_t *load;           /* host (L, E): rows per expert since the last update */
     int32_t *offsets;        /* host (E+1) */
+    struct el_replay replay; /* made when a policy is trained */
 };
 
 struct el_trainer_options {

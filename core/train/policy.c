@@ -1,0 +1,222 @@
+#include "core/train/policy.h"
+
+#include "core/train/trainer_parts.h"
+
+#include <string.h>
+
+/* The rollouts of one pass: numbers first..end-1, those without loss left out when `skip`. */
+struct batch {
+    const struct el_rollout *r;
+    int first, end, skip;
+    int routed, kept; /* all of them have routes, kept sets */
+};
+
+static int taken(const struct batch *b, int i)
+{
+    return !(b->skip && b->r[i].no_loss);
+}
+
+/* Rows are the tokens that predict: all but the last. */
+static int add_rollout(struct el_trainer *t, const struct el_rollout *r, struct el_error *err)
+{
+    struct el_pack *p = &t->pack;
+    int row = p->rows, vocab = t->w->config.vocab_size, last = r->ids[r->n - 1];
+    if (r->prompt < 1 || r->prompt >= r->n || last < 0 || last >= vocab)
+        return el_error_set(err, EL_EINVAL,
+                            "a rollout of %d tokens, %d of them prompt, that ends in token %d: "
+                            "expected a prompt, a completion, and tokens in 0..%d",
+                            r->n, r->prompt, last, vocab - 1);
+    int rc = el_pack_add(p, r->ids, NULL, r->n - 1, vocab, err);
+    for (int i = r->prompt - 1; i < r->n - 1 && rc == 0; i++) {
+        p->target[row + i] = r->ids[i + 1];
+        p->weight[row + i] = 1;
+    }
+    return rc;
+}
+
+/* Packs as many rollouts from b->first on as fit. */
+static int pack_some(struct el_trainer *t, struct batch *b, int n, struct el_error *err)
+{
+    el_pack_clear(&t->pack);
+    b->routed = b->kept = 1;
+    for (b->end = b->first; b->end < n; b->end++) {
+        const struct el_rollout *r = &b->r[b->end];
+        if (!taken(b, b->end))
+            continue;
+        if (t->pack.sequences && (r->n - 1 > t->pack.max_rows - t->pack.rows ||
+                                  t->pack.sequences == t->pack.max_sequences))
+            break;
+        int rc = add_rollout(t, r, err);
+        if (rc < 0)
+            return rc;
+        b->routed &= r->routed != NULL;
+        b->kept &= r->kept_start != NULL;
+    }
+    return 0;
+}
+
+/* (n, layers, k) of each rollout to (layers, rows, k) of the pass. */
+static void upload_routes(struct el_trainer *t, const struct batch *b, struct el_pass *p)
+{
+    struct el_replay *m = &t->replay;
+    int64_t rows = t->pack.rows, row = 0, k = m->per_token;
+    for (int i = b->first; i < b->end; i++) {
+        const struct el_rollout *r = &b->r[i];
+        if (!taken(b, i))
+            continue;
+        for (int64_t j = 0; j < r->n - 1; j++, row++)
+            for (int64_t l = 0; l < m->layers; l++)
+                memcpy(m->host_routing + (l * rows + row) * k, r->routed + (j * m->layers + l) * k,
+                       (size_t)k * sizeof *r->routed);
+    }
+    m->device->copy_in(m->device, m->routing, m->host_routing,
+                       (size_t)(m->layers * rows * k) * sizeof *m->routing);
+    p->routing = m->routing;
+}
+
+static int gather_kept(struct el_trainer *t, const struct batch *b, struct el_targets *targets,
+                       struct el_error *err)
+{
+    struct el_replay *m = &t->replay;
+    int target = 0, rc = 0;
+    m->kept_start[0] = 0;
+    for (int i = b->first; i < b->end; i++) {
+        const struct el_rollout *r = &b->r[i];
+        for (int j = 0; taken(b, i) && j < r->n - r->prompt && rc == 0; j++)
+            rc = el_replay_keep(m, target++, r->kept + r->kept_start[j],
+                                r->kept_start[j + 1] - r->kept_start[j], err);
+    }
+    targets->kept_start = m->kept_start;
+    targets->kept = m->kept;
+    return rc;
+}
+
+/* Forward pass over what is packed, and its targets. */
+static int forward(struct el_trainer *t, const struct el_weights *w, const struct batch *b,
+                   const struct el_policy_options *o, struct el_pass *p, struct el_targets *targets,
+                   struct el_error *err)
+{
+    int rc = el_replay_prepare(&t->replay, &t->w->config, t->w->device, t->pack.max_rows, err);
+    if (rc < 0)
+        return rc;
+    *p = el_trainer_pass(t, o->mode, 0);
+    p->w = w;
+    if (o->keep_routing && b->routed && t->replay.layers)
+        upload_routes(t, b, p);
+    *targets = el_trainer_targets(t);
+    targets->inv_temperature = (float)(1 / o->temperature);
+    if (o->keep_sampling_mask && b->kept)
+        rc = gather_kept(t, b, targets, err);
+    if (rc == 0)
+        el_transformer_forward(p, &t->acts);
+    return rc < 0 ? rc : el_stream_check(t->s, err);
+}
+
+int el_policy_logprobs(struct el_trainer *t, const struct el_weights *w, const struct el_rollout *r,
+                       int n, const struct el_policy_options *o, float *logp, float *entropy,
+                       struct el_error *err)
+{
+    struct batch b = {.r = r};
+    int64_t at = 0;
+    for (; b.first < n; b.first = b.end) {
+        struct el_pass p;
+        struct el_targets targets;
+        int rc = pack_some(t, &b, n, err);
+        if (rc == 0)
+            rc = forward(t, w ? w : t->w, &b, o, &p, &targets, err);
+        if (rc == 0)
+            rc = el_lm_head_logprobs(&t->head, &p, &t->acts, &targets, logp + at,
+                                     entropy ? entropy + at : NULL, err);
+        if (rc < 0)
+            return rc;
+        at += targets.n;
+    }
+    return 0;
+}
+
+/* The rollouts' coefficients to t->coef. */
+static void objective(struct el_trainer *t, const struct batch *b, int sequences,
+                      const struct el_grpo_config *c, struct el_policy_sums *sums)
+{
+    int at = 0;
+    for (int i = b->first; i < b->end; i++) {
+        const struct el_rollout *r = &b->r[i];
+        if (!taken(b, i))
+            continue;
+        struct el_grpo_tokens tokens = {.n = r->n - r->prompt,
+                                        .logp = t->logp + at,
+                                        .old_logp = r->old_logp,
+                                        .ref_logp = r->ref_logp,
+                                        .advantage = r->advantage};
+        el_grpo_sequence(c, &tokens, 1.0 / sequences, t->coef + at, &sums->grpo);
+        at += tokens.n;
+    }
+    for (int i = 0; i < at; i++)
+        sums->entropy += t->replay.entropy[i];
+}
+
+static int backward(struct el_trainer *t, const struct el_pass *p, const struct el_targets *targets,
+                    const struct el_policy_options *o, double kl_rows, struct el_policy_sums *sums,
+                    struct el_error *err)
+{
+    int rc = el_lm_head_backward(&t->head, p, &t->acts, targets, t->coef, &t->grad, t->logp, err);
+    if (rc < 0)
+        return rc;
+    struct el_backward how = {.dfinal = t->head.dfinal};
+    if (o->mode == EL_ATTENTION_MQA)
+        how.kl_coef = (float)(o->kl_weight / kl_rows);
+    el_transformer_backward(p, &t->acts, how, &t->back, &t->grad);
+    rc = el_stream_check(t->s, err);
+    if (rc == 0 && how.kl_coef > 0)
+        sums->indexer_kl += el_trainer_kl(t, kl_rows);
+    return rc;
+}
+
+static double rows_with_loss(const struct el_rollout *r, int n)
+{
+    double rows = 0;
+    for (int i = 0; i < n; i++)
+        rows += r[i].no_loss ? 0 : r[i].n - 1;
+    return rows;
+}
+
+static int need_reference(const struct el_rollout *r, int n, const struct el_grpo_config *c,
+                          struct el_error *err)
+{
+    for (int i = 0; i < n && c->beta > 0; i++)
+        if (!r[i].ref_logp && !r[i].no_loss)
+            return el_error_set(err, EL_EINVAL,
+                                "rollout %d has no reference log-probabilities, and beta is %g", i,
+                                c->beta);
+    return 0;
+}
+
+int el_policy_accumulate(struct el_trainer *t, const struct el_rollout *r, int n, int sequences,
+                         const struct el_grpo_config *c, const struct el_policy_options *o,
+                         struct el_policy_sums *sums, struct el_error *err)
+{
+    struct batch b = {.r = r, .skip = 1};
+    double kl_rows = rows_with_loss(r, n);
+    int rc = need_reference(r, n, c, err);
+    for (; b.first < n && rc == 0; b.first = b.end) {
+        struct el_pass p;
+        struct el_targets targets;
+        rc = pack_some(t, &b, n, err);
+        if (rc < 0 || t->pack.rows == 0)
+            break;
+        rc = forward(t, t->w, &b, o, &p, &targets, err);
+        if (rc == 0)
+            rc = el_lm_head_logprobs(&t->head, &p, &t->acts, &targets, t->logp, t->replay.entropy,
+                                     err);
+        if (rc < 0)
+            break;
+        objective(t, &b, sequences, c, sums);
+        rc = backward(t, &p, &targets, o, kl_rows, sums, err);
+        if (rc < 0)
+            break;
+        el_trainer_count_load(t);
+        sums->rows += t->pack.rows;
+        sums->passes++;
+    }
+    return rc;
+}

@@ -1,0 +1,58 @@
+/* A policy's completions in the trainer: their log-probabilities and their GRPO gradient, under the
+ * conditions they were sampled in (DeepSeek-V3.2 section 3.1, "keep routing" and "keep sampling
+ * mask").
+ *
+ * Keep routing: the experts that the sampler chose, for prompt and completion, are forced; only the
+ * indices are replayed, the gate weights come from live logits, so the router still learns. Keep
+ * sampling mask: log-probabilities are over the set that top-k and top-p kept. The temperature is
+ * the sampler's. With all of it and unchanged weights, what is computed here equals what the
+ * sampler reported to the last bit. */
+#ifndef EL_TRAIN_POLICY_H
+#define EL_TRAIN_POLICY_H
+
+#include "core/train/grpo.h"
+#include "core/train/trainer.h"
+
+/* One sampled completion, as a trace of core/run/completion.h gives it. Arrays are borrowed. */
+struct el_rollout {
+    const int32_t *ids;               /* (n) the prompt, then the completion with its end token */
+    int n, prompt;                    /* 1 <= prompt < n */
+    const float *old_logp, *ref_logp; /* (n - prompt); ref_logp NULL: no KL */
+    const int32_t *kept_start, *kept; /* (n - prompt + 1) and the sets, or NULL: all tokens kept */
+    const int32_t *routed;            /* (n, MoE layers, k), the last token's not read; or NULL */
+    double advantage;
+    int no_loss; /* takes no part in the loss (a truncated completion that is masked) */
+};
+
+struct el_policy_options {
+    enum el_attention mode;
+    double temperature;     /* of the sampler, > 0 */
+    int keep_routing;       /* replay rollouts' routes where they have them */
+    int keep_sampling_mask; /* replay rollouts' kept sets where they have them */
+    double kl_weight;       /* of the indexer's loss in MQA mode; 0: the indexer is frozen */
+};
+
+/* Log-probabilities of all completions under weights w (NULL: the trainer's; w must have its shape)
+ * to logp, one completion behind the other, and entropies likewise unless NULL. EL_ELIMIT when one
+ * rollout exceeds the trainer's rows. */
+int el_policy_logprobs(struct el_trainer *t, const struct el_weights *w, const struct el_rollout *r,
+                       int n, const struct el_policy_options *o, float *logp, float *entropy,
+                       struct el_error *err);
+
+struct el_policy_sums {
+    struct el_grpo_sums grpo;
+    double entropy;    /* sum over completion tokens */
+    double indexer_kl; /* as el_step_stats.kl_loss */
+    int64_t rows;      /* rows that went through the model */
+    int64_t passes;
+};
+
+/* Adds the gradient of -J over the rollouts (one mini-batch: each sequence weighs 1/`sequences`,
+ * the number of rollouts of the whole update that take part in the loss), in as few passes as the
+ * trainer's room allows, and that of the indexer's KL when kl_weight > 0. Follow with
+ * el_trainer_update (stage sparse, or el_policy_trainable). */
+int el_policy_accumulate(struct el_trainer *t, const struct el_rollout *r, int n, int sequences,
+                         const struct el_grpo_config *c, const struct el_policy_options *o,
+                         struct el_policy_sums *sums, struct el_error *err);
+
+#endif
