@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 #include "core/base/io.h"
 #include "data/world.h"
+#include "data/world_store.h"
 #include "data/world_tokenizer.h"
 
 #include <string.h>
@@ -13,7 +14,9 @@ static const char description[] =
     "seed.\n\n"
     "  elenchus world --split test --count 3\n"
     "  elenchus world --split large --export problems.json --count 64\n"
-    "  elenchus world --write-tokenizer tokenizer.json";
+    "  elenchus world --write-tokenizer tokenizer.json\n"
+    "  elenchus world --count 64 --store proofs.db            a proof of every score for each\n"
+    "  elenchus world --count 64 --store dv.db --scores       with the oracle's scores: a D_v";
 
 static int save(const char *path, int made, struct el_buf *text)
 {
@@ -40,6 +43,22 @@ static int export_problems(const char *path, int split, uint64_t index, int coun
     return save(path, made, &text);
 }
 
+static int fill_store(const char *path, int split, uint64_t index, int count, uint64_t seed,
+                      int scores)
+{
+    struct el_error err = {0};
+    struct el_store *store = NULL;
+    int rc = el_store_open(path, EL_STORE_CREATE, &store, &err);
+    int64_t added = rc < 0 ? rc
+                           : el_world_store(store, (enum el_world_split)split, index, count, seed,
+                                            scores, &err);
+    el_store_close(store);
+    if (added < 0)
+        return cli_fail(&err);
+    fprintf(stderr, "%s: %lld proofs added for %d problems\n", path, (long long)added, count);
+    return CLI_DONE;
+}
+
 static int print_samples(int split, uint64_t index, int count, uint64_t seed, int json)
 {
     struct el_buf text;
@@ -61,9 +80,9 @@ static int print_samples(int split, uint64_t index, int count, uint64_t seed, in
 
 int cmd_world(int argc, char **argv)
 {
-    const char *split_name = "test", *tokenizer = NULL, *export = NULL;
+    const char *split_name = "test", *tokenizer = NULL, *export = NULL, *store = NULL;
     uint64_t index = 0, seed = 0;
-    int count = 1, json = 0;
+    int count = 1, json = 0, scores = 0;
     const struct cli_option options[] = {
         {"split", CLI_STRING, &split_name, "NAME", "train, valid, test (default) or large", 0, 0},
         {"index", CLI_U64, &index, "N", "the first problem (default 0)", 0, 0},
@@ -71,6 +90,9 @@ int cmd_world(int argc, char **argv)
         {"seed", CLI_U64, &seed, "N", "for the witnesses and flaws (default 0)", 0, 0},
         {"json", CLI_FLAG, &json, NULL, "print a JSON array", 0, 0},
         {"export", CLI_STRING, &export, "FILE", "write the problems as a contest's JSON", 0, 0},
+        {"store", CLI_STRING, &store, "FILE.db", "add the problems and proofs of every score", 0,
+         0},
+        {"scores", CLI_FLAG, &scores, NULL, "with --store: the oracle's scores too", 0, 0},
         {"write-tokenizer", CLI_STRING, &tokenizer, "FILE", "write the world's tokenizer.json", 0,
          0},
         {0},
@@ -86,5 +108,9 @@ int cmd_world(int argc, char **argv)
         return write_tokenizer(tokenizer);
     if (export)
         return export_problems(export, split, index, count);
+    if (scores && !store)
+        return cli_usage_error("--scores goes with --store FILE.db");
+    if (store)
+        return fill_store(store, split, index, count, seed, scores);
     return print_samples(split, index, count, seed, json);
 }

@@ -147,6 +147,21 @@ typedef int el_proof_fn(void *user, const struct el_proof *p, struct el_error *e
 int el_store_proof_each(struct el_store *s, int64_t problem, el_proof_fn *fn, void *user,
                         struct el_error *err);
 void el_proof_release(struct el_proof *p);
+/* The id of the proof that a person named: by its id, or by the first characters (four at least) of
+ * its key. EL_ENOTFOUND; EL_EINVAL when several keys begin so. */
+int el_store_proof_find(struct el_store *s, const char *name, int64_t *id, struct el_error *err);
+
+/* Which proofs; 0 and NULL mean any. */
+struct el_proof_filter {
+    const char *set;     /* problems of this set */
+    int64_t run;         /* written in this run */
+    const char *without; /* no score by this rater */
+    int unlabelled;      /* without a row in D_v */
+};
+/* The ids and problems of the proofs that meet all conditions, in the order they were added. */
+typedef int el_proof_id_fn(void *user, int64_t proof, int64_t problem, struct el_error *err);
+int el_store_proof_select(struct el_store *s, const struct el_proof_filter *f, el_proof_id_fn *fn,
+                          void *user, struct el_error *err);
 
 int el_store_analysis_add(struct el_store *s, const struct el_analysis *a, int64_t *id,
                           struct el_error *err);
@@ -223,6 +238,41 @@ int el_store_dv_each(struct el_store *s, const char *set, el_label_fn *fn, void 
                      struct el_error *err);
 int el_store_dmv_each(struct el_store *s, const char *set, el_label_fn *fn, void *user,
                       struct el_error *err);
+
+/* ------------------------------------------------------------------------------ decisions */
+
+enum el_decided { EL_DECIDED_LABELLED, EL_DECIDED_QUEUED, EL_DECIDED_DISCARDED };
+/* "labelled", "queued", "discarded"; -1 for an unknown name. */
+const char *el_decided_name(enum el_decided kind);
+int el_decided_from_name(const char *name);
+
+/* What a run of automatic labelling decided about a proof (data/schema_2.sql). */
+struct el_decision {
+    int64_t run, proof;
+    enum el_decided outcome;
+    int halves;         /* the label; EL_SCORE_NONE unless labelled */
+    const char *rater;  /* of the run's scores */
+    const char *reason; /* which part of the rule decided */
+    const char *rule;   /* JSON: what it decided with */
+    int64_t score;      /* (out) the row that holds the label, 0: none */
+    char *memory;
+};
+/* Replaces what the run decided about the proof. A label goes into the store as a score of kind
+ * `label`, 0..1, not mapped, blind, with `origin` telling decisions of one run by different rules
+ * apart. 1: something changed; 0: it stood there already. */
+int el_store_decide(struct el_store *s, const struct el_decision *d, const char *origin,
+                    struct el_error *err);
+/* EL_ENOTFOUND when the run has decided nothing about the proof. */
+int el_store_decision_get(struct el_store *s, int64_t run, int64_t proof, struct el_decision *out,
+                          struct el_error *err);
+/* Of one run (0: all) about one proof (0: all), in the order of proofs and runs. */
+typedef int el_decision_fn(void *user, const struct el_decision *d, struct el_error *err);
+int el_store_decision_each(struct el_store *s, int64_t run, int64_t proof, el_decision_fn *fn,
+                           void *user, struct el_error *err);
+void el_decision_release(struct el_decision *d);
+/* Those that wait for a person: queued, and no person has scored the proof. set NULL: all sets. */
+int el_store_queue_each(struct el_store *s, const char *set, el_decision_fn *fn, void *user,
+                        struct el_error *err);
 
 /* ----------------------------------------------------------------------------------- runs */
 

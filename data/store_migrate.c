@@ -4,7 +4,8 @@
 
 enum { application_id = 1164731758 }; /* "Elen" */
 
-extern const unsigned char el_schema_sql[]; /* data/schema.sql, embedded at build time */
+/* data/schema.sql and data/schema_2.sql, embedded at build time */
+extern const unsigned char el_schema_sql[], el_schema_2_sql[];
 
 /* Version 0 is an empty file. */
 static int make_first_version(struct el_store *s, struct el_error *err)
@@ -15,7 +16,13 @@ static int make_first_version(struct el_store *s, struct el_error *err)
     return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 1", err);
 }
 
-el_migration_fn *const el_store_migrations[] = {make_first_version};
+static int add_decisions(struct el_store *s, struct el_error *err)
+{
+    int rc = el_sql_script(s, (const char *)el_schema_2_sql, err);
+    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 2", err);
+}
+
+el_migration_fn *const el_store_migrations[] = {make_first_version, add_decisions};
 const int el_store_version = (int)(sizeof el_store_migrations / sizeof *el_store_migrations);
 
 static int query_int(struct el_store *s, const char *sql, int64_t *out, struct el_error *err)

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS "SELECT id, key, problem, text, author_kind, author, origin, extra FROM proofs "
@@ -104,6 +105,84 @@ int el_store_proof_each(struct el_store *s, int64_t problem, el_proof_fn *fn, vo
         struct el_proof p;
         read_row(&q, &p);
         rc = fn(user, &p, err);
+        if (rc != 0)
+            break;
+    }
+    el_sql_close(&q);
+    return rc;
+}
+
+/* --------------------------------------------------------------------------- finding, choosing */
+
+/* By the beginning of the key: *id stays 0 when there is none. */
+static int find_by_key(struct el_store *s, const char *name, int64_t *id, struct el_error *err)
+{
+    struct el_sql q;
+    int rc = el_sql_open(&q, s,
+                         "SELECT id FROM proofs WHERE length(?1) >= 4 "
+                         "AND substr(key, 1, length(?1)) = ?1 LIMIT 2",
+                         err);
+    if (rc < 0)
+        return rc;
+    el_sql_text(&q, name);
+    for (int n = 0; (rc = el_sql_step(&q, err)) == 1; n++) {
+        if (n > 0) {
+            rc = el_error_set(err, EL_EINVAL, "%s: the keys of several proofs begin with '%.40s'",
+                              s->path, name);
+            break;
+        }
+        *id = el_sql_col_int(&q, 0);
+    }
+    el_sql_close(&q);
+    return rc;
+}
+
+int el_store_proof_find(struct el_store *s, const char *name, int64_t *id, struct el_error *err)
+{
+    char *end;
+    long long number = strtoll(name, &end, 10);
+    struct el_sql q;
+    int rc = EL_ENOTFOUND;
+    if (end != name && !*end) {
+        rc = el_sql_open(&q, s, "SELECT id FROM proofs WHERE id = ?", err);
+        if (rc < 0)
+            return rc;
+        el_sql_int(&q, number);
+        rc = el_sql_one_int(&q, id, err);
+    }
+    if (rc != EL_ENOTFOUND)
+        return rc;
+    *id = 0;
+    rc = find_by_key(s, name, id, err);
+    if (rc == 0 && *id == 0)
+        rc = el_error_set(err, EL_ENOTFOUND, "%s: no proof with the id or key '%.40s'", s->path,
+                          name);
+    return rc;
+}
+
+/* The labels are computed once, not for every proof. */
+static const char select_sql[] =
+    "SELECT y.id, y.problem FROM proofs AS y JOIN problems AS p ON p.id = y.problem "
+    "WHERE (?1 IS NULL OR p.set_name = ?1) "
+    "AND (?2 IS NULL OR y.id IN (SELECT r.proof FROM results AS r JOIN jobs AS j ON j.id = r.job "
+    "WHERE j.run = ?2 AND r.proof IS NOT NULL)) "
+    "AND (?3 IS NULL OR y.id NOT IN (SELECT proof FROM scores WHERE rater = ?3 "
+    "AND proof IS NOT NULL)) "
+    "AND (?4 = 0 OR y.id NOT IN (SELECT proof FROM dv)) ORDER BY y.id";
+
+int el_store_proof_select(struct el_store *s, const struct el_proof_filter *f, el_proof_id_fn *fn,
+                          void *user, struct el_error *err)
+{
+    struct el_sql q;
+    int rc = el_sql_open(&q, s, select_sql, err);
+    if (rc < 0)
+        return rc;
+    el_sql_text(&q, f->set);
+    el_sql_id(&q, f->run);
+    el_sql_text(&q, f->without);
+    el_sql_int(&q, f->unlabelled != 0);
+    while ((rc = el_sql_step(&q, err)) == 1) {
+        rc = fn(user, el_sql_col_int(&q, 0), el_sql_col_int(&q, 1), err);
         if (rc != 0)
             break;
     }

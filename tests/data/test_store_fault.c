@@ -317,7 +317,7 @@ static void read_only_stays_read_only(void **state)
 static int add_column(struct el_store *s, struct el_error *err)
 {
     int rc = el_sql_exec(s, "ALTER TABLE problems ADD COLUMN fresh TEXT", err);
-    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 2", err);
+    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 3", err);
 }
 
 static int fail_half_way(struct el_store *s, struct el_error *err)
@@ -335,22 +335,61 @@ static void versions_go_up_step_by_step(void **state)
 {
     struct fixture *f = *state;
     make_problem(f, "1");
-    el_migration_fn *const broken[] = {el_store_migrations[0], fail_half_way};
-    el_migration_fn *const forgetful[] = {el_store_migrations[0], forget_version};
-    el_migration_fn *const next[] = {el_store_migrations[0], add_column};
+    el_migration_fn *const *now = el_store_migrations;
+    el_migration_fn *const broken[] = {now[0], now[1], fail_half_way};
+    el_migration_fn *const forgetful[] = {now[0], now[1], forget_version};
+    el_migration_fn *const next[] = {now[0], now[1], add_column};
     const char *version = "SELECT user_version FROM pragma_user_version";
-    assert_int_equal(count(f, version), 1);
-    assert_int_equal(el_store_migrate(f->store, broken, 2, &f->err), EL_EIO);
-    assert_int_equal(el_store_migrate(f->store, forgetful, 2, &f->err), EL_EFORMAT);
-    assert_int_equal(count(f, version), 1);
+    assert_int_equal(el_store_version, 2);
+    assert_int_equal(count(f, version), 2);
+    assert_int_equal(el_store_migrate(f->store, broken, 3, &f->err), EL_EIO);
+    assert_int_equal(el_store_migrate(f->store, forgetful, 3, &f->err), EL_EFORMAT);
+    assert_int_equal(count(f, version), 2);
     assert_int_equal(
         count(f, "SELECT COUNT(*) FROM pragma_table_info('problems') WHERE name = 'half'"), 0);
-    ok(el_store_migrate(f->store, next, 2, &f->err));
-    ok(el_store_migrate(f->store, next, 2, &f->err));
-    assert_int_equal(count(f, version), 2);
+    ok(el_store_migrate(f->store, next, 3, &f->err));
+    ok(el_store_migrate(f->store, next, 3, &f->err));
+    assert_int_equal(count(f, version), 3);
     assert_int_equal(count(f, "SELECT COUNT(*) FROM problems WHERE fresh IS NULL"), 1);
     close_store(f);
     expect_open_error(f, 0, EL_EREFUSED, "newer program");
+}
+
+/* Makes f's file one of an older version. */
+static void make_old(struct fixture *f, int version)
+{
+    struct el_store raw = {.path = f->path, .lock_fd = -1};
+    close_store(f);
+    unlink(f->path);
+    assert_int_equal(sqlite3_open(f->path, &raw.db), SQLITE_OK);
+    ok(el_store_migrate(&raw, el_store_migrations, version, &f->err));
+    for (int i = 0; i < raw.n_cached; i++)
+        sqlite3_finalize(raw.cache[i].stmt);
+    assert_int_equal(sqlite3_close(raw.db), SQLITE_OK);
+}
+
+/* What stands in a store of version 1 is there after it was opened, labels included. */
+static void version_1_keeps_what_it_holds(void **state)
+{
+    struct fixture *f = *state;
+    make_old(f, 1);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    const char *rows =
+        "INSERT INTO problems (id, key, digest, set_name, external_id, statement) "
+        "VALUES (1, 'k', 'd', 's', '1', 'X');"
+        "INSERT INTO proofs (id, key, problem, text, author_kind, author, origin, created) "
+        "VALUES (1, 'y', 1, 'Y', 'human', '', '', 0);"
+        "INSERT INTO scores (id, key, proof, rater_kind, rater, raw, scale_max, halves, origin, "
+        "created) VALUES (1, 'c', 1, 'label', 'auto', 0.5, 1, 1, '', 0)";
+    assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    expect_open_error(f, EL_STORE_READONLY, EL_EREFUSED, "older than");
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
+    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), 2);
+    assert_int_equal(count(f, "SELECT halves FROM dv WHERE proof = 1"), 1);
+    assert_int_equal(count(f, "SELECT COUNT(*) FROM decisions"), 0);
+    ok(el_store_check(f->store, &f->err));
 }
 
 static void an_empty_file_becomes_a_store(void **state)
@@ -378,6 +417,7 @@ int main(void)
         with_store(a_damaged_file_is_noticed),
         with_store(read_only_stays_read_only),
         with_store(versions_go_up_step_by_step),
+        with_store(version_1_keeps_what_it_holds),
         with_store(an_empty_file_becomes_a_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

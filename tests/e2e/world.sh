@@ -16,3 +16,12 @@ status 0 "$program" world --write-tokenizer "$work/tokenizer.json"
 same "$work/tokenizer.json" "$tiny/tokenizer.json"
 status 2 "$program" world --split none
 says err none
+
+# Proofs for a store: added once, with the oracle's scores when asked for.
+status 0 "$program" world --count 4 --store "$work/w.db"
+says err '12 proofs added'
+status 0 "$program" world --count 4 --store "$work/w.db" --scores
+says err ' 0 proofs added'
+status 0 "$program" export --store "$work/w.db" --what dv
+[ "$(grep -c '"rater_kind": "oracle"' "$work/out")" -eq 12 ] || fail 'expected 12 labelled proofs'
+status 2 "$program" world --scores
