@@ -7,10 +7,13 @@
 #include <string.h>
 
 /* One row per opinion (of one rater the latest on a row of proofs or analyses), copies of a text
- * side by side. The kinds and the choice of the latest are those of the view `labels`. */
+ * side by side. The kinds, the choice of the latest and what counts as withdrawn are those of the
+ * view `labels` (data/schema_2.sql). */
 #define OPINIONS                                                                                   \
-    "WITH latest AS (SELECT MAX(id) AS id FROM scores WHERE halves IS NOT NULL "                   \
+    "WITH latest AS (SELECT MAX(id) AS id FROM scores AS c WHERE halves IS NOT NULL "              \
     "AND rater_kind IN ('adjudicated', 'human', 'oracle', 'label') "                               \
+    "AND NOT EXISTS (SELECT 1 FROM decisions AS d WHERE d.proof = c.proof AND d.rater = c.rater "  \
+    "AND d.score IS NOT c.id AND c.rater_kind = 'label') "                                         \
     "GROUP BY proof, analysis, rater_kind, rater) "                                                \
     "SELECT s.rater_kind, s.halves, p.key, p.set_name, p.statement, y.key, y.text, y.author"
 #define FROM_SCORES " FROM latest JOIN scores AS s ON s.id = latest.id "

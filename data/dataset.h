@@ -1,7 +1,7 @@
 /* D_v = {(X, Y, s)} and D_mv = {(X, Y, V, ms)}, read from a store for training.
  *
  * Who scored does not matter: the small world's oracle, imported marks of people, experts,
- * automatic labels. The label of a pair follows the view `labels` of data/schema.sql: verdicts of
+ * automatic labels. The label of a pair follows the view `labels` of data/schema_2.sql: verdicts of
  * models and imported automatic ratings never count; of one rater the latest score of a row counts;
  * the most trusted rater kind present decides, by the lower median of its opinions.
  *

@@ -399,6 +399,35 @@ static void memory_and_steps_may_fail(void **state)
     assert_true(failures > 10);
 }
 
+/* Automatic labelling that changes its mind takes its label back. */
+static void withdrawn_labels_are_no_opinions(void **state)
+{
+    struct fixture *f = *state;
+    int64_t run = make_run(f, 1), proof = make_proof(f, add_problem(f, "1"), "a");
+    struct el_decision d = {.run = run,
+                            .proof = proof,
+                            .outcome = EL_DECIDED_LABELLED,
+                            .halves = 2,
+                            .rater = "auto",
+                            .reason = "",
+                            .rule = "{}"};
+    struct el_dataset all;
+    ok(el_store_decide(f->store, &d, "first", &f->err));
+    load(f, EL_DATASET_DV, NULL, &all);
+    assert_int_equal(all.item[0].halves, 2);
+    el_dataset_release(&all);
+    d.halves = 0;
+    ok(el_store_decide(f->store, &d, "second", &f->err));
+    load(f, EL_DATASET_DV, NULL, &all);
+    assert_int_equal(all.item[0].halves, 0);
+    assert_int_equal(all.item[0].opinions, 1);
+    el_dataset_release(&all);
+    d.outcome = EL_DECIDED_DISCARDED;
+    d.halves = EL_SCORE_NONE;
+    ok(el_store_decide(f->store, &d, "third", &f->err));
+    assert_int_equal(el_dataset_load(&all, f->store, EL_DATASET_DV, NULL, &f->err), EL_ENOTFOUND);
+}
+
 #define with_store(test) cmocka_unit_test_setup_teardown(test, fixture_make, fixture_drop)
 
 int main(void)
@@ -413,6 +442,7 @@ int main(void)
         with_store(labels_are_those_of_the_views),
         with_store(the_digest_names_the_data),
         with_store(memory_and_steps_may_fail),
+        with_store(withdrawn_labels_are_no_opinions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
