@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 #include "core/base/io.h"
+#include "data/oracle.h"
 #include "data/world.h"
 #include "data/world_store.h"
 #include "data/world_tokenizer.h"
@@ -16,7 +17,10 @@ static const char description[] =
     "  elenchus world --split large --export problems.json --count 64\n"
     "  elenchus world --write-tokenizer tokenizer.json\n"
     "  elenchus world --count 64 --store proofs.db            a proof of every score for each\n"
-    "  elenchus world --count 64 --store dv.db --scores       with the oracle's scores: a D_v";
+    "  elenchus world --count 64 --store dv.db --scores       with the oracle's scores: a D_v\n"
+    "  elenchus world --count 64 --store d.db --scores --analyses 3      a D_v and a D_mv\n"
+    "  elenchus world --label --store run.db       the oracle's scores for what is there: a D_v\n"
+    "                                              and a D_mv of a competition's own texts";
 
 static int save(const char *path, int made, struct el_buf *text)
 {
@@ -43,20 +47,65 @@ static int export_problems(const char *path, int split, uint64_t index, int coun
     return save(path, made, &text);
 }
 
-static int fill_store(const char *path, int split, uint64_t index, int count, uint64_t seed,
-                      int scores)
+/* ---------------------------------------------------------------------------------- a store */
+
+static void print_classes(const char *what, const int64_t n[3], const char *done)
+{
+    printf("%-8s  %lld %s: 0 %lld, 0.5 %lld, 1 %lld\n", what, (long long)(n[0] + n[1] + n[2]), done,
+           (long long)n[0], (long long)n[1], (long long)n[2]);
+}
+
+static void print_json(const int64_t proofs[3], const int64_t analyses[3], const char *last,
+                       int64_t n)
+{
+    printf("{\"proofs\": [%lld, %lld, %lld], \"analyses\": [%lld, %lld, %lld], \"%s\": %lld}\n",
+           (long long)proofs[0], (long long)proofs[1], (long long)proofs[2], (long long)analyses[0],
+           (long long)analyses[1], (long long)analyses[2], last, (long long)n);
+}
+
+static int fill_store(const char *path, const struct el_world_store_plan *plan, int json)
 {
     struct el_error err = {0};
     struct el_store *store = NULL;
+    struct el_world_stored added = {0};
+    struct cli_progress progress;
+    cli_progress_init(&progress, "writing", "problems");
     int rc = el_store_open(path, EL_STORE_CREATE, &store, &err);
-    int64_t added = rc < 0 ? rc
-                           : el_world_store(store, (enum el_world_split)split, index, count, seed,
-                                            scores, &err);
+    if (rc == 0)
+        rc = el_world_store(store, plan, &added, &progress.base, &err);
+    cli_progress_finish(&progress);
     el_store_close(store);
-    if (added < 0)
+    if (json) {
+        print_json(added.proofs, added.analyses, "scores", added.scores);
+    } else {
+        print_classes("proofs", added.proofs, "added");
+        print_classes("analyses", added.analyses, "added");
+        printf("scores    %lld added\n", (long long)added.scores);
+    }
+    return rc < 0 ? cli_fail(&err) : CLI_DONE;
+}
+
+static int label_store(const char *path, const char *set, int json)
+{
+    struct el_error err = {0};
+    struct el_store *store = NULL;
+    struct el_oracle_tally t = {0};
+    struct cli_progress progress;
+    cli_progress_init(&progress, "scoring", "texts");
+    int rc = el_store_open(path, 0, &store, &err);
+    if (rc < 0)
         return cli_fail(&err);
-    fprintf(stderr, "%s: %lld proofs added for %d problems\n", path, (long long)added, count);
-    return CLI_DONE;
+    rc = el_oracle_label(store, set, &t, &progress.base, &err);
+    cli_progress_finish(&progress);
+    el_store_close(store);
+    if (json) {
+        print_json(t.proofs, t.analyses, "outside", t.outside);
+    } else {
+        print_classes("proofs", t.proofs, "scored");
+        print_classes("analyses", t.analyses, "scored");
+        printf("outside   %lld of other problems, left alone\n", (long long)t.outside);
+    }
+    return rc < 0 ? cli_fail(&err) : CLI_DONE;
 }
 
 static int print_samples(int split, uint64_t index, int count, uint64_t seed, int json)
@@ -80,9 +129,10 @@ static int print_samples(int split, uint64_t index, int count, uint64_t seed, in
 
 int cmd_world(int argc, char **argv)
 {
-    const char *split_name = "test", *tokenizer = NULL, *export = NULL, *store = NULL;
+    const char *split_name = "test", *tokenizer = NULL, *export = NULL, *store = NULL, *set = NULL;
     uint64_t index = 0, seed = 0;
-    int count = 1, json = 0, scores = 0;
+    int count = 1, json = 0, label = 0;
+    struct el_world_store_plan plan = {0};
     const struct cli_option options[] = {
         {"split", CLI_STRING, &split_name, "NAME", "train, valid, test (default) or large", 0, 0},
         {"index", CLI_U64, &index, "N", "the first problem (default 0)", 0, 0},
@@ -92,7 +142,15 @@ int cmd_world(int argc, char **argv)
         {"export", CLI_STRING, &export, "FILE", "write the problems as a contest's JSON", 0, 0},
         {"store", CLI_STRING, &store, "FILE.db", "add the problems and proofs of every score", 0,
          0},
-        {"scores", CLI_FLAG, &scores, NULL, "with --store: the oracle's scores too", 0, 0},
+        {"scores", CLI_FLAG, &plan.scores, NULL, "with --store: the oracle's scores too", 0, 0},
+        {"analyses", CLI_INT, &plan.analyses, "N",
+         "with --store: analyses of each proof, of every quality (default 0)", 0,
+         EL_WORLD_STORE_ANALYSES},
+        {"claims", CLI_INT, &plan.claims, "N", "with --store: at most N claims a problem", 1,
+         EL_WORLD_CLAIMS},
+        {"label", CLI_FLAG, &label, NULL,
+         "with --store: add nothing but the oracle's scores of what is there", 0, 0},
+        {"set", CLI_STRING, &set, "NAME", "with --label: only this set of problems", 0, 0},
         {"write-tokenizer", CLI_STRING, &tokenizer, "FILE", "write the world's tokenizer.json", 0,
          0},
         {0},
@@ -108,9 +166,15 @@ int cmd_world(int argc, char **argv)
         return write_tokenizer(tokenizer);
     if (export)
         return export_problems(export, split, index, count);
-    if (scores && !store)
-        return cli_usage_error("--scores goes with --store FILE.db");
+    if (!store && (label || plan.scores || plan.analyses || plan.claims))
+        return cli_usage_error("--scores, --analyses, --claims, --label go with --store FILE.db");
+    if (set && !label)
+        return cli_usage_error("--set goes with --label");
+    plan.split = (enum el_world_split)split;
+    plan.first = index;
+    plan.problems = count;
+    plan.seed = seed;
     if (store)
-        return fill_store(store, split, index, count, seed, scores);
+        return label ? label_store(store, set, json) : fill_store(store, &plan, json);
     return print_samples(split, index, count, seed, json);
 }

@@ -279,3 +279,46 @@ int el_world_analysis_flawed(const struct el_world_report *r, enum el_world_revi
 {
     return el_world_analysis_bent(r, flaw, 0, rng, out, err);
 }
+
+/* ---- Random analyses ---- */
+
+int el_world_analysis_draw(const struct el_world_report *r, double ms, struct el_rng *rng,
+                           struct el_buf *out, struct el_error *err)
+{
+    uint32_t u = el_rng_below(rng, 100);
+    enum el_world_review_flaw flaw;
+    int blind = 0;
+    if (ms == 1) {
+        flaw = u < 65 ? EL_REVIEW_NONE : u < 85 ? EL_REVIEW_MISSED : EL_REVIEW_DROPPED;
+    } else if (ms == 0) {
+        flaw = EL_REVIEW_INVENTED;
+        blind = 1;
+    } else {
+        flaw = u < 35 ? EL_REVIEW_SCORE : u < 65 ? EL_REVIEW_MISSTATED : EL_REVIEW_INVENTED;
+        blind = flaw == EL_REVIEW_SCORE && u < 8;
+    }
+    return el_world_analysis_bent(r, flaw, blind, rng, out, err);
+}
+
+int el_world_analysis_with_ms(const struct el_world_report *r, double ms, struct el_rng *rng,
+                              struct el_buf *out, struct el_error *err)
+{
+    size_t start = out->len;
+    for (int i = 0; i < 64; i++) {
+        struct el_world_review v;
+        struct el_error impossible = {0};
+        el_world_cut(out, start);
+        int rc = el_world_analysis_draw(r, ms, rng, out, &impossible);
+        if (rc == EL_ENOMEM)
+            return el_error_set(err, rc, "%s", impossible.msg);
+        if (rc < 0)
+            continue;
+        el_world_judge_analysis(r, out->data + start, out->len - start, &v);
+        if (v.ms == ms)
+            return 0;
+    }
+    el_world_cut(out, start);
+    return el_world_analysis_true(r, out) < 0
+               ? el_error_set(err, EL_ENOMEM, "out of memory for an analysis")
+               : 0;
+}

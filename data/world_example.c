@@ -230,25 +230,6 @@ static int verify(const struct el_world_mix *m, const struct el_world_problem *p
     return el_world_finish(w, EL_EXAMPLE_VERIFY, 0, r.score, out, err);
 }
 
-/* One try at an analysis with the given ms. */
-static int draw_analysis(const struct el_world_report *r, double ms, struct el_rng *rng,
-                         struct el_buf *out, struct el_error *err)
-{
-    uint32_t u = el_rng_below(rng, 100);
-    enum el_world_review_flaw flaw;
-    int blind = 0;
-    if (ms == 1) {
-        flaw = u < 65 ? EL_REVIEW_NONE : u < 85 ? EL_REVIEW_MISSED : EL_REVIEW_DROPPED;
-    } else if (ms == 0) {
-        flaw = EL_REVIEW_INVENTED;
-        blind = 1;
-    } else {
-        flaw = u < 35 ? EL_REVIEW_SCORE : u < 65 ? EL_REVIEW_MISSTATED : EL_REVIEW_INVENTED;
-        blind = flaw == EL_REVIEW_SCORE && u < 8;
-    }
-    return el_world_analysis_bent(r, flaw, blind, rng, out, err);
-}
-
 static int meta(const struct el_world_mix *m, const struct el_world_problem *p, struct el_rng *rng,
                 struct el_world_parts *w, struct el_example *out, struct el_error *err)
 {
@@ -264,7 +245,7 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
             return rc;
         el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
         struct el_error ignored = {0};
-        rc = draw_analysis(&r, ms, rng, &w->analysis, &ignored);
+        rc = el_world_analysis_draw(&r, ms, rng, &w->analysis, &ignored);
         if (rc == EL_ENOMEM)
             return el_world_no_memory(err);
         if (rc == 0)

@@ -110,6 +110,13 @@ int el_world_near(int v, struct el_rng *rng);
 /* Appends a flawed analysis; blind: every real issue is passed over first. */
 int el_world_analysis_bent(const struct el_world_report *r, enum el_world_review_flaw flaw,
                            int blind, struct el_rng *rng, struct el_buf *out, struct el_error *err);
+/* One try at a random analysis with the given ms (0, 0.5, 1), which it may miss. EL_ENOTFOUND,
+ * nothing appended, when the drawn flaw is impossible. */
+int el_world_analysis_draw(const struct el_world_report *r, double ms, struct el_rng *rng,
+                           struct el_buf *out, struct el_error *err);
+/* Appends a random one that has it; the true one (ms 1) where no try does. */
+int el_world_analysis_with_ms(const struct el_world_report *r, double ms, struct el_rng *rng,
+                              struct el_buf *out, struct el_error *err);
 /* The score that follows from defects of which `fatal` are fatal, `minor` minor and `omitted`
  * omissions (counted in neither). */
 double el_world_score_of(int fatal, int minor, int omitted);

@@ -1,8 +1,12 @@
 #include "data/world_store.h"
 
 #include "core/base/alloc.h"
+#include "data/world_parts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+
+enum { problems_per_transaction = 32 };
 
 /* The flaws by the score that one of them leaves. */
 static const enum el_world_flaw fatal[] = {
@@ -12,13 +16,42 @@ static const enum el_world_flaw minor[] = {EL_FLAW_OMITTED, EL_FLAW_REPEATED, EL
 
 struct filling {
     struct el_store *store;
-    uint64_t seed;
-    int scores;
+    const struct el_world_store_plan *plan;
+    uint64_t index;
     struct el_world_problem problem;
     struct el_world_report report;
-    struct el_buf text;
-    int64_t added;
+    struct el_world_review review;
+    struct el_world_parts texts; /* statement, proof and analysis are used */
+    struct el_world_stored added;
 };
+
+static int check(const struct el_world_store_plan *p, struct el_error *err)
+{
+    if ((unsigned)p->split >= EL_WORLD_SPLITS)
+        return el_error_set(err, EL_EINVAL, "split %d is unknown", (int)p->split);
+    if (p->problems < 1)
+        return el_error_set(err, EL_EINVAL, "%d problems: expected 1 or more", p->problems);
+    if (p->claims < 0 || p->claims > EL_WORLD_CLAIMS)
+        return el_error_set(err, EL_EINVAL, "at most %d claims: expected 1 to %d, or 0 for any",
+                            p->claims, EL_WORLD_CLAIMS);
+    if (p->analyses < 0 || p->analyses > EL_WORLD_STORE_ANALYSES)
+        return el_error_set(err, EL_EINVAL, "%d analyses of a proof: expected 0 to %d", p->analyses,
+                            EL_WORLD_STORE_ANALYSES);
+    return 0;
+}
+
+/* The stream of one proof, or of its analysis k. */
+static void seed_of(const struct filling *f, int halves, int analysis, struct el_rng *rng)
+{
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_u64(&d, f->plan->seed);
+    el_digest_u64(&d, el_world_problem_key(&f->problem));
+    el_digest_u64(&d, (uint64_t)halves);
+    if (analysis >= 0)
+        el_digest_u64(&d, (uint64_t)analysis);
+    el_rng_init(rng, el_digest_key(&d));
+}
 
 /* A proof of the score `halves`, one claim flawed. A flaw that the claim cannot have becomes
  * another one, so the oracle has the last word; every claim can have a slip and miss its closing
@@ -33,11 +66,11 @@ static int draw_proof(struct filling *f, int halves, struct el_rng *rng, struct 
             flaw[claim] = fatal[el_rng_below(rng, sizeof fatal / sizeof *fatal)];
         else if (halves == EL_SCORE_HALF)
             flaw[claim] = minor[el_rng_below(rng, sizeof minor / sizeof *minor)];
-        el_buf_clear(&f->text);
-        int rc = el_world_proof_flawed(&f->problem, flaw, rng, &f->text, err);
+        el_buf_clear(&f->texts.proof);
+        int rc = el_world_proof_flawed(&f->problem, flaw, rng, &f->texts.proof, err);
         if (rc < 0)
             return rc;
-        el_world_judge_proof(&f->problem, f->text.data, f->text.len, &f->report);
+        el_world_judge_proof(&f->problem, f->texts.proof.data, f->texts.proof.len, &f->report);
         if (el_score_from_value(f->report.score) == halves)
             return 0;
     }
@@ -45,83 +78,137 @@ static int draw_proof(struct filling *f, int halves, struct el_rng *rng, struct 
                         tries);
 }
 
-static int add_score(struct filling *f, int64_t proof, int halves, struct el_error *err)
-{
-    const struct el_score score = {.proof = proof,
-                                   .rater_kind = EL_RATER_ORACLE,
-                                   .rater = "world",
-                                   .raw = el_score_value(halves),
-                                   .scale_max = 1,
-                                   .halves = halves,
-                                   .blind = EL_BLIND_YES};
-    return el_store_score_add(f->store, &score, NULL, err);
-}
-
-static int add_proof(struct filling *f, int64_t problem, uint64_t index, int halves,
+static int add_score(struct filling *f, int64_t proof, int64_t analysis, int halves,
                      struct el_error *err)
 {
-    struct el_digest d;
+    int rc = f->plan->scores ? el_oracle_put(f->store, proof, analysis, halves, err) : 0;
+    f->added.scores += rc == 1;
+    return rc < 0 ? rc : 0;
+}
+
+static int add_analysis(struct filling *f, int64_t proof, int halves, int k, struct el_error *err)
+{
+    struct el_rng rng;
+    char origin[80];
+    struct el_buf *text = &f->texts.analysis;
+    double meant = 0.5 * (double)((f->index + (uint64_t)(halves + k)) % 3);
+    seed_of(f, halves, k, &rng);
+    el_buf_clear(text);
+    int rc = el_world_analysis_with_ms(&f->report, meant, &rng, text, err);
+    if (rc < 0)
+        return rc;
+    el_world_judge_analysis(&f->report, text->data, text->len, &f->review);
+    snprintf(origin, sizeof origin, "%" PRIu64 ":%" PRIu64 ":%d:%d", f->plan->seed, f->index,
+             halves, k);
+    const struct el_analysis a = {.proof = proof,
+                                  .text = text->data,
+                                  .halves = el_score_from_value(f->review.score),
+                                  .author = {EL_AUTHOR_IMPORT, EL_ORACLE_RATER, origin}};
+    int64_t id = 0;
+    rc = el_store_analysis_add(f->store, &a, &id, err);
+    if (rc < 0)
+        return rc;
+    int ms = el_score_from_value(f->review.ms);
+    f->added.analyses[ms] += rc;
+    return add_score(f, 0, id, ms, err);
+}
+
+static int add_proof(struct filling *f, int64_t problem, int halves, struct el_error *err)
+{
     struct el_rng rng;
     char origin[64];
-    el_digest_init(&d);
-    el_digest_u64(&d, f->seed);
-    el_digest_u64(&d, el_world_problem_key(&f->problem));
-    el_digest_u64(&d, (uint64_t)halves);
-    el_rng_init(&rng, el_digest_key(&d));
+    seed_of(f, halves, -1, &rng);
     int rc = draw_proof(f, halves, &rng, err);
     if (rc < 0)
         return rc;
-    snprintf(origin, sizeof origin, "%llu:%llu:%d", (unsigned long long)f->seed,
-             (unsigned long long)index, halves);
-    const struct el_proof proof = {
-        .problem = problem, .text = f->text.data, .author = {EL_AUTHOR_IMPORT, "world", origin}};
+    snprintf(origin, sizeof origin, "%" PRIu64 ":%" PRIu64 ":%d", f->plan->seed, f->index, halves);
+    const struct el_proof proof = {.problem = problem,
+                                   .text = f->texts.proof.data,
+                                   .author = {EL_AUTHOR_IMPORT, EL_ORACLE_RATER, origin}};
     int64_t id = 0;
     rc = el_store_proof_add(f->store, &proof, &id, err);
     if (rc < 0)
         return rc;
-    f->added += rc;
-    rc = f->scores ? add_score(f, id, halves, err) : 0;
-    return rc < 0 ? rc : 0;
-}
-
-static int add_problem(struct filling *f, enum el_world_split split, uint64_t index,
-                       struct el_error *err)
-{
-    char set[32], name[32];
-    int64_t id = 0;
-    el_world_problem(split, index, &f->problem);
-    el_buf_clear(&f->text);
-    if (el_world_problem_text(&f->problem, &f->text) < 0)
-        return el_error_set(err, EL_ENOMEM, "out of memory for a problem");
-    snprintf(set, sizeof set, "world-%s", el_world_split_name(split));
-    snprintf(name, sizeof name, "%llu", (unsigned long long)index);
-    const struct el_problem p = {.set = set, .external_id = name, .statement = f->text.data};
-    int rc = el_store_problem_add(f->store, &p, &id, NULL, err);
-    for (int halves = 0; rc >= 0 && halves <= EL_SCORE_ONE; halves++)
-        rc = add_proof(f, id, index, halves, err);
+    f->added.proofs[halves] += rc;
+    rc = add_score(f, id, 0, halves, err);
+    for (int k = 0; k < f->plan->analyses && rc == 0; k++)
+        rc = add_analysis(f, id, halves, k, err);
     return rc;
 }
 
-int64_t el_world_store(struct el_store *s, enum el_world_split split, uint64_t first, int count,
-                       uint64_t seed, int scores, struct el_error *err)
+static int add_problem(struct filling *f, uint64_t index, struct el_error *err)
 {
-    struct filling *f = el_alloc_array(1, sizeof *f);
+    char set[32], name[40];
+    int64_t id = 0;
+    int most = f->plan->claims;
+    f->index = index;
+    el_world_problem(f->plan->split, index, &f->problem);
+    int n = snprintf(name, sizeof name, "%" PRIu64, index);
+    if (most && f->problem.n_claims > most) {
+        f->problem.n_claims = most;
+        snprintf(name + n, sizeof name - (size_t)n, ".%d", most);
+    }
+    el_buf_clear(&f->texts.statement);
+    if (el_world_problem_text(&f->problem, &f->texts.statement) < 0)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a problem");
+    snprintf(set, sizeof set, "world-%s", el_world_split_name((int)f->plan->split));
+    const struct el_problem p = {
+        .set = set, .external_id = name, .statement = f->texts.statement.data};
+    int rc = el_store_problem_add(f->store, &p, &id, NULL, err);
+    for (int halves = 0; rc >= 0 && halves <= EL_SCORE_ONE; halves++)
+        rc = add_proof(f, id, halves, err);
+    return rc < 0 ? rc : 0;
+}
+
+/* Problems from..to of the plan, all or none. */
+static int add_some(struct filling *f, int from, int to, struct el_world_stored *total,
+                    struct el_error *err)
+{
+    f->added = *total;
+    int rc = el_store_begin(f->store, err);
+    if (rc < 0)
+        return rc;
+    for (int i = from; rc == 0 && i < to; i++)
+        rc = add_problem(f, f->plan->first + (uint64_t)i, err);
+    if (rc < 0) {
+        el_store_rollback(f->store);
+        return rc;
+    }
+    rc = el_store_commit(f->store, err);
+    if (rc == 0)
+        *total = f->added;
+    return rc;
+}
+
+static int add_all(struct filling *f, struct el_world_stored *added, struct el_progress *progress,
+                   struct el_error *err)
+{
+    int n = f->plan->problems, rc = 0;
+    for (int i = 0, to; rc == 0 && i < n; i = to) {
+        to = n - i < problems_per_transaction ? n : i + problems_per_transaction;
+        if (el_stop_requested)
+            return el_error_set(err, EL_EINTR,
+                                "stopped after %d of %d problems; what is written stays", i, n);
+        rc = add_some(f, i, to, added, err);
+        if (rc == 0)
+            el_progress_update(progress, to, n, NULL);
+    }
+    return rc;
+}
+
+int el_world_store(struct el_store *s, const struct el_world_store_plan *plan,
+                   struct el_world_stored *added, struct el_progress *progress,
+                   struct el_error *err)
+{
+    int rc = check(plan, err);
+    struct filling *f = rc == 0 ? el_alloc_array(1, sizeof *f) : NULL;
     if (!f)
-        return el_error_set(err, EL_ENOMEM, "out of memory for proofs");
+        return rc < 0 ? rc : el_error_set(err, EL_ENOMEM, "out of memory for proofs");
     f->store = s;
-    f->seed = seed;
-    f->scores = scores;
-    el_buf_init(&f->text);
-    int rc = el_store_begin(s, err);
-    int begun = rc == 0;
-    for (int i = 0; rc >= 0 && i < count; i++)
-        rc = add_problem(f, split, first + (uint64_t)i, err);
-    if (rc >= 0)
-        rc = el_store_commit(s, err);
-    else if (begun)
-        el_store_rollback(s);
-    int64_t added = f->added;
-    el_buf_release(&f->text);
+    f->plan = plan;
+    el_world_parts_init(&f->texts);
+    rc = add_all(f, added, progress, err);
+    el_world_parts_release(&f->texts);
     el_free(f);
-    return rc < 0 ? rc : added;
+    return rc;
 }

@@ -69,6 +69,19 @@ for control in shuffle resample; do
     says out $control
 done
 
+# The run's own proofs and analyses become D_v and D_mv, scored exactly.
+status 0 "$program" world --label --store "$work/a.db"
+status 0 "$program" world --label --store "$work/a.db"
+says out 'proofs    0 scored'
+for pair in proofs:dv analyses:dmv; do
+    for table in ${pair%:*} ${pair#*:}; do
+        status 0 "$program" export --store "$work/a.db" --what $table
+        wc -l <"$work/out" >"$work/$table.lines"
+    done
+    same "$work/${pair%:*}.lines" "$work/${pair#*:}.lines"
+done
+[ "$model" = "$tiny" ] || [ "$(cat "$work/dmv.lines")" -gt 0 ] || fail 'no analysis was labelled'
+
 # Problems outside the model's world are refused, with the way out.
 echo '[{"id": "1", "question": "Show that there are infinitely many primes."}]' >"$work/p.json"
 status 1 "$program" compete "$work/p.json" --model "$model" --run other --store "$work/a.db"

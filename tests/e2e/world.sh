@@ -19,9 +19,32 @@ says err none
 
 # Proofs for a store: added once, with the oracle's scores when asked for.
 status 0 "$program" world --count 4 --store "$work/w.db"
-says err '12 proofs added'
+says out 'proofs    12 added: 0 4, 0.5 4, 1 4'
 status 0 "$program" world --count 4 --store "$work/w.db" --scores
-says err ' 0 proofs added'
+says out 'proofs    0 added'
+says out 'scores    12 added'
 status 0 "$program" export --store "$work/w.db" --what dv
 [ "$(grep -c '"rater_kind": "oracle"' "$work/out")" -eq 12 ] || fail 'expected 12 labelled proofs'
 status 2 "$program" world --scores
+
+# A copy without the scores gets the same by --label.
+db=$work/d.db
+status 0 "$program" world --split train --count 9 --analyses 3 --scores --store "$db" --json
+says out '{"proofs": [9, 9, 9], "analyses": [27, 27, 27], "scores": 108}'
+for table in problems proofs analyses dv dmv; do
+    status 0 "$program" export --store "$db" --what $table --out "$work/$table.jsonl"
+done
+[ "$(wc -l <"$work/dmv.jsonl")" -eq 81 ] || fail 'expected 81 labelled analyses'
+status 0 "$program" import "$work/problems.jsonl" "$work/proofs.jsonl" "$work/analyses.jsonl" \
+    --store "$work/bare.db"
+status 0 "$program" world --label --store "$work/bare.db" --set world-test
+says out 'proofs    0 scored'
+status 0 "$program" world --label --store "$work/bare.db" --set world-train --json
+says out '{"proofs": [9, 9, 9], "analyses": [27, 27, 27], "outside": 0}'
+for table in dv dmv; do
+    status 0 "$program" export --store "$work/bare.db" --what $table --out "$work/again.jsonl"
+    same "$work/again.jsonl" "$work/$table.jsonl"
+done
+status 2 "$program" world --label
+status 1 "$program" world --label --store "$work/nowhere.db"
+says err nowhere.db
