@@ -309,6 +309,23 @@ void el_run_release(struct el_run *r);
 int el_store_run_lock(struct el_store *s, int64_t run, struct el_error *err);
 void el_store_run_unlock(struct el_store *s, int64_t run);
 
+/* -------------------------------------------------------------------------------- metrics */
+
+/* What a training reports (table `metrics`): lines of JSON, each an object whose "step" is the step
+ * (0, 1, ...); several lines of one step may differ. Unlike what was said in a run they can be
+ * taken back, because a training that resumes does its last steps again. */
+
+/* 1 added, 0 this very line was there. EL_EFORMAT when it is no object with a "step"; EL_EINVAL
+ * when that is another step, negative, or there is no such run. */
+int el_store_metric_add(struct el_store *s, int64_t run, int64_t step, const char *line,
+                        struct el_error *err);
+/* Removes the lines of steps after last_step. Returns how many they were. */
+int el_store_metric_cut(struct el_store *s, int64_t run, int64_t last_step, struct el_error *err);
+/* The lines of one run by step, those of one step in the order in which they were added. */
+typedef int el_metric_fn(void *user, int64_t step, const char *line, struct el_error *err);
+int el_store_metric_each(struct el_store *s, int64_t run, el_metric_fn *fn, void *user,
+                         struct el_error *err);
+
 /* ------------------------------------------------------------------------ jobs and results
  *
  *            el_store_job_add                    put_result, EL_JOB_DONE

@@ -22,7 +22,24 @@ static int add_decisions(struct el_store *s, struct el_error *err)
     return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 2", err);
 }
 
-el_migration_fn *const el_store_migrations[] = {make_first_version, add_decisions};
+/* What a training reports. A table of its own, so that a run may lose its last lines when the
+ * training goes on from an earlier checkpoint: everything else that a run left stays. Lines of one
+ * step keep the order in which they came. */
+static const char metrics_sql[] = "CREATE TABLE metrics (\n"
+                                  "    id   INTEGER PRIMARY KEY,\n"
+                                  "    run  INTEGER NOT NULL REFERENCES runs (id),\n"
+                                  "    step INTEGER NOT NULL CHECK (step >= 0),\n"
+                                  "    line TEXT NOT NULL, -- a JSON object with this \"step\"\n"
+                                  "    UNIQUE (run, step, line)\n"
+                                  ") STRICT;\n";
+
+static int add_metrics(struct el_store *s, struct el_error *err)
+{
+    int rc = el_sql_script(s, metrics_sql, err);
+    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 3", err);
+}
+
+el_migration_fn *const el_store_migrations[] = {make_first_version, add_decisions, add_metrics};
 const int el_store_version = (int)(sizeof el_store_migrations / sizeof *el_store_migrations);
 
 static int query_int(struct el_store *s, const char *sql, int64_t *out, struct el_error *err)

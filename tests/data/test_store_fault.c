@@ -317,7 +317,7 @@ static void read_only_stays_read_only(void **state)
 static int add_column(struct el_store *s, struct el_error *err)
 {
     int rc = el_sql_exec(s, "ALTER TABLE problems ADD COLUMN fresh TEXT", err);
-    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 3", err);
+    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 4", err);
 }
 
 static int fail_half_way(struct el_store *s, struct el_error *err)
@@ -336,20 +336,20 @@ static void versions_go_up_step_by_step(void **state)
     struct fixture *f = *state;
     make_problem(f, "1");
     el_migration_fn *const *now = el_store_migrations;
-    el_migration_fn *const broken[] = {now[0], now[1], fail_half_way};
-    el_migration_fn *const forgetful[] = {now[0], now[1], forget_version};
-    el_migration_fn *const next[] = {now[0], now[1], add_column};
+    el_migration_fn *const broken[] = {now[0], now[1], now[2], fail_half_way};
+    el_migration_fn *const forgetful[] = {now[0], now[1], now[2], forget_version};
+    el_migration_fn *const next[] = {now[0], now[1], now[2], add_column};
     const char *version = "SELECT user_version FROM pragma_user_version";
-    assert_int_equal(el_store_version, 2);
-    assert_int_equal(count(f, version), 2);
-    assert_int_equal(el_store_migrate(f->store, broken, 3, &f->err), EL_EIO);
-    assert_int_equal(el_store_migrate(f->store, forgetful, 3, &f->err), EL_EFORMAT);
-    assert_int_equal(count(f, version), 2);
+    assert_int_equal(el_store_version, 3);
+    assert_int_equal(count(f, version), 3);
+    assert_int_equal(el_store_migrate(f->store, broken, 4, &f->err), EL_EIO);
+    assert_int_equal(el_store_migrate(f->store, forgetful, 4, &f->err), EL_EFORMAT);
+    assert_int_equal(count(f, version), 3);
     assert_int_equal(
         count(f, "SELECT COUNT(*) FROM pragma_table_info('problems') WHERE name = 'half'"), 0);
-    ok(el_store_migrate(f->store, next, 3, &f->err));
-    ok(el_store_migrate(f->store, next, 3, &f->err));
-    assert_int_equal(count(f, version), 3);
+    ok(el_store_migrate(f->store, next, 4, &f->err));
+    ok(el_store_migrate(f->store, next, 4, &f->err));
+    assert_int_equal(count(f, version), 4);
     assert_int_equal(count(f, "SELECT COUNT(*) FROM problems WHERE fresh IS NULL"), 1);
     close_store(f);
     expect_open_error(f, 0, EL_EREFUSED, "newer program");
@@ -386,9 +386,47 @@ static void version_1_keeps_what_it_holds(void **state)
     sqlite3_close(db);
     expect_open_error(f, EL_STORE_READONLY, EL_EREFUSED, "older than");
     ok(el_store_open(f->path, 0, &f->store, &f->err));
-    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), 2);
+    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), 3);
     assert_int_equal(count(f, "SELECT halves FROM dv WHERE proof = 1"), 1);
     assert_int_equal(count(f, "SELECT COUNT(*) FROM decisions"), 0);
+    ok(el_store_check(f->store, &f->err));
+}
+
+static int count_lines(void *user, int64_t step, const char *line, struct el_error *err)
+{
+    (void)step, (void)line, (void)err;
+    ++*(int *)user;
+    return 0;
+}
+
+/* A store of version 2 keeps its runs and decisions, and its runs can have metrics from then on. */
+static void version_2_keeps_what_it_holds(void **state)
+{
+    struct fixture *f = *state;
+    make_old(f, 2);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    const char *rows =
+        "INSERT INTO problems (id, key, digest, set_name, external_id, statement) "
+        "VALUES (1, 'k', 'd', 's', '1', 'X');"
+        "INSERT INTO proofs (id, key, problem, text, author_kind, author, origin, created) "
+        "VALUES (1, 'y', 1, 'Y', 'human', '', '', 0);"
+        "INSERT INTO runs (id, key, kind, config, seed, model_digest, prompt_digest, mode, dtype, "
+        "isa, created, state) VALUES (1, 'r', 'train', '{}', 1, '', '', '', '', '', 0, 'open');"
+        "INSERT INTO decisions (run, proof, rater, outcome, reason, rule, created) "
+        "VALUES (1, 1, 'auto', 'queued', 'because', '{}', 0)";
+    assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    expect_open_error(f, EL_STORE_READONLY, EL_EREFUSED, "older than");
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
+    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), 3);
+    assert_int_equal(count(f, "SELECT COUNT(*) FROM human_queue WHERE proof = 1"), 1);
+    int n = 0;
+    ok(el_store_metric_each(f->store, 1, count_lines, &n, &f->err));
+    assert_int_equal(n, 0);
+    assert_int_equal(el_store_metric_add(f->store, 1, 3, "{\"step\":3}", &f->err), 1);
+    ok(el_store_metric_each(f->store, 1, count_lines, &n, &f->err));
+    assert_int_equal(n, 1);
     ok(el_store_check(f->store, &f->err));
 }
 
@@ -418,6 +456,7 @@ int main(void)
         with_store(read_only_stays_read_only),
         with_store(versions_go_up_step_by_step),
         with_store(version_1_keeps_what_it_holds),
+        with_store(version_2_keeps_what_it_holds),
         with_store(an_empty_file_becomes_a_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
