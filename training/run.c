@@ -22,9 +22,15 @@ void el_train_say(const struct el_train_run *t, const char *fmt, ...)
     t->o->say(t->o->user, line);
 }
 
+static struct el_state_owner owner_of(const struct el_train_run *t)
+{
+    return (struct el_state_owner){t->recipe.digest, t->recipe.n_stages};
+}
+
 int el_train_save(struct el_train_run *t, struct el_error *err)
 {
-    return el_state_save(&t->state, &t->trainer, &t->recipe, t->state_path, err);
+    const struct el_state_owner owner = owner_of(t);
+    return el_state_save(&t->state, &t->trainer, &owner, t->state_path, err);
 }
 
 /* The tokenizer is written to the folder and read back: what runs is what ships. */
@@ -93,7 +99,8 @@ static int resume(struct el_train_run *t, struct el_error *err)
 {
     int rc = 0;
     if (!t->o->dump_gradients && el_path_exists(t->state_path)) {
-        rc = el_state_load(&t->state, &t->trainer, &t->recipe, t->state_path, err);
+        const struct el_state_owner owner = owner_of(t);
+        rc = el_state_load(&t->state, &t->trainer, &owner, t->state_path, err);
         if (rc == 0)
             el_train_say(t, "resuming at step %" PRId64 " of %" PRId64, t->state.step,
                          el_recipe_steps(&t->recipe));

@@ -72,7 +72,7 @@ static int write_blocks(struct el_st_writer *w, const struct el_trainer *t, floa
 }
 
 int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
-                  const struct el_recipe *r, const char *path, struct el_error *err)
+                  const struct el_state_owner *o, const char *path, struct el_error *err)
 {
     char position[200];
     struct el_st_tensor tensor[3];
@@ -80,7 +80,7 @@ int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
     for (int i = 0; i < 3; i++)
         tensor[i] = (struct el_st_tensor){
             .name = block_names[i], .dtype = EL_F32, .dims = 1, .shape = {t->w->layout.total}};
-    const struct el_st_meta meta[] = {{"recipe", r->digest}, {"position", position}};
+    const struct el_st_meta meta[] = {{"recipe", o->digest}, {"position", position}};
     float *host = el_alloc((size_t)t->w->layout.total * sizeof *host);
     if (!host)
         return el_error_set(err, EL_ENOMEM, "%s: out of memory for a checkpoint", path);
@@ -97,11 +97,11 @@ int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
     return rc;
 }
 
-static int check_owner(const struct el_safetensors *st, const struct el_recipe *r, const char *path,
-                       struct el_error *err)
+static int check_owner(const struct el_safetensors *st, const struct el_state_owner *o,
+                       const char *path, struct el_error *err)
 {
     const char *owner = el_safetensors_metadata(st, "recipe");
-    if (!owner || strcmp(owner, r->digest) != 0)
+    if (!owner || strcmp(owner, o->digest) != 0)
         return el_error_set(err, EL_EREFUSED,
                             "%s: belongs to another recipe (or the recipe or its "
                             "prompts were changed); use another --out folder",
@@ -125,7 +125,7 @@ static int read_blocks(const struct el_safetensors *st, struct el_trainer *t, st
     return 0;
 }
 
-int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_recipe *r,
+int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_state_owner *o,
                   const char *path, struct el_error *err)
 {
     struct el_safetensors st;
@@ -134,11 +134,11 @@ int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_
     int rc = el_safetensors_open(&st, path, err);
     if (rc < 0)
         return rc;
-    rc = check_owner(&st, r, path, err);
+    rc = check_owner(&st, o, path, err);
     if (rc == 0 && !scan_position(el_safetensors_metadata(&st, "position"), &found, &updates))
         rc = el_error_set(err, EL_EFORMAT, "%s: metadata 'position' is missing or damaged", path);
-    if (rc == 0 && (found.stage < 0 || found.stage > r->n_stages))
-        rc = el_error_set(err, EL_EFORMAT, "%s: stage %d of %d", path, found.stage, r->n_stages);
+    if (rc == 0 && (found.stage < 0 || found.stage > o->n_stages))
+        rc = el_error_set(err, EL_EFORMAT, "%s: stage %d of %d", path, found.stage, o->n_stages);
     if (rc == 0)
         rc = read_blocks(&st, t, err);
     el_safetensors_release(&st);

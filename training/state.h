@@ -5,7 +5,6 @@
 #define EL_TRAINING_STATE_H
 
 #include "core/train/trainer.h"
-#include "training/recipe.h"
 
 struct el_run_state {
     int stage;            /* stage of the recipe that is under way; n_stages: finished */
@@ -16,11 +15,17 @@ struct el_run_state {
     uint64_t fingerprint; /* of the data so far */
 };
 
+/* Whose checkpoint it is. */
+struct el_state_owner {
+    const char *digest; /* of the recipe and of everything else that decides the run */
+    int n_stages;
+};
+
 /* EL_ENUMERIC naming the tensor when a value is NaN or Inf. Whatever fails, an older file stays. */
 int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
-                  const struct el_recipe *r, const char *path, struct el_error *err);
+                  const struct el_state_owner *o, const char *path, struct el_error *err);
 /* EL_EREFUSED when the file belongs to another recipe. */
-int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_recipe *r,
+int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_state_owner *o,
                   const char *path, struct el_error *err);
 
 #endif

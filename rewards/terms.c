@@ -1,0 +1,27 @@
+#include "rewards/terms.h"
+
+#include <math.h>
+
+double el_reward_overlong(int tokens, int limit, double from)
+{
+    if (tokens < 0 || limit < 1 || !(from < 1))
+        return NAN;
+    double start = from * limit;
+    if (tokens <= start)
+        return 0;
+    return tokens >= limit ? -1 : -(tokens - start) / (limit - start);
+}
+
+double el_reward_with_answer(int format, double reward, double answer, double proof_weight,
+                             double answer_weight)
+{
+    double sum = proof_weight + answer_weight;
+    if (!(proof_weight >= 0 && answer_weight >= 0 && sum > 0))
+        return NAN;
+    if (!format)
+        return 0;
+    /* a weight of 0 leaves its term out, whatever that is */
+    return ((proof_weight > 0 ? proof_weight * reward : 0) +
+            (answer_weight > 0 ? answer_weight * answer : 0)) /
+           sum;
+}

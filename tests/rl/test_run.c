@@ -1,0 +1,284 @@
+/* Whole runs with the small model: sampler and trainer agree, a run that was stopped ends like one
+ * that was not, and what must be refused is. */
+#include "training/rl/run.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "core/base/json.h"
+
+#include <ftw.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char folder[64];
+
+static int enter_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, access("/dev/shm", W_OK) == 0 ? "/dev/shm/el-rl-XXXXXX" : "/tmp/el-rl-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at_level)
+{
+    (void)st, (void)type, (void)at_level;
+    return remove(path);
+}
+
+static int leave_folder(void **state)
+{
+    (void)state;
+    return nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static const char *at(const char *name)
+{
+    static char path[16][200];
+    static int turn;
+    turn = (turn + 1) % 16;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
+    return path[turn];
+}
+
+/* A recipe of a second: its fields but those given, which replace them (a JSON object's inside). */
+static const char *recipe(const char *name, const char *changes)
+{
+    char text[2000];
+    struct el_error err = {0};
+    cJSON *base = cJSON_Parse(
+        "{\"roles\":{\"generator\":1,\"verifier\":1,\"meta_verifier\":1,\"refiner\":1},"
+        "\"data\":{\"world\":24,\"attempts\":8},\"prompts_per_step\":4,\"num_generations\":4,"
+        "\"max_completion_length\":120,\"beta\":0.02,\"learning_rate\":1e-4,\"mini_batches\":2,"
+        "\"batch_rows\":1024,\"max_steps\":3,\"save_steps\":1,\"seed\":5}");
+    snprintf(text, sizeof text, "{%s}", changes);
+    cJSON *over = cJSON_Parse(text);
+    assert_non_null(base);
+    assert_non_null(over);
+    cJSON_AddStringToObject(base, "model", EL_SOURCE_DIR "/models/small");
+    cJSON_AddStringToObject(base, "prompts", EL_SOURCE_DIR "/configs/prompts/small");
+    for (cJSON *item; (item = over->child);) {
+        cJSON_DetachItemViaPointer(over, item);
+        cJSON_DeleteItemFromObjectCaseSensitive(base, item->string);
+        cJSON_AddItemToObject(base, item->string, item);
+    }
+    char *out = cJSON_Print(base);
+    if (el_file_write(at(name), out, strlen(out), &err) < 0)
+        fail_msg("%s", err.msg);
+    cJSON_free(out);
+    cJSON_Delete(base);
+    cJSON_Delete(over);
+    return at(name);
+}
+
+static void on_step(struct el_progress *p, int64_t done, int64_t total, const char *note)
+{
+    (void)total;
+    if (strstr(note, "reward") && done == *(const int64_t *)p->user)
+        el_stop_requested = 1;
+}
+
+/* Trains until `stop` steps are done (-1: to the end). */
+static int train(const char *path, const char *out, int threads, int64_t stop, struct el_error *err)
+{
+    struct el_progress progress = {on_step, &stop};
+    const struct el_rl_options o = {.recipe = path,
+                                    .out = out,
+                                    .threads = threads,
+                                    .over = {.seed = -1},
+                                    .progress = &progress};
+    int rc = el_rl_train(&o, err);
+    el_stop_requested = 0;
+    return rc;
+}
+
+static void must_train(const char *path, const char *out)
+{
+    struct el_error err = {0};
+    if (train(path, out, 1, -1, &err) < 0)
+        fail_msg("%s", err.msg);
+}
+
+static struct el_buf read_file(const char *out, const char *name)
+{
+    struct el_buf b;
+    struct el_error err = {0};
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", out, name);
+    el_buf_init(&b);
+    if (el_file_read(path, 0, &b, &err) < 0)
+        fail_msg("%s", err.msg);
+    return b;
+}
+
+static void same_file(const char *a, const char *b, const char *name)
+{
+    struct el_buf x = read_file(a, name), y = read_file(b, name);
+    if (x.len != y.len || memcmp(x.data, y.data, x.len) != 0)
+        fail_msg("%s differs between %s and %s", name, a, b);
+    el_buf_release(&x);
+    el_buf_release(&y);
+}
+
+/* Line `number` of the metrics; to be freed. */
+static cJSON *metrics(const char *out, int number)
+{
+    struct el_buf b = read_file(out, "metrics.jsonl");
+    char *line = b.data;
+    for (int i = 0; i < number && line; i++)
+        line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL;
+    assert_non_null(line);
+    *strchr(line, '\n') = 0;
+    cJSON *o = cJSON_Parse(line);
+    assert_non_null(o);
+    el_buf_release(&b);
+    return o;
+}
+
+static double value(const cJSON *line, const char *name)
+{
+    const cJSON *x = cJSON_GetObjectItemCaseSensitive(line, name);
+    return cJSON_IsNumber(x) ? x->valuedouble : NAN;
+}
+
+/* Equal but for what a clock says. */
+static void same_metrics(const char *a, const char *b, int lines)
+{
+    for (int i = 0; i < lines; i++) {
+        cJSON *pair[2] = {metrics(a, i), metrics(b, i)};
+        for (int k = 0; k < 2; k++) {
+            cJSON_DeleteItemFromObject(pair[k], "step_time");
+            cJSON_DeleteItemFromObject(pair[k], "time/sampling");
+            cJSON_DeleteItemFromObject(pair[k], "time/judging");
+        }
+        assert_true(cJSON_Compare(pair[0], pair[1], 1));
+        cJSON_Delete(pair[0]);
+        cJSON_Delete(pair[1]);
+    }
+}
+
+/* ---- Tests ---- */
+
+static void stopped_and_resumed(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    const char *path = recipe("whole.json", "");
+    must_train(path, at("whole"));
+    for (int64_t stop = 1; stop < 3; stop++)
+        assert_int_equal(train(path, at("parts"), (int)stop, stop, &err), EL_EINTR);
+    assert_non_null(strstr(err.msg, "interrupted after step 2"));
+    must_train(path, at("parts"));
+    same_file(at("whole"), at("parts"), "state.safetensors");
+    same_file(at("whole"), at("parts"), "model/model.safetensors");
+    same_file(at("whole"), at("parts"), "model/training.json");
+    same_metrics(at("whole"), at("parts"), 3);
+    /* a finished run stays as it is */
+    must_train(path, at("parts"));
+    same_file(at("whole"), at("parts"), "state.safetensors");
+    /* another recipe may not go on from here */
+    assert_int_equal(train(recipe("other.json", "\"beta\":0.03"), at("parts"), 1, -1, &err),
+                     EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "another recipe"));
+}
+
+static void sampler_and_trainer_agree(void **state)
+{
+    (void)state;
+    double updates = 0;
+    for (int i = 0; i < 3; i++) { /* of the run before */
+        cJSON *line = metrics(at("whole"), i);
+        if (!isnan(value(line, "grad_norm"))) {
+            assert_true(value(line, "sampling/sampling_logp_difference/max") == 0);
+            updates++;
+        }
+        assert_true(value(line, "rewards/format/mean") <= 1);
+        assert_true(fabs(value(line, "sampling/importance_sampling_ratio/mean") - 1) < 0.05);
+        cJSON_Delete(line);
+    }
+    assert_true(updates > 0);
+}
+
+/* Truncated sampling: with its mask replayed there is no difference, without it there is. */
+static void sampling_mask(void **state)
+{
+    (void)state;
+    double difference[2], ratio[2];
+    for (int keep = 0; keep < 2; keep++) {
+        char changes[300];
+        const char *out = at(keep ? "keep" : "drop");
+        snprintf(changes, sizeof changes,
+                 "\"top_p\":0.8,\"prompts_per_step\":16,\"max_steps\":1,\"mini_batches\":1,\"keep_"
+                 "sampling_mask\":%s,"
+                 "\"judge\":\"oracle\",\"data\":{\"world\":24},\"roles\":{\"verifier\":1,"
+                 "\"generator\":1}",
+                 keep ? "true" : "false");
+        must_train(recipe(keep ? "keep.json" : "drop.json", changes), out);
+        cJSON *line = metrics(out, 0);
+        difference[keep] = value(line, "sampling/sampling_logp_difference/max");
+        ratio[keep] = value(line, "sampling/importance_sampling_ratio/mean");
+        assert_true(value(line, "top_p_kept_vocab_per_token") >= 1);
+        /* the oracle as judge pays the true reward */
+        assert_true(fabs(value(line, "reward") - value(line, "rewards/true/mean")) < 1e-6);
+        cJSON_Delete(line);
+    }
+    assert_true(difference[1] == 0 && ratio[1] == 1);
+    assert_true(difference[0] > 0 && ratio[0] < 1);
+}
+
+/* Without steps that teach anything the weights stay those of the start. */
+static void nothing_to_learn(void **state)
+{
+    (void)state;
+    /* a length that no reply fits: every reward is 0 */
+    must_train(recipe("flat.json",
+                      "\"max_completion_length\":2,\"max_steps\":2,\"data\":{\"world\":"
+                      "24},\"roles\":{\"verifier\":1}"),
+               at("flat"));
+    cJSON *line = metrics(at("flat"), 1);
+    assert_true(value(line, "drops/zero_variance") == 4 && value(line, "reward") == 0);
+    assert_true(value(line, "completions/clipped_ratio") == 1);
+    assert_true(isnan(value(line, "grad_norm")) && isnan(value(line, "kl")));
+    cJSON_Delete(line);
+    struct el_buf ours = read_file(at("flat"), "model/model.safetensors");
+    struct el_buf start = read_file(EL_SOURCE_DIR "/models/small", "model.safetensors");
+    assert_true(ours.len == start.len && memcmp(ours.data, start.data, ours.len) == 0);
+    el_buf_release(&ours);
+    el_buf_release(&start);
+}
+
+static void refusals(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    const struct el_rl_options o = {.recipe = recipe("export.json", ""),
+                                    .out = at("export"),
+                                    .threads = 1,
+                                    .export_only = 1,
+                                    .over = {.seed = -1}};
+    assert_int_equal(el_rl_train(&o, &err), EL_ENOTFOUND);
+    assert_int_equal(train(recipe("nowhere.json", "\"data\":{\"store\":\"/nowhere/x.db\"}"),
+                           at("nowhere"), 1, -1, &err),
+                     EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "/nowhere/x.db"));
+    assert_int_equal(
+        train(recipe("model.json", "\"model\":\"/nowhere\""), at("nowhere"), 1, -1, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, "/nowhere"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stopped_and_resumed),
+        cmocka_unit_test(sampler_and_trainer_agree),
+        cmocka_unit_test(sampling_mask),
+        cmocka_unit_test(nothing_to_learn),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+}

@@ -1,0 +1,230 @@
+/* A store of the run's own: programmed proofs and analyses of the small world, and the start's
+ * attempts at problems of the train split, all scored by the oracle. Made in one go under another
+ * name and then renamed, so that data.db is complete whenever it is there; a pure function of the
+ * recipe and the start. */
+#include "training/rl/run.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "data/oracle.h"
+#include "data/world_store.h"
+#include "training/rl/ask.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Apart from each other, and from what supervised recipes begin with. */
+enum { CORPUS_FIRST = 1000000, ATTEMPTS_FIRST = 5000000, CORPUS_ANALYSES = 2 };
+
+struct attempts {
+    struct el_rl_run *run;
+    struct el_store *store;
+    struct el_backend *backend;
+    struct el_rl_ask *ask;
+    struct el_buf *statement, *prompt;
+    int n;
+    int64_t unparsed;
+};
+
+static int make_prompt(struct attempts *a, int i, struct el_error *err)
+{
+    struct el_world_problem p;
+    const struct el_rl_recipe *r = &a->run->recipe;
+    struct el_digest d;
+    el_buf_init(&a->statement[i]);
+    el_buf_init(&a->prompt[i]);
+    el_world_problem(EL_WORLD_TRAIN, (uint64_t)ATTEMPTS_FIRST + (uint64_t)i, &p);
+    if (el_world_problem_text(&p, &a->statement[i]) < 0)
+        return el_error_set(err, EL_ENOMEM, "out of memory for attempts");
+    const struct el_role_input in = {.statement = el_slice_str(a->statement[i].data)};
+    int rc = el_role_prompt(EL_ROLE_GENERATOR, a->run->prompts, &in, &a->prompt[i], err);
+    el_digest_init(&d);
+    el_digest_str(&d, "attempt");
+    el_digest_str(&d, a->run->start->digest);
+    el_digest_u64(&d, r->seed);
+    el_digest_u64(&d, (uint64_t)i);
+    a->ask[i] = (struct el_rl_ask){
+        .prompt = a->prompt[i].data, .sampling = r->sampling, .key = el_digest_key(&d)};
+    return rc;
+}
+
+/* The problem, the proof and its self-analysis as rows. */
+static int store_reply(struct attempts *a, int i, const struct el_reply *reply,
+                       struct el_error *err)
+{
+    char name[32], origin[48];
+    struct el_buf proof, analysis;
+    struct el_slice y = el_reply_slice(reply->proof, a->ask[i].out.text);
+    struct el_slice z = el_reply_slice(reply->analysis, a->ask[i].out.text);
+    int64_t problem = 0, row = 0, id;
+    snprintf(name, sizeof name, "%d", ATTEMPTS_FIRST + i);
+    snprintf(origin, sizeof origin, "attempt %d", i);
+    el_buf_init(&proof);
+    el_buf_init(&analysis);
+    const struct el_author author = {EL_AUTHOR_MODEL, a->run->start->digest, origin};
+    int rc = el_store_clean(&proof, y.data, y.len);
+    if (rc == 0)
+        rc = el_store_clean(&analysis, z.data, z.len);
+    if (rc < 0)
+        el_error_set(err, rc, "out of memory for an attempt");
+    const struct el_problem p = {
+        .set = "world-train", .external_id = name, .statement = a->statement[i].data};
+    if (rc == 0)
+        rc = el_store_problem_add(a->store, &p, &problem, NULL, err);
+    const struct el_proof y_row = {.problem = problem, .text = proof.data, .author = author};
+    if (rc >= 0)
+        rc = el_store_proof_add(a->store, &y_row, &row, err);
+    const struct el_analysis z_row = {.proof = row,
+                                      .is_self = 1,
+                                      .text = analysis.data,
+                                      .halves = reply->halves,
+                                      .author = author};
+    if (rc >= 0)
+        rc = el_store_analysis_add(a->store, &z_row, &id, err);
+    el_buf_release(&proof);
+    el_buf_release(&analysis);
+    return rc < 0 ? rc : 0;
+}
+
+static int store_all(struct attempts *a, struct el_error *err)
+{
+    int rc = el_store_begin(a->store, err);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < a->n && rc == 0; i++) {
+        const struct el_completion *c = &a->ask[i].out;
+        struct el_reply_context ctx = {
+            c->finish == EL_FINISH_LENGTH ? EL_REPLY_CUT_OFF : EL_REPLY_ENDED, 0};
+        struct el_reply reply;
+        if (c->finish == EL_FINISH_REFUSED)
+            continue;
+        rc = el_role_parse(EL_ROLE_GENERATOR, a->run->parser, c->text, c->text_len, &ctx, &reply,
+                           err);
+        if (rc == 0 && reply.failure == EL_REPLY_OK)
+            rc = store_reply(a, i, &reply, err);
+        else
+            a->unparsed++;
+    }
+    if (rc == 0)
+        return el_store_commit(a->store, err);
+    el_store_rollback(a->store);
+    return rc;
+}
+
+/* Shows attempts while the bar stands at step 0. */
+struct shown {
+    struct el_progress base; /* first */
+    const struct el_rl_run *run;
+};
+
+static void show(struct el_progress *p, int64_t done, int64_t total, const char *note)
+{
+    const struct shown *s = (const struct shown *)(const void *)p;
+    char text[100];
+    (void)note;
+    snprintf(text, sizeof text, "data: %" PRId64 " of %" PRId64 " attempts", done, total);
+    el_progress_update(s->run->o->progress, 0, s->run->recipe.schedule.steps, text);
+}
+
+static int ask_all(struct attempts *a, struct el_error *err)
+{
+    struct shown shown = {{show, NULL}, a->run};
+    int rc = 0;
+    for (int i = 0; i < a->n && rc == 0; i++)
+        rc = make_prompt(a, i, err);
+    if (rc == 0)
+        rc = el_rl_ask_all(a->backend, a->ask, a->n, &shown.base, err);
+    if (rc == 0)
+        rc = store_all(a, err);
+    if (rc == 0)
+        el_rl_say(a->run, "%d attempts of the start, %" PRId64 " of them unreadable", a->n,
+                  a->unparsed);
+    return rc;
+}
+
+static int add_attempts(struct el_rl_run *t, struct el_store *s, struct el_error *err)
+{
+    const struct el_local_options o = {
+        .attention = EL_ATTENTION_MQA, .batch = 128, .threads = t->o->threads, .isa = t->o->isa};
+    struct attempts a = {.run = t, .store = s, .n = t->recipe.attempts};
+    size_t n = (size_t)a.n;
+    if (n == 0)
+        return 0;
+    a.ask = el_alloc_array(n, sizeof *a.ask);
+    a.statement = el_alloc_array(n, sizeof *a.statement);
+    a.prompt = el_alloc_array(n, sizeof *a.prompt);
+    int rc = a.ask && a.statement && a.prompt
+                 ? el_local_wrap(&o, t->start, t->tokenizer_path, &a.backend, err)
+                 : el_error_set(err, EL_ENOMEM, "out of memory for attempts");
+    if (rc == 0)
+        rc = ask_all(&a, err);
+    for (size_t i = 0; a.ask && a.statement && a.prompt && i < n; i++) {
+        el_completion_release(&a.ask[i].out);
+        el_buf_release(&a.statement[i]);
+        el_buf_release(&a.prompt[i]);
+    }
+    el_backend_free(a.backend);
+    el_free(a.ask);
+    el_free(a.statement);
+    el_free(a.prompt);
+    return rc;
+}
+
+static int fill(struct el_rl_run *t, struct el_store *s, struct el_error *err)
+{
+    const struct el_world_store_plan plan = {.split = EL_WORLD_TRAIN,
+                                             .first = CORPUS_FIRST,
+                                             .problems = (t->recipe.world + 2) / 3,
+                                             .analyses = CORPUS_ANALYSES,
+                                             .scores = 1,
+                                             .seed = t->recipe.seed};
+    struct el_world_stored stored = {0};
+    struct el_oracle_tally tally = {0};
+    int rc = plan.problems > 0 ? el_world_store(s, &plan, &stored, NULL, err) : 0;
+    if (rc == 0)
+        rc = add_attempts(t, s, err);
+    return rc == 0 ? el_oracle_label(s, NULL, &tally, NULL, err) : rc;
+}
+
+static void remove_store(const char *path)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        struct el_buf name;
+        el_buf_init(&name);
+        if (el_buf_printf(&name, "%s%s", path, ends[i]) == 0)
+            unlink(name.data);
+        el_buf_release(&name);
+    }
+}
+
+static int make(struct el_rl_run *t, const char *part, struct el_error *err)
+{
+    struct el_store *s = NULL;
+    remove_store(part);
+    int rc = el_store_open(part, EL_STORE_CREATE, &s, err);
+    if (rc == 0)
+        rc = fill(t, s, err);
+    el_store_close(s);
+    if (rc == 0 && rename(part, t->data_path) != 0)
+        rc = el_error_set(err, EL_EIO, "%s: cannot rename: %s", part, strerror(errno));
+    if (rc < 0)
+        remove_store(part);
+    return rc;
+}
+
+int el_rl_make_data(struct el_rl_run *t, struct el_error *err)
+{
+    struct el_buf part;
+    if (el_path_exists(t->data_path))
+        return 0;
+    el_buf_init(&part);
+    int rc = el_buf_printf(&part, "%s.part", t->data_path) < 0
+                 ? el_error_set(err, EL_ENOMEM, "out of memory for paths")
+                 : make(t, part.data, err);
+    el_buf_release(&part);
+    return rc;
+}

@@ -1,0 +1,81 @@
+/* The trained model as a Hugging Face folder: the start's tokenizer and domain, the policy's
+ * weights, and where they came from. */
+#include "training/rl/run.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "core/base/json.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static int copy_file(const struct el_rl_run *t, const char *dir, const char *name, int optional,
+                     struct el_error *err)
+{
+    struct el_buf text;
+    char *from = el_path_join(t->model_dir, name), *to = el_path_join(dir, name);
+    el_buf_init(&text);
+    int rc = from && to ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    if (rc == 0 && (!optional || el_path_exists(from))) {
+        rc = el_file_read(from, 0, &text, err);
+        if (rc == 0)
+            rc = el_file_write(to, text.data, text.len, err);
+    }
+    el_buf_release(&text);
+    el_free(from);
+    el_free(to);
+    return rc;
+}
+
+static int print_history(const struct el_rl_run *t, struct el_buf *out)
+{
+    int rc = el_buf_puts(out, "{\n  \"recipe\": ");
+    if (rc == 0)
+        rc = el_json_quote(out, t->o->recipe, strlen(t->o->recipe));
+    if (rc == 0)
+        rc = el_buf_printf(out,
+                           ",\n  \"recipe_digest\": \"%s\",\n  \"run_digest\": \"%s\",\n"
+                           "  \"start_digest\": \"%s\",\n  \"data_fingerprint\": \"%s\",\n"
+                           "  \"steps\": %" PRId64 ",\n  \"tokens\": %" PRId64
+                           ",\n  \"weights_digest\": \"%s\",\n  \"ops\": \"%s\"\n}\n",
+                           t->recipe.digest, t->owner, t->start->digest, t->tasks.digest,
+                           t->state.step, t->state.tokens, t->policy->digest, t->ops->name);
+    return rc;
+}
+
+static int write_history(const struct el_rl_run *t, const char *dir, struct el_error *err)
+{
+    struct el_buf text;
+    char *path = el_path_join(dir, "training.json");
+    el_buf_init(&text);
+    int rc = path && print_history(t, &text) == 0
+                 ? el_file_write(path, text.data, text.len, err)
+                 : el_error_set(err, EL_ENOMEM, "out of memory for training.json");
+    el_buf_release(&text);
+    el_free(path);
+    return rc;
+}
+
+int el_rl_export(struct el_rl_run *t, struct el_error *err)
+{
+    char *dir = el_path_join(t->o->out, "model");
+    if (!dir)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a path");
+    int rc = el_dir_make(dir, err);
+    if (rc == 0)
+        rc = el_weights_round(t->policy, err);
+    if (rc == 0)
+        rc = el_weights_digest(t->policy, err);
+    if (rc == 0)
+        rc = copy_file(t, dir, "tokenizer.json", 0, err);
+    if (rc == 0)
+        rc = copy_file(t, dir, "domain.json", 1, err);
+    if (rc == 0)
+        rc = el_weights_save(t->policy, dir, err);
+    if (rc == 0)
+        rc = write_history(t, dir, err);
+    if (rc == 0)
+        el_rl_say(t, "model written to %s", dir);
+    el_free(dir);
+    return rc;
+}

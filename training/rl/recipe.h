@@ -1,0 +1,93 @@
+/* Recipes for training roles by GRPO: one JSON object, fields named as the field names them.
+ *
+ *   what is trained, from what
+ *     "model"                 folder of the start; also the reference of the KL
+ *     "judge"                 folder of the frozen judge ("start": the start itself), or "oracle":
+ *                             exact truth of the small world
+ *     "prompts"               folder of a prompt set
+ *     "roles"                 {"verifier": 1, "meta_verifier": 0.5, "generator": 0, "refiner": 0}:
+ *                             shares of the prompts of a step
+ *     "data"                  {"store": FILE, "raters": "human,oracle", "set": NAME}: D_v and D_mv
+ * of a store; or {"world": N, "attempts": M}: a store of the run's own with N programmed proofs and
+ * analyses and M attempts of the start at problems of the train split, scored by the oracle
+ *     "label_balance"         [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
+ *   sampling
+ *     "prompts_per_step", "num_generations" (G), "temperature", "top_p", "top_k",
+ *     "max_completion_length"
+ *   rewards (rewards/rewards.h)
+ *     "use_meta_reward"       R_meta is part of the verifier's reward
+ *     "alpha", "beta_self"    weights of R_Y and R_Z: 0.76, 0.24
+ *     "verifications", "meta_verifications"  judgements a proof, an analysis gets; their mean
+ * counts "judge_retries"         further attempts after an unreadable judgement
+ *     "final_answer_weight"   extra term: the rule-based final answer (all witnesses hold)
+ *     "proof_weight"          1; 0 leaves only extra terms: outcome reward
+ *     "overlong_penalty", "overlong_from"  soft penalty up to the first value, growing from that
+ *                             share of max_completion_length on
+ *   optimisation (core/train/grpo.h, policy.h)
+ *     "epsilon", "epsilon_high", "beta", "use_bias_correction_kl", "off_policy_mask_threshold"
+ * (null: off), "scale_rewards", "mask_truncated_completions", "keep_routing", "keep_sampling_mask",
+ *     "mini_batches", "num_iterations", "indexer_kl_weight" (0: the indexer is frozen),
+ *     "bias_update_speed", "learning_rate", "final_learning_rate", "warmup_steps",
+ *     "lr_scheduler_type", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
+ *     "max_grad_norm", "batch_rows" (rows of one pass)
+ *   the run
+ *     "seed", "max_steps", "save_steps" */
+#ifndef EL_TRAINING_RL_RECIPE_H
+#define EL_TRAINING_RL_RECIPE_H
+
+#include "core/base/digest.h"
+#include "core/run/completion.h"
+#include "core/train/grpo.h"
+#include "core/train/optimizer.h"
+#include "core/train/schedule.h"
+#include "rewards/rewards.h"
+#include "roles/role.h"
+
+enum { EL_RL_GENERATIONS = 1024 }; /* the most of one group */
+
+struct el_rl_rewards {
+    int use_meta_reward;
+    struct el_reward_weights weights;
+    int verifications, meta_verifications, judge_retries;
+    double proof_weight, final_answer_weight;
+    double overlong_penalty, overlong_from;
+};
+
+struct el_rl_recipe {
+    uint64_t seed;
+    char *model, *judge, *prompts; /* judge NULL: the start */
+    int oracle;                    /* the judge is the oracle */
+    double share[EL_ROLES];
+    char *store, *set; /* of "data", NULL where absent */
+    unsigned raters;   /* bits as in el_dataset_filter */
+    int world, attempts;
+    double label_balance[3];
+    int prompts_per_step, num_generations;
+    struct el_sampling sampling;
+    struct el_rl_rewards rewards;
+    struct el_grpo_config grpo;
+    int mask_truncated_completions, keep_routing, keep_sampling_mask;
+    int mini_batches, num_iterations;
+    double indexer_kl_weight, bias_update_speed;
+    struct el_schedule schedule;
+    struct el_adamw_config adamw;
+    int batch_rows, save_steps;
+    char digest[EL_DIGEST_HEX]; /* of the recipe's text and what overrides it */
+};
+
+/* What the command line may replace; NULL, 0: as in the recipe. */
+struct el_rl_overrides {
+    const char *model, *judge, *store;
+    int64_t seed; /* < 0: as in the recipe */
+};
+
+/* Reads a recipe. Errors name file and field; unknown fields are errors. Release it. */
+int el_rl_recipe_load(const char *path, const struct el_rl_overrides *over, struct el_rl_recipe *r,
+                      struct el_error *err);
+void el_rl_recipe_release(struct el_rl_recipe *r);
+
+/* 1 when the JSON file at `path` is a recipe of this kind (it has "roles"), 0 when it is not;
+ * negative when it cannot be read. */
+int el_rl_recipe_is(const char *path, struct el_error *err);
+
+#endif

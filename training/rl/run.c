@@ -1,0 +1,286 @@
+#include "training/rl/run.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void el_rl_say(const struct el_rl_run *t, const char *fmt, ...)
+{
+    char line[768];
+    va_list ap;
+    if (!t->o->say)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    t->o->say(t->o->user, line);
+}
+
+/* A folder named relative to the working folder, or else to the root. */
+static char *find_folder(const struct el_rl_run *t, const char *dir)
+{
+    return el_path_exists(dir) || !t->o->root || dir[0] == '/' ? el_strdup(dir)
+                                                               : el_path_join(t->o->root, dir);
+}
+
+static int open_paths(struct el_rl_run *t, struct el_error *err)
+{
+    int rc = el_dir_make(t->o->out, err);
+    if (rc < 0)
+        return rc;
+    t->state_path = el_path_join(t->o->out, "state.safetensors");
+    t->data_path = el_path_join(t->o->out, "data.db");
+    t->model_dir = find_folder(t, t->recipe.model);
+    t->tokenizer_path = t->model_dir ? el_path_join(t->model_dir, "tokenizer.json") : NULL;
+    return t->state_path && t->data_path && t->tokenizer_path
+               ? 0
+               : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+}
+
+static int take_lock(struct el_rl_run *t, struct el_error *err)
+{
+    if (t->o->export_only)
+        return 0;
+    char *path = el_path_join(t->o->out, "lock");
+    if (!path)
+        return el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    t->lock = el_file_lock(path, t->o->out, err);
+    el_free(path);
+    if (t->lock < 0)
+        return t->lock;
+    el_atomic_sweep(t->state_path);
+    return 0;
+}
+
+/* ---- Models ---- */
+
+static int load_judge(struct el_rl_run *t, struct el_error *err)
+{
+    if (t->recipe.oracle)
+        return 0;
+    if (!t->recipe.judge) {
+        t->judge = t->start;
+        return 0;
+    }
+    char *dir = find_folder(t, t->recipe.judge);
+    int rc = dir ? el_weights_load(dir, el_device_host(), &t->judge, NULL, NULL, err)
+                 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    el_free(dir);
+    return rc;
+}
+
+static int load_models(struct el_rl_run *t, struct el_error *err)
+{
+    int rc = el_weights_load(t->model_dir, el_device_host(), &t->start, NULL, NULL, err);
+    if (rc == 0)
+        rc = el_weights_load(t->model_dir, el_device_host(), &t->policy, NULL, NULL, err);
+    if (rc == 0)
+        rc = load_judge(t, err);
+    if (rc == 0 && t->start->config.index_topk < 1)
+        rc = el_error_set(err, EL_EREFUSED, "%s: the model has no sparse attention to train with",
+                          t->model_dir);
+    return rc;
+}
+
+static int open_trainer(struct el_rl_run *t, struct el_error *err)
+{
+    const struct el_rl_recipe *r = &t->recipe;
+    t->ops = t->o->isa ? el_ops_find(t->o->isa) : el_ops_cpu();
+    if (!t->ops)
+        return el_error_set(err, EL_EINVAL,
+                            "instruction set '%s': this machine has none of that name", t->o->isa);
+    el_stream_init(&t->stream, t->policy->device, t->ops, t->o->threads);
+    int longest = t->policy->rope_positions;
+    longest = longest > 4096 ? 4096 : longest; /* as long as the sampler lets sequences get */
+    const struct el_trainer_options o = {.max_rows =
+                                             r->batch_rows > longest ? r->batch_rows : longest,
+                                         .max_sequences = 1024,
+                                         .head_chunk = 512,
+                                         .adamw = r->adamw};
+    return el_trainer_init(&t->trainer, t->policy, &t->stream, &o, err);
+}
+
+static int open_backends(struct el_rl_run *t, struct el_error *err)
+{
+    struct el_local_options o = {.attention = EL_ATTENTION_MQA,
+                                 .batch = 128,
+                                 .threads = t->o->threads,
+                                 .trace = 1,
+                                 .isa = t->o->isa};
+    int rc = el_local_wrap(&o, t->policy, t->tokenizer_path, &t->sampler, err);
+    o.trace = 0;
+    if (rc == 0 && t->judge)
+        rc = el_local_wrap(&o, t->judge, t->tokenizer_path, &t->judge_backend, err);
+    return rc;
+}
+
+/* ---- Data ---- */
+
+static int open_tasks(struct el_rl_run *t, struct el_error *err)
+{
+    struct el_store *s = NULL;
+    const char *path = t->recipe.store ? t->recipe.store : t->data_path;
+    int rc = t->recipe.store ? 0 : el_rl_make_data(t, err);
+    if (rc == 0)
+        rc = el_store_open(path, EL_STORE_READONLY, &s, err);
+    if (rc == 0)
+        rc = el_rl_tasks_init(&t->tasks, &t->recipe, t->prompts, s, err);
+    el_store_close(s);
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        struct el_buf line;
+        el_buf_init(&line);
+        if (t->tasks.data[i].n && el_dataset_describe(&t->tasks.data[i], &line) == 0)
+            el_rl_say(t, "%s", line.data);
+        el_buf_release(&line);
+    }
+    return rc;
+}
+
+/* Everything that decides what the run does. */
+static void take_owner(struct el_rl_run *t)
+{
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_str(&d, t->recipe.digest);
+    el_digest_str(&d, t->start->digest);
+    el_digest_str(&d, t->judge ? t->judge->digest : "oracle");
+    el_digest_str(&d, t->tasks.digest);
+    el_digest_hex(&d, t->owner);
+}
+
+static int open_prompts(struct el_rl_run *t, struct el_error *err)
+{
+    char *dir = find_folder(t, t->recipe.prompts);
+    int rc = dir ? el_prompt_set_load(dir, &t->prompts, err)
+                 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    el_free(dir);
+    return rc == 0 ? el_reply_parser_create(&t->parser, err) : rc;
+}
+
+static int open_run(struct el_rl_run *t, struct el_error *err)
+{
+    static int (*const parts[])(struct el_rl_run *, struct el_error *) = {
+        open_paths, take_lock, open_prompts, load_models, open_trainer, open_backends, open_tasks};
+    int rc = el_rl_recipe_load(t->o->recipe, &t->o->over, &t->recipe, err);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
+        rc = parts[i](t, err);
+    if (rc == 0)
+        take_owner(t);
+    return rc;
+}
+
+static void close_run(struct el_rl_run *t)
+{
+    el_metrics_log_close(&t->log);
+    el_rl_tasks_release(&t->tasks);
+    el_backend_free(t->sampler);
+    el_backend_free(t->judge_backend);
+    if (t->trainer.w)
+        el_trainer_release(&t->trainer);
+    if (t->stream.device)
+        el_stream_release(&t->stream);
+    if (t->judge != t->start)
+        el_weights_free(t->judge);
+    el_weights_free(t->start);
+    el_weights_free(t->policy);
+    el_reply_parser_free(t->parser);
+    el_prompt_set_free(t->prompts);
+    el_rl_recipe_release(&t->recipe);
+    el_free(t->model_dir);
+    el_free(t->tokenizer_path);
+    el_free(t->state_path);
+    el_free(t->data_path);
+    if (t->lock >= 0)
+        close(t->lock);
+}
+
+/* ---- Steps ---- */
+
+static int save(struct el_rl_run *t, struct el_error *err)
+{
+    const struct el_state_owner owner = {t->owner, 1};
+    return el_state_save(&t->state, &t->trainer, &owner, t->state_path, err);
+}
+
+static int resume(struct el_rl_run *t, struct el_error *err)
+{
+    const struct el_state_owner owner = {t->owner, 1};
+    int rc = 0;
+    if (el_path_exists(t->state_path)) {
+        rc = el_state_load(&t->state, &t->trainer, &owner, t->state_path, err);
+        if (rc == 0)
+            rc = el_weights_digest(t->policy, err);
+        if (rc == 0)
+            el_rl_say(t, "resuming at step %" PRId64 " of %" PRId64, t->state.step,
+                      t->recipe.schedule.steps);
+    }
+    if (rc < 0 || t->o->export_only)
+        return rc;
+    char *path = el_path_join(t->o->out, "metrics.jsonl");
+    rc = path ? el_metrics_log_open(&t->log, path, t->state.step, NULL, err)
+              : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    el_free(path);
+    return rc;
+}
+
+/* Says where a run came to numbers that are not finite, and what it can go back to. */
+static int stopped_at(const struct el_rl_run *t, struct el_error *err)
+{
+    const char *good = el_path_exists(t->state_path) ? t->state_path : "none yet";
+    el_error_prefix(err, "step %" PRId64 " (last good checkpoint: %s)", t->state.step + 1, good);
+    return EL_ENUMERIC;
+}
+
+/* A stop in the middle of a step finds the weights as the step before left them. */
+static int interrupted(struct el_rl_run *t, struct el_error *err)
+{
+    int rc = save(t, err);
+    if (rc < 0)
+        return rc;
+    return el_error_set(err, EL_EINTR, "interrupted after step %" PRId64 ", saved in %s",
+                        t->state.step, t->state_path);
+}
+
+static int run_steps(struct el_rl_run *t, struct el_error *err)
+{
+    while (t->state.step < t->recipe.schedule.steps) {
+        if (el_stop_requested)
+            return interrupted(t, err);
+        int rc = el_rl_step(t, err);
+        if (rc == EL_EINTR)
+            return interrupted(t, err);
+        if (rc == EL_ENUMERIC)
+            return stopped_at(t, err);
+        int last = t->state.step == t->recipe.schedule.steps;
+        if (rc == 0 && (last || t->state.step % t->recipe.save_steps == 0))
+            rc = save(t, err);
+        if (rc < 0)
+            return rc;
+    }
+    return el_rl_export(t, err);
+}
+
+static int export_checkpoint(struct el_rl_run *t, struct el_error *err)
+{
+    if (!el_path_exists(t->state_path))
+        return el_error_set(err, EL_ENOTFOUND, "%s: there is no checkpoint to export",
+                            t->state_path);
+    return el_rl_export(t, err);
+}
+
+int el_rl_train(const struct el_rl_options *o, struct el_error *err)
+{
+    struct el_rl_run t = {.o = o, .lock = -1};
+    int rc = open_run(&t, err);
+    if (rc == 0)
+        rc = resume(&t, err);
+    if (rc == 0)
+        rc = o->export_only ? export_checkpoint(&t, err) : run_steps(&t, err);
+    close_run(&t);
+    return rc;
+}

@@ -1,0 +1,70 @@
+/* Runs a role-training recipe (training/rl/recipe.h): GRPO from a model folder to a model folder.
+ *
+ *   OUT/state.safetensors   the checkpoint (training/state.h), every save_steps steps
+ *   OUT/metrics.jsonl       one line a step
+ *   OUT/data.db             the data, where the recipe makes its own
+ *   OUT/lock                held while a training runs in this folder
+ *   OUT/model/              at the end: a Hugging Face folder with tokenizer, domain and history
+ *
+ * A step is a pure function of the checkpoint before it, the recipe and the data: rollouts, rewards
+ * and updates of a killed run are made again and come out the same, so a run that was killed ends
+ * with the bytes of one that was not. */
+#ifndef EL_TRAINING_RL_RUN_H
+#define EL_TRAINING_RL_RUN_H
+
+#include "core/base/progress.h"
+#include "core/run/local.h"
+#include "core/text/tokenizer.h"
+#include "training/metrics_log.h"
+#include "training/rl/judge.h"
+#include "training/state.h"
+
+struct el_rl_options {
+    const char *recipe, *out;
+    const char *root; /* where relative folders of the recipe may also be; may be NULL */
+    const char *isa;  /* op table by name; NULL: the fastest */
+    int threads;      /* 0: one per core */
+    int export_only;  /* write OUT/model from the checkpoint as it stands, and stop */
+    struct el_rl_overrides over;
+    struct el_progress *progress;
+    void (*say)(void *user, const char *line); /* news worth a line; may be NULL */
+    void *user;
+};
+
+struct el_rl_run {
+    const struct el_rl_options *o;
+    struct el_rl_recipe recipe;
+    char owner[EL_DIGEST_HEX]; /* of all that decides the run */
+    char *model_dir;           /* of the start, as found */
+    char *tokenizer_path, *state_path, *data_path;
+    int lock;
+    struct el_prompt_set *prompts;
+    struct el_reply_parser *parser;
+    struct el_weights *policy, *start,
+        *judge; /* start: the reference; judge may be start, or NULL */
+    const struct el_ops *ops;
+    struct el_stream stream;
+    struct el_trainer trainer;
+    struct el_backend *sampler, *judge_backend; /* over the policy's and the judge's weights */
+    struct el_rl_tasks tasks;
+    struct el_run_state state; /* stage 0 under way, 1 finished; next: unused */
+    struct el_metrics_log log;
+};
+
+/* 0 when the recipe is finished; EL_EINTR when a stop was requested: everything up to the last step
+ * is saved and the same call goes on from there. */
+int el_rl_train(const struct el_rl_options *o, struct el_error *err);
+
+/* One step (training/rl/step.c): rollouts, rewards, updates, and a line of metrics. */
+int el_rl_step(struct el_rl_run *t, struct el_error *err);
+
+/* The data of a recipe that makes its own: OUT/data.db, unless it is there (training/rl/data.c). */
+int el_rl_make_data(struct el_rl_run *t, struct el_error *err);
+
+/* OUT/model (training/rl/export.c). */
+int el_rl_export(struct el_rl_run *t, struct el_error *err);
+
+void el_rl_say(const struct el_rl_run *t, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,173 @@
+#include "training/rl/sample.h"
+
+#include "rewards/terms.h"
+
+#include <math.h>
+#include <string.h>
+
+const char *el_rl_term_name(enum el_rl_term term)
+{
+    static const char *const names[EL_TERMS] = {"format",    "score",        "meta",     "proof",
+                                                "self",      "final_answer", "overlong", "true",
+                                                "true_meta", "true_proof"};
+    return names[term];
+}
+
+static int proves(enum el_role role)
+{
+    return role == EL_ROLE_GENERATOR || role == EL_ROLE_REFINER;
+}
+
+struct el_slice el_rl_sample_proof(const struct el_rl_task *t, const struct el_rl_sample *s)
+{
+    if (proves(t->role))
+        return el_reply_slice(s->reply.proof, s->completion.text);
+    return el_slice_str(t->proof ? t->proof : "");
+}
+
+struct el_slice el_rl_sample_analysis(const struct el_rl_sample *s)
+{
+    return el_reply_slice(s->reply.analysis, s->completion.text);
+}
+
+/* ---- Rewards ---- */
+
+static double verifier_reward(const struct el_rl_recipe *r, const struct el_rl_sample *s,
+                              double label, const struct el_rl_judgement *j, double *score)
+{
+    *score = el_reward_score(el_score_value(s->reply.halves), label);
+    return el_reward_verifier(1, *score, r->rewards.use_meta_reward ? j->analysis : 1);
+}
+
+static double generator_reward(const struct el_rl_recipe *r, const struct el_rl_sample *s,
+                               const struct el_rl_judgement *j, double *score, double *self)
+{
+    *score = el_reward_score(el_score_value(s->reply.halves), j->proof);
+    /* without a weight nobody was asked about the self-evaluation */
+    *self = r->rewards.weights.beta > 0 ? el_reward_self_evaluation(*score, j->analysis) : 0;
+    return el_reward_generator(1, j->proof, *self, &r->rewards.weights);
+}
+
+/* The reward of a legal reply by the paper's formulas; score and R_Z on the way. */
+static double paper_reward(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                           const struct el_rl_sample *s, const struct el_rl_judgement *j,
+                           double *score, double *self)
+{
+    *self = NAN;
+    if (proves(t->role))
+        return generator_reward(r, s, j, score, self);
+    if (t->role == EL_ROLE_VERIFIER)
+        return verifier_reward(r, s, el_score_value(t->label), j, score);
+    *score = el_reward_score(el_score_value(s->reply.halves), el_score_value(t->label));
+    return el_reward_meta_verifier(1, *score);
+}
+
+static double with_extras(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                          const struct el_rl_sample *s, double reward)
+{
+    const struct el_rl_rewards *w = &r->rewards;
+    if (proves(t->role) && (w->final_answer_weight > 0 || w->proof_weight == 0))
+        reward =
+            el_reward_with_answer(el_reply_format(&s->reply), reward, s->term[EL_TERM_FINAL_ANSWER],
+                                  w->proof_weight, w->final_answer_weight);
+    return reward + (w->overlong_penalty > 0 ? w->overlong_penalty * s->term[EL_TERM_OVERLONG] : 0);
+}
+
+void el_rl_sample_reward(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                         const struct el_rl_judgement *j, struct el_rl_sample *s)
+{
+    double reward = 0, score = NAN, self = NAN;
+    int format = el_reply_format(&s->reply);
+    s->term[EL_TERM_FORMAT] = format;
+    s->term[EL_TERM_OVERLONG] = NAN;
+    if (r->rewards.overlong_penalty > 0)
+        s->term[EL_TERM_OVERLONG] = el_reward_overlong(
+            s->completion.completion_tokens, r->sampling.max_tokens, r->rewards.overlong_from);
+    if (format)
+        reward = paper_reward(r, t, s, j, &score, &self);
+    s->term[EL_TERM_SCORE] = score;
+    s->term[EL_TERM_SELF] = self;
+    s->term[EL_TERM_PROOF] = format && proves(t->role) ? j->proof : NAN;
+    s->term[EL_TERM_META] = format ? j->analysis : NAN;
+    s->reward = with_extras(r, t, s, reward);
+}
+
+/* ---- Truth ---- */
+
+static void report_of(const struct el_rl_task *t, const struct el_rl_sample *s,
+                      struct el_world_report *report)
+{
+    struct el_slice proof = el_rl_sample_proof(t, s);
+    el_world_judge_proof(&t->problem, proof.data, proof.len, report);
+}
+
+static double analysis_quality(const struct el_world_report *report, struct el_slice analysis)
+{
+    struct el_world_review review;
+    el_world_judge_analysis(report, analysis.data, analysis.len, &review);
+    return review.ms;
+}
+
+struct el_rl_judgement el_rl_oracle(const struct el_rl_task *t, const struct el_rl_sample *s)
+{
+    struct el_world_report report;
+    struct el_rl_judgement j = {NAN, NAN};
+    if (t->role == EL_ROLE_META_VERIFIER)
+        return j;
+    report_of(t, s, &report);
+    if (proves(t->role))
+        j.proof = report.score;
+    j.analysis = analysis_quality(&report, el_rl_sample_analysis(s));
+    return j;
+}
+
+static double final_answer(const struct el_rl_task *t, const struct el_rl_sample *s)
+{
+    struct el_world_report report;
+    report_of(t, s, &report);
+    for (int i = 0; i < report.n_claims; i++)
+        if (!el_world_witness_holds(&t->problem.claim[i], &report.claim[i].witness))
+            return 0;
+    return 1;
+}
+
+/* What the meta-verifier should have said, from the texts it was shown. */
+static double true_meta_score(const struct el_rl_task *t)
+{
+    struct el_world_report report;
+    el_world_judge_proof(&t->problem, t->proof, strlen(t->proof), &report);
+    return analysis_quality(&report, el_slice_str(t->analysis));
+}
+
+void el_rl_sample_truth(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                        struct el_rl_sample *s)
+{
+    double score, self;
+    if (!t->in_world) {
+        s->term[EL_TERM_TRUE] = s->term[EL_TERM_FINAL_ANSWER] = NAN;
+        s->term[EL_TERM_TRUE_PROOF] = s->term[EL_TERM_TRUE_META] = NAN;
+        return;
+    }
+    s->term[EL_TERM_TRUE] = 0;
+    s->term[EL_TERM_FINAL_ANSWER] = proves(t->role) ? 0 : NAN;
+    s->term[EL_TERM_TRUE_PROOF] = proves(t->role) ? 0 : NAN;
+    s->term[EL_TERM_TRUE_META] = NAN;
+    if (!el_reply_format(&s->reply))
+        return;
+    if (t->role == EL_ROLE_META_VERIFIER) {
+        double said = el_score_value(s->reply.halves);
+        s->term[EL_TERM_TRUE] = el_reward_score(said, true_meta_score(t));
+        return;
+    }
+    struct el_rl_judgement truth = el_rl_oracle(t, s);
+    s->term[EL_TERM_TRUE_META] = truth.analysis;
+    if (proves(t->role)) {
+        s->term[EL_TERM_TRUE_PROOF] = truth.proof;
+        s->term[EL_TERM_FINAL_ANSWER] = final_answer(t, s);
+        s->term[EL_TERM_TRUE] = generator_reward(r, s, &truth, &score, &self);
+        return;
+    }
+    struct el_world_report report;
+    report_of(t, s, &report);
+    s->term[EL_TERM_TRUE] = verifier_reward(r, s, report.score, &truth, &score);
+}

@@ -1,0 +1,62 @@
+/* One completion of the policy, what was made of it, and what it earned. */
+#ifndef EL_TRAINING_RL_SAMPLE_H
+#define EL_TRAINING_RL_SAMPLE_H
+
+#include "core/run/completion.h"
+#include "training/rl/tasks.h"
+
+/* The parts of a reward; NAN where a part does not apply (another role, no format, no oracle). */
+enum el_rl_term {
+    EL_TERM_FORMAT,       /* R_format */
+    EL_TERM_SCORE,        /* R_score(s', s) */
+    EL_TERM_META,         /* R_meta of V or Z, where it was asked for */
+    EL_TERM_PROOF,        /* R_Y */
+    EL_TERM_SELF,         /* R_Z */
+    EL_TERM_FINAL_ANSWER, /* all witnesses hold */
+    EL_TERM_OVERLONG,     /* <= 0, before its weight */
+    EL_TERM_TRUE,         /* the reward that the oracle would have given */
+    EL_TERM_TRUE_META,    /* quality of the analysis by the oracle, ms */
+    EL_TERM_TRUE_PROOF,   /* score of the proof by the oracle */
+    EL_TERMS
+};
+/* "format", "score", ...: the X of rewards/X/mean. */
+const char *el_rl_term_name(enum el_rl_term term);
+
+struct el_rl_sample {
+    struct el_completion completion; /* with its trace */
+    struct el_reply reply;
+    double term[EL_TERMS], reward;
+    int lost; /* no reward could be had: its judge failed; not in the baseline */
+};
+
+/* The G samples of one task. */
+struct el_rl_group {
+    struct el_rl_task task;
+    struct el_rl_sample *sample; /* (G) */
+    int refused;                 /* the prompt does not fit the model: no samples */
+    int flat;                    /* all rewards equal: no gradient */
+};
+
+/* What a sample's proof and analysis are: (Y, V) for the verifier, (Y, Z) for generator and
+ * refiner; absent parts are empty. Slices point into task and completion. */
+struct el_slice el_rl_sample_proof(const struct el_rl_task *t, const struct el_rl_sample *s);
+struct el_slice el_rl_sample_analysis(const struct el_rl_sample *s);
+
+/* The judgements of one sample that could be read, as means; `votes` 0: none was asked for. */
+struct el_rl_judgement {
+    double proof;    /* s of Y; NAN: no judge (the verifier's label stands instead) */
+    double analysis; /* ms of V or Z; NAN: not asked for */
+};
+
+/* Fills terms (but those of the oracle) and reward from reply and judgement. Pure. */
+void el_rl_sample_reward(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                         const struct el_rl_judgement *j, struct el_rl_sample *s);
+
+/* The oracle's judgement of a sample with a legal reply to a task of the small world. Pure. */
+struct el_rl_judgement el_rl_oracle(const struct el_rl_task *t, const struct el_rl_sample *s);
+
+/* The oracle's terms, and the final answer's; NAN for a task outside the small world. Pure. */
+void el_rl_sample_truth(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                        struct el_rl_sample *s);
+
+#endif

@@ -1,0 +1,46 @@
+/* Where the prompts of a training come from: D_v for the verifier, D_mv for the meta-verifier,
+ * problems for the generator, failed attempts with their analyses for the refiner.
+ *
+ * Task i of step t is a pure function of (recipe, data, t, i). */
+#ifndef EL_TRAINING_RL_TASKS_H
+#define EL_TRAINING_RL_TASKS_H
+
+#include "data/dataset.h"
+#include "data/world.h"
+#include "roles/role.h"
+#include "training/rl/recipe.h"
+
+struct el_rl_tasks {
+    const struct el_rl_recipe *recipe;
+    const struct el_prompt_set *prompts;
+    struct el_dataset data[2]; /* D_v and D_mv (enum el_dataset_what) */
+    size_t *by_label[2][3];    /* their items of each label */
+    size_t *refinable;         /* D_mv items whose analysis scores its proof below 1 */
+    size_t n_refinable;
+    char **statements; /* problems to prove; NULL: those of the small world's train split */
+    size_t n_statements;
+    char digest[EL_DIGEST_HEX]; /* of everything above */
+};
+
+/* Reads what the recipe's roles need from the store. EL_ENOTFOUND says which role has nothing. */
+int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
+                     const struct el_prompt_set *prompts, struct el_store *s, struct el_error *err);
+void el_rl_tasks_release(struct el_rl_tasks *t);
+
+struct el_rl_task {
+    enum el_role role;
+    const char *statement;        /* X */
+    const char *proof, *analysis; /* Y, V as far as the role is shown them, else NULL; borrowed */
+    int label;    /* halves: s for the verifier, ms for the meta-verifier, else -1 */
+    int in_world; /* problem is set: there is an oracle */
+    struct el_world_problem problem;
+    struct el_buf prompt;
+    char *memory; /* owned, may be NULL */
+};
+
+/* *out is initialised here; release it. */
+int el_rl_tasks_draw(const struct el_rl_tasks *t, int64_t step, int i, struct el_rl_task *out,
+                     struct el_error *err);
+void el_rl_task_release(struct el_rl_task *t);
+
+#endif
