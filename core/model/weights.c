@@ -168,26 +168,37 @@ int el_weights_create(const struct el_config *c, struct el_device *d, uint64_t s
     return rc;
 }
 
-static int digest_piece(void *user, const struct el_weights_piece *p, struct el_error *err)
+int el_weights_digest_begin(struct el_digest *d, const struct el_weights *w, struct el_error *err)
 {
-    struct el_digest *d = user;
-    (void)err;
+    char *text = el_config_print(&w->config);
+    if (!text)
+        return el_error_set(err, EL_ENOMEM, "out of memory for the model's digest");
+    el_digest_init(d);
+    el_digest_str(d, text);
+    el_free(text);
+    return 0;
+}
+
+void el_weights_digest_piece(struct el_digest *d, const struct el_weights_piece *p)
+{
     if (p->start == 0)
         el_digest_str(d, p->info->name);
     el_digest_bytes(d, p->values, p->n * sizeof *p->values);
+}
+
+static int digest_piece(void *user, const struct el_weights_piece *p, struct el_error *err)
+{
+    (void)err;
+    el_weights_digest_piece(user, p);
     return 0;
 }
 
 int el_weights_digest(struct el_weights *w, struct el_error *err)
 {
     struct el_digest d;
-    char *text = el_config_print(&w->config);
-    if (!text)
-        return el_error_set(err, EL_ENOMEM, "out of memory for the model's digest");
-    el_digest_init(&d);
-    el_digest_str(&d, text);
-    el_free(text);
-    int rc = el_weights_each(w, 0, digest_piece, &d, err);
+    int rc = el_weights_digest_begin(&d, w, err);
+    if (rc == 0)
+        rc = el_weights_each(w, 0, digest_piece, &d, err);
     if (rc == 0)
         el_digest_hex(&d, w->digest);
     return rc;

@@ -29,11 +29,16 @@ int el_weights_create(const struct el_config *c, struct el_device *d, uint64_t s
                       struct el_weights **out, struct el_error *err);
 
 /* Loads a Hugging Face folder: config.json, and model.safetensors or the shards named by
- * model.safetensors.index.json; F32, BF16 or F16 values are widened to fp32. Every tensor of the
+ * model.safetensors.index.json. F32, BF16 and F16 values, and FP8 matrices with their scales
+ * (core/tensor/stored.h; blocks as quantization_config says), become fp32. Every tensor of the
  * layout must be there with its shape; a tensor that the layout does not know is an error, except
  * those of the num_nextn_predict_layers MTP layers and `rotary_emb.inv_freq`, which are counted in
  * *skipped (may be NULL). A NaN or Inf is EL_ENUMERIC, a stored dtype that cannot be widened
- * EL_EREFUSED, el_stop_requested EL_EINTR. Progress counts floats. */
+ * EL_EREFUSED, el_stop_requested EL_EINTR, a file that becomes shorter meanwhile EL_EIO.
+ *
+ * All threads of OpenMP load; values, digest and the error that is reported (the first one in the
+ * order of the layout) do not depend on their number. Progress counts floats, and may come from any
+ * of the threads, one at a time. */
 int el_weights_load(const char *dir, struct el_device *d, struct el_weights **out, int *skipped,
                     struct el_progress *progress, struct el_error *err);
 

@@ -30,6 +30,10 @@ typedef int el_weights_visit(void *user, const struct el_weights_piece *p, struc
 int el_weights_each(struct el_weights *w, int write, el_weights_visit *f, void *user,
                     struct el_error *err);
 
+/* The digest of a model, piece by piece in the order of el_weights_each. */
+int el_weights_digest_begin(struct el_digest *d, const struct el_weights *w, struct el_error *err);
+void el_weights_digest_piece(struct el_digest *d, const struct el_weights_piece *p);
+
 /* EL_ENUMERIC naming `name`, tensor and index unless all values are finite. */
 int el_weights_check_finite(const char *name, const struct el_weights_piece *p,
                             struct el_error *err);

@@ -1,246 +1,220 @@
+/* Threads load pieces of the weights, each the next one that nobody has taken, and whoever is free
+ * adds the pieces that are ready to the digest, in their order:
+ *
+ *     pieces   [ in the digest | ready or being loaded ... | not taken yet ]
+ *                              ^ digested                  ^ next
+ *
+ * The digest is one chain over all values, and slower than loading on two threads or more; so it is
+ * under way from the first piece on. */
 #include "core/model/weights.h"
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
-#include "core/base/json.h"
-#include "core/tensor/safetensors.h"
+#include "core/model/checkpoint.h"
 
+#include <omp.h>
+#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/model/weights_internal.h"
 
-enum { max_shards = 4096 };
-
-struct shard {
-    char *file; /* its name within the folder */
-    struct el_safetensors st;
-    char *used; /* per tensor of st: the layout asked for it */
+/* Of one thread. */
+struct loader {
+    struct el_stored_reader reader;
+    float *values;  /* EL_WEIGHTS_CHUNK */
+    int64_t failed; /* the piece that error is about */
+    struct el_error error;
 };
 
-struct checkpoint {
-    const char *dir;
-    struct shard *shards;
-    int n;
-    const struct el_st_tensor **found; /* per tensor of the layout */
+struct load {
+    struct el_weights *w;
+    const struct el_checkpoint *k;
+    struct el_progress *progress;
+    int64_t *first; /* per tensor: its first piece; one more entry, the number of pieces */
+    atomic_bool *ready;
+    atomic_llong next, failed; /* failed: the first piece that could not be loaded, so far */
+    atomic_flag digesting;
+    atomic_llong digested;
+    struct el_digest digest; /* with done and tensor: under `digesting` */
+    int64_t done;
+    int tensor; /* of the piece `digested` */
+    struct loader *threads;
+    int n_threads;
 };
 
-static int out_of_memory(const char *dir, struct el_error *err)
+static int64_t pieces(const struct load *s)
 {
-    return el_error_set(err, EL_ENOMEM, "%s: out of memory while loading", dir);
+    return s->first[s->w->layout.n];
 }
 
-static void checkpoint_release(struct checkpoint *k)
+static int tensor_of(const struct load *s, int64_t piece)
 {
-    for (int i = 0; i < k->n; i++) {
-        el_safetensors_release(&k->shards[i].st);
-        el_free(k->shards[i].used);
-        el_free(k->shards[i].file);
+    int low = 0, high = s->w->layout.n;
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (s->first[middle] <= piece)
+            low = middle;
+        else
+            high = middle;
     }
-    el_free(k->shards);
-    el_free(k->found);
+    return low;
 }
 
-static int add_shard(struct checkpoint *k, const char *file, struct el_error *err)
+static struct el_weights_piece piece_of(const struct load *s, int tensor, int64_t piece,
+                                        float *values)
 {
-    struct shard *more = el_realloc(k->shards, (size_t)(k->n + 1) * sizeof *more);
-    if (!more)
-        return out_of_memory(k->dir, err);
-    k->shards = more;
-    struct shard *s = &k->shards[k->n++];
-    *s = (struct shard){.file = el_strdup(file)};
-    char *path = el_path_join(k->dir, file);
-    int rc = s->file && path ? el_safetensors_open(&s->st, path, err) : out_of_memory(k->dir, err);
-    el_free(path);
-    if (rc < 0)
-        return rc;
-    s->used = el_alloc_array((size_t)s->st.n, 1);
-    return s->used ? 0 : out_of_memory(k->dir, err);
+    const struct el_tensor_info *t = &s->w->layout.tensors[tensor];
+    int64_t start = (piece - s->first[tensor]) * EL_WEIGHTS_CHUNK, left = t->count - start;
+    size_t n = left < EL_WEIGHTS_CHUNK ? (size_t)left : EL_WEIGHTS_CHUNK;
+    return (struct el_weights_piece){tensor, t, start, values, n};
 }
 
-/* Index of the shard, opened if it is new. Only plain names: an index must not reach outside its
- * folder. */
-static int shard_of(struct checkpoint *k, const char *index, const char *file, struct el_error *err)
+static float *place_of(const struct load *s, const struct el_weights_piece *p)
 {
-    if (!*file || strchr(file, '/') || file[0] == '.')
-        return el_error_set(err, EL_EFORMAT, "%s: '%.100s' is not the name of a file in its folder",
-                            index, file);
-    for (int i = k->n - 1; i >= 0; i--)
-        if (strcmp(k->shards[i].file, file) == 0)
-            return i;
-    if (k->n == max_shards)
-        return el_error_set(err, EL_ELIMIT, "%s: names more than %d files", index, max_shards);
-    int rc = add_shard(k, file, err);
-    return rc < 0 ? rc : k->n - 1;
+    return s->w->data + p->info->offset + p->start;
 }
 
-static int open_shards(struct checkpoint *k, const char *index, struct el_error *err)
+static int load_piece(struct load *s, struct loader *me, int64_t piece)
 {
-    cJSON *tree, *entry;
-    int rc = el_json_load(index, &tree, err);
-    if (rc < 0)
-        return rc;
-    const cJSON *map = cJSON_GetObjectItemCaseSensitive(tree, "weight_map");
-    if (!cJSON_IsObject(map))
-        rc = el_error_set(err, EL_EFORMAT, "%s: missing field 'weight_map' (an object)", index);
-    for (entry = map ? map->child : NULL; entry && rc >= 0; entry = entry->next) {
-        if (!cJSON_IsString(entry)) {
-            rc = el_error_set(err, EL_EFORMAT, "%s: weight_map: '%.120s' must be a string", index,
-                              entry->string ? entry->string : "");
-            break;
-        }
-        rc = shard_of(k, index, entry->valuestring, err);
-        if (rc >= 0 && !el_safetensors_find(&k->shards[rc].st, entry->string))
-            rc = el_error_set(err, EL_EFORMAT, "%s: tensor '%.120s' is not in %.100s", index,
-                              entry->string, entry->valuestring);
-    }
-    cJSON_Delete(tree);
-    return rc < 0 ? rc : 0;
-}
-
-static int open_files(struct checkpoint *k, struct el_error *err)
-{
-    char *single = el_path_join(k->dir, "model.safetensors");
-    char *index = el_path_join(k->dir, "model.safetensors.index.json");
-    int rc;
-    if (!single || !index)
-        rc = out_of_memory(k->dir, err);
-    else if (el_path_exists(single))
-        rc = add_shard(k, "model.safetensors", err);
-    else if (el_path_exists(index))
-        rc = open_shards(k, index, err);
-    else
-        rc = el_error_set(err, EL_ENOTFOUND,
-                          "%s: expected model.safetensors or model.safetensors.index.json there",
-                          k->dir);
-    el_free(single);
-    el_free(index);
+    struct el_device *d = s->w->device;
+    int tensor = tensor_of(s, piece);
+    struct el_weights_piece p = piece_of(s, tensor, piece, me->values);
+    if (el_stop_requested)
+        return el_error_set(&me->error, EL_EINTR, "%s: loading was stopped", s->k->shards.dir);
+    int rc = el_stored_read(&me->reader, &s->k->found[tensor], p.start, p.n, p.values, &me->error);
+    if (rc == 0)
+        d->copy_in(d, place_of(s, &p), p.values, p.n * sizeof *p.values);
     return rc;
 }
 
-static int find_tensor(struct checkpoint *k, const struct el_tensor_info *t,
-                       const struct el_st_tensor **out, struct el_error *err)
+static void digest_next(struct load *s, float *values)
 {
-    const struct shard *in = NULL;
-    for (int i = 0; i < k->n; i++) {
-        struct shard *s = &k->shards[i];
-        const struct el_st_tensor *hit = el_safetensors_find(&s->st, t->name);
-        if (!hit)
-            continue;
-        if (in)
-            return el_error_set(err, EL_EFORMAT, "%s: tensor '%s' is in %.100s and in %.100s",
-                                k->dir, t->name, in->file, s->file);
-        s->used[hit - s->st.tensors] = 1;
-        *out = hit;
-        in = s;
+    int64_t piece = atomic_load(&s->digested);
+    while (s->first[s->tensor + 1] <= piece)
+        s->tensor++;
+    struct el_weights_piece p = piece_of(s, s->tensor, piece, values);
+    s->w->device->copy_out(s->w->device, values, place_of(s, &p), p.n * sizeof *values);
+    el_weights_digest_piece(&s->digest, &p);
+    s->done += (int64_t)p.n;
+    el_progress_update(s->progress, s->done, s->w->layout.parameters, "loading");
+    atomic_store(&s->digested, piece + 1);
+}
+
+static int can_digest(struct load *s)
+{
+    int64_t piece = atomic_load(&s->digested);
+    return piece < pieces(s) && atomic_load(&s->ready[piece]);
+}
+
+/* Looks again after every release, so that a piece which became ready meanwhile is not forgotten.
+ */
+static void digest_ready(struct load *s, float *values)
+{
+    while (can_digest(s) && !atomic_flag_test_and_set(&s->digesting)) {
+        while (can_digest(s))
+            digest_next(s, values);
+        atomic_flag_clear(&s->digesting);
     }
-    if (!in && t->dims == 2)
-        return el_error_set(err, EL_EFORMAT,
-                            "%s: tensor '%s' is missing, expected shape [%lld, %lld]", k->dir,
-                            t->name, (long long)t->shape[0], (long long)t->shape[1]);
-    if (!in)
-        return el_error_set(err, EL_EFORMAT, "%s: tensor '%s' is missing, expected shape [%lld]",
-                            k->dir, t->name, (long long)t->shape[0]);
-    if ((*out)->dtype != EL_F32 && (*out)->dtype != EL_BF16 && (*out)->dtype != EL_F16)
-        return el_error_set(
-            err, EL_EREFUSED,
-            "%s: tensor '%s' is stored as %s, only F32, BF16 and F16 weights can be "
-            "loaded; convert the checkpoint to BF16 first",
-            in->st.name, t->name, el_dtype_name((*out)->dtype));
-    return el_safetensors_check(&in->st, *out, t->dims, t->shape, err);
 }
 
-/* Tensors of a checkpoint that the engine leaves out on purpose. */
-static int is_skipped(const struct el_config *c, const char *name)
+/* Pieces are taken in ascending order, and who has taken one finishes it: all pieces before the
+ * first bad one are looked at, whatever the threads do. */
+static void load_pieces(struct load *s, struct loader *me)
 {
-    static const char layers[] = "model.layers.", inv_freq[] = "rotary_emb.inv_freq";
-    size_t n = strlen(name), tail = sizeof inv_freq - 1;
-    if (n >= tail && strcmp(name + n - tail, inv_freq) == 0)
-        return 1;
-    if (strncmp(name, layers, sizeof layers - 1) != 0)
-        return 0;
-    char *end;
-    long layer = strtol(name + sizeof layers - 1, &end, 10);
-    return *end == '.' && layer >= c->num_hidden_layers &&
-           layer < (long)c->num_hidden_layers + c->num_nextn_predict_layers;
-}
-
-static int check_unknown(const struct checkpoint *k, const struct el_config *c, int *skipped,
-                         struct el_error *err)
-{
-    *skipped = 0;
-    for (int i = 0; i < k->n; i++) {
-        const struct el_safetensors *st = &k->shards[i].st;
-        for (int j = 0; j < st->n; j++) {
-            if (k->shards[i].used[j])
-                continue;
-            if (!is_skipped(c, st->tensors[j].name))
-                return el_error_set(err, EL_EFORMAT,
-                                    "%s: tensor '%.120s' does not belong to the model that "
-                                    "config.json describes",
-                                    st->name, st->tensors[j].name);
-            ++*skipped;
+    for (;;) {
+        int64_t piece = atomic_fetch_add(&s->next, 1);
+        if (piece >= pieces(s) || piece > atomic_load(&s->failed))
+            return;
+        if (load_piece(s, me, piece) < 0) {
+            long long first = atomic_load(&s->failed);
+            me->failed = piece;
+            while (piece < first && !atomic_compare_exchange_weak(&s->failed, &first, piece))
+                ;
+            return;
         }
+        atomic_store(&s->ready[piece], 1);
+        digest_ready(s, me->values);
     }
+}
+
+static int run(struct load *s, struct el_error *err)
+{
+#pragma omp parallel num_threads(s->n_threads)
+    load_pieces(s, &s->threads[omp_get_thread_num()]);
+    for (int i = 0; i < s->n_threads; i++) {
+        const struct loader *t = &s->threads[i];
+        if (t->failed == atomic_load(&s->failed))
+            return el_error_set(err, t->error.code, "%s", t->error.msg);
+    }
+    el_digest_hex(&s->digest, s->w->digest);
     return 0;
 }
 
-/* Finds and checks every tensor before any memory is taken, so that a configuration larger than
- * its checkpoint costs nothing. */
-static int match(struct checkpoint *k, const struct el_weights *w, int *skipped,
-                 struct el_error *err)
+static int make_threads(struct load *s, struct el_error *err)
 {
-    const struct el_layout *l = &w->layout;
-    k->found = el_alloc_array((size_t)l->n, sizeof *k->found);
-    if (!k->found)
-        return out_of_memory(k->dir, err);
-    for (int i = 0; i < l->n; i++) {
-        int rc = find_tensor(k, &l->tensors[i], &k->found[i], err);
+    int64_t most = pieces(s);
+    s->n_threads = omp_get_max_threads() < most ? omp_get_max_threads() : (int)most;
+    s->threads = el_alloc_array((size_t)s->n_threads, sizeof *s->threads);
+    for (int i = 0; s->threads && i < s->n_threads; i++) {
+        struct loader *t = &s->threads[i];
+        t->failed = -1;
+        t->values = el_alloc_array(EL_WEIGHTS_CHUNK, sizeof *t->values);
+        int rc = el_stored_reader_init(&t->reader, EL_WEIGHTS_CHUNK, err);
         if (rc < 0)
             return rc;
+        if (!t->values)
+            return el_error_set(err, EL_ENOMEM, "out of memory for a piece of the weights");
     }
-    return check_unknown(k, &w->config, skipped, err);
+    return s->threads ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for threads that load");
 }
 
-struct load {
-    const struct checkpoint *k;
-    struct el_progress *progress;
-    int64_t done, total;
-};
-
-static int load_piece(void *user, const struct el_weights_piece *p, struct el_error *err)
+static int prepare(struct load *s, struct el_error *err)
 {
-    struct load *s = user;
-    const struct el_st_tensor *t = s->k->found[p->tensor];
-    if (el_stop_requested)
-        return el_error_set(err, EL_EINTR, "%s: loading was stopped", s->k->dir);
-    const char *from = (const char *)t->data + (size_t)p->start * el_dtype_size(t->dtype);
-    el_dtype_widen(t->dtype, from, p->n, p->values);
-    s->done += (int64_t)p->n;
-    el_progress_update(s->progress, s->done, s->total, "loading");
-    return el_weights_check_finite(s->k->dir, p, err);
+    const struct el_layout *l = &s->w->layout;
+    s->first = el_alloc_array((size_t)l->n + 1, sizeof *s->first);
+    if (!s->first)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a list of pieces");
+    for (int i = 0; i < l->n; i++)
+        s->first[i + 1] =
+            s->first[i] + (l->tensors[i].count + EL_WEIGHTS_CHUNK - 1) / EL_WEIGHTS_CHUNK;
+    s->ready = el_alloc_array((size_t)pieces(s), sizeof *s->ready);
+    if (!s->ready)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a list of pieces");
+    atomic_store(&s->failed, pieces(s));
+    int rc = el_weights_digest_begin(&s->digest, s->w, err);
+    return rc == 0 ? make_threads(s, err) : rc;
 }
 
-static int load_values(struct checkpoint *k, struct el_weights *w, int *skipped,
+static void load_release(struct load *s)
+{
+    for (int i = 0; s->threads && i < s->n_threads; i++) {
+        el_stored_reader_release(&s->threads[i].reader);
+        el_free(s->threads[i].values);
+    }
+    el_free(s->threads);
+    el_free(s->ready);
+    el_free(s->first);
+}
+
+/* Nothing of the weights' size is allocated before every tensor is found: a configuration larger
+ * than its checkpoint costs nothing. */
+static int load_values(struct el_weights *w, const char *dir, int *skipped,
                        struct el_progress *progress, struct el_error *err)
 {
-    struct load load = {.k = k, .progress = progress, .total = w->layout.parameters};
-    int rc = open_files(k, err);
+    struct el_checkpoint k;
+    struct load load = {.w = w, .k = &k, .progress = progress, .digesting = ATOMIC_FLAG_INIT};
+    int rc = el_checkpoint_open(&k, dir, &w->config, &w->layout, err);
+    if (rc < 0)
+        return rc;
+    rc = el_weights_allocate(w, err);
     if (rc == 0)
-        rc = match(k, w, skipped, err);
+        rc = prepare(&load, err);
     if (rc == 0)
-        rc = el_weights_allocate(w, err);
-    if (rc == 0)
-        rc = el_weights_each(w, 1, load_piece, &load, err);
-    return rc == 0 ? el_weights_digest(w, err) : rc;
-}
-
-static int load_config(const char *dir, struct el_config *c, struct el_error *err)
-{
-    char *path = el_path_join(dir, "config.json");
-    int rc = path ? el_config_load(path, c, err) : out_of_memory(dir, err);
-    el_free(path);
+        rc = run(&load, err);
+    if (rc == 0 && skipped)
+        *skipped = k.skipped;
+    load_release(&load);
+    el_checkpoint_release(&k);
     return rc;
 }
 
@@ -249,20 +223,18 @@ int el_weights_load(const char *dir, struct el_device *d, struct el_weights **ou
 {
     struct el_config c;
     struct el_weights *w;
-    struct checkpoint k = {.dir = dir};
-    int left_out = 0, rc = load_config(dir, &c, err);
+    char *path = el_path_join(dir, "config.json");
+    int rc = path ? el_config_load(path, &c, err)
+                  : el_error_set(err, EL_ENOMEM, "%s: out of memory while loading", dir);
+    el_free(path);
     if (rc == 0)
         rc = el_weights_new(&c, d, &w, err);
     if (rc < 0)
         return rc;
-    rc = load_values(&k, w, &left_out, progress, err);
-    checkpoint_release(&k);
-    if (rc < 0) {
+    rc = load_values(w, dir, skipped, progress, err);
+    if (rc < 0)
         el_weights_free(w);
-        return rc;
-    }
-    if (skipped)
-        *skipped = left_out;
-    *out = w;
-    return 0;
+    else
+        *out = w;
+    return rc;
 }

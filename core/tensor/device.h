@@ -13,6 +13,7 @@ struct el_device {
     /* 64-byte aligned and zeroed; NULL when memory runs out. */
     void *(*alloc)(struct el_device *d, size_t bytes);
     void (*release)(struct el_device *d, void *p); /* NULL is fine */
+    /* From any number of threads at once, for ranges that do not overlap. */
     void (*copy_in)(struct el_device *d, void *dst, const void *host_src, size_t bytes);
     void (*copy_out)(struct el_device *d, void *host_dst, const void *src, size_t bytes);
     void (*enter)(struct el_device *d); /* called before an op touches memory ... */
@@ -24,7 +25,8 @@ struct el_device {
 struct el_device *el_device_host(void);
 
 /* The test device: every allocation is its own mapping, PROT_NONE between enter and leave, with
- * an inaccessible page behind its end. One thread at a time. Free with el_device_free. */
+ * an inaccessible page behind its end. One thread at a time, but for copies. Free with
+ * el_device_free. */
 struct el_device *el_device_guard_create(void);
 void el_device_free(struct el_device *d);
 

@@ -8,6 +8,7 @@
 
 #include "core/base/alloc.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,6 +28,7 @@ struct guard {
     struct el_device device; /* first: a guard is a device */
     struct region *regions;
     int depth; /* enter calls not yet left */
+    pthread_mutex_t copying;
 };
 
 static int protection(const struct guard *g)
@@ -103,11 +105,14 @@ static void guard_release(struct el_device *d, void *p)
 
 static void guard_copy(struct el_device *d, void *dst, const void *src, size_t bytes)
 {
+    struct guard *g = (struct guard *)d;
     if (!bytes)
         return;
+    pthread_mutex_lock(&g->copying);
     guard_enter(d);
     memcpy(dst, src, bytes);
     guard_leave(d);
+    pthread_mutex_unlock(&g->copying);
 }
 
 static void guard_destroy(struct el_device *d)
@@ -115,6 +120,7 @@ static void guard_destroy(struct el_device *d)
     struct guard *g = (struct guard *)d;
     while (g->regions)
         guard_release(d, g->regions->block);
+    pthread_mutex_destroy(&g->copying);
     el_free(g);
 }
 
@@ -131,5 +137,6 @@ struct el_device *el_device_guard_create(void)
                                    .enter = guard_enter,
                                    .leave = guard_leave,
                                    .destroy = guard_destroy};
+    pthread_mutex_init(&g->copying, NULL);
     return &g->device;
 }

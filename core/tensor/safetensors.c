@@ -3,13 +3,10 @@
 #include "core/base/alloc.h"
 #include "core/base/json.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "core/tensor/safetensors_parts.h"
 
 /* What the parser knows while it walks the header. */
 struct parse {
@@ -195,89 +192,58 @@ static int read_entries(struct parse *p)
     return rc;
 }
 
-static int parse_bytes(struct el_safetensors *st, const char *bytes, size_t n, struct el_error *err)
+int el_st_check_length(const char *name, uint64_t header, uint64_t n, struct el_error *err)
 {
-    uint64_t header;
-    if (n < sizeof header)
-        return el_error_set(err, EL_EFORMAT, "%s: %zu bytes are too few for a safetensors file",
-                            st->name, n);
-    memcpy(&header, bytes, sizeof header);
     if (header > EL_ST_MAX_HEADER)
         return el_error_set(err, EL_EFORMAT,
                             "%s: the header would have %llu bytes, expected at most %d (not a "
                             "safetensors file?)",
-                            st->name, (unsigned long long)header, EL_ST_MAX_HEADER);
+                            name, (unsigned long long)header, EL_ST_MAX_HEADER);
     if (header > n - sizeof header)
         return el_error_set(err, EL_EFORMAT,
-                            "%s: truncated: the header has %llu bytes, the file holds %zu of them",
-                            st->name, (unsigned long long)header, n - sizeof header);
-    int rc = el_json_parse(st->name, bytes + sizeof header, header, &st->header, err);
-    if (rc < 0)
-        return rc;
-    size_t start = sizeof header + header;
-    struct parse p = {st, bytes + start, n - start, err};
-    return read_entries(&p);
+                            "%s: truncated: the header has %llu bytes, the file holds %llu of them",
+                            name, (unsigned long long)header,
+                            (unsigned long long)(n - sizeof header));
+    return 0;
 }
 
-int el_safetensors_parse(struct el_safetensors *st, const char *name, const void *bytes, size_t n,
-                         struct el_error *err)
+int el_st_check_file(const char *name, uint64_t n, struct el_error *err)
 {
-    *st = (struct el_safetensors){0};
-    st->name = el_strdup(name);
-    int rc = st->name ? parse_bytes(st, bytes, n, err)
+    if (n >= sizeof(uint64_t))
+        return 0;
+    return el_error_set(err, EL_EFORMAT, "%s: %llu bytes are too few for a safetensors file", name,
+                        (unsigned long long)n);
+}
+
+int el_st_parse(struct el_safetensors *st, const char *name, const char *header, size_t n,
+                const char *data, size_t data_bytes, struct el_error *err)
+{
+    *st = (struct el_safetensors){.name = el_strdup(name)};
+    struct parse p = {st, data, data_bytes, err};
+    int rc = st->name ? el_json_parse(name, header, n, &st->header, err)
                       : el_error_set(err, EL_ENOMEM, "%s: out of memory", name);
+    if (rc == 0)
+        rc = read_entries(&p);
     if (rc < 0)
         el_safetensors_release(st);
     return rc;
 }
 
-/* *n is 0 and *map NULL for an empty file, which mmap would refuse. */
-static int map_file(const char *path, void **map, size_t *n, struct el_error *err)
+int el_safetensors_parse(struct el_safetensors *st, const char *name, const void *bytes, size_t n,
+                         struct el_error *err)
 {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) < 0) {
-        int rc = el_error_set(err, EL_EIO, "%s: cannot open: %s", path, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return rc;
-    }
-    *n = S_ISREG(info.st_mode) ? (size_t)info.st_size : 0;
-    *map = *n ? mmap(NULL, *n, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-    close(fd);
-    if (!S_ISREG(info.st_mode))
-        return el_error_set(err, EL_EIO, "%s: not a regular file", path);
-    if (*map == MAP_FAILED)
-        return el_error_set(err, EL_EIO, "%s: cannot map: %s", path, strerror(errno));
-    return 0;
-}
-
-int el_safetensors_open(struct el_safetensors *st, const char *path, struct el_error *err)
-{
-    void *map = NULL;
-    size_t n = 0;
+    uint64_t header;
+    const char *p = bytes;
     *st = (struct el_safetensors){0};
-    int rc = map_file(path, &map, &n, err);
+    int rc = el_st_check_file(name, n, err);
     if (rc < 0)
         return rc;
-    rc = el_safetensors_parse(st, path, map ? map : "", n, err);
-    if (rc < 0 && map)
-        munmap(map, n);
+    memcpy(&header, p, sizeof header);
+    rc = el_st_check_length(name, header, n, err);
     if (rc < 0)
         return rc;
-    st->map = map;
-    st->map_bytes = n;
-    return 0;
-}
-
-void el_safetensors_release(struct el_safetensors *st)
-{
-    if (st->map)
-        munmap(st->map, st->map_bytes);
-    cJSON_Delete(st->header);
-    el_free(st->tensors);
-    el_free(st->name);
-    *st = (struct el_safetensors){0};
+    p += sizeof header;
+    return el_st_parse(st, name, p, header, p + header, n - sizeof header - header, err);
 }
 
 const struct el_st_tensor *el_safetensors_find(const struct el_safetensors *st, const char *name)

@@ -39,15 +39,22 @@ struct el_safetensors {
     cJSON *header;
     void *map; /* NULL when the bytes belong to the caller */
     size_t map_bytes;
+    int fd; /* of the mapped file */
 };
 
-/* Maps the file read-only; `tensors[i].data` point into the mapping and live until release. The
- * file must not shrink while it is open. */
+/* Maps the file read-only; `tensors[i].data` point into the mapping and live until release. Whoever
+ * reads through them must know that nobody shortens the file meanwhile: touching a page that is
+ * gone kills the process. el_safetensors_read has no such condition. */
 int el_safetensors_open(struct el_safetensors *st, const char *path, struct el_error *err);
 /* The same from bytes that stay the caller's and must outlive st. */
 int el_safetensors_parse(struct el_safetensors *st, const char *name, const void *bytes, size_t n,
                          struct el_error *err);
 void el_safetensors_release(struct el_safetensors *st);
+
+/* Copies bytes start..start+n of a tensor of st, which must lie in it. A file that has become
+ * shorter since it was opened is EL_EIO. From any thread. */
+int el_safetensors_read(const struct el_safetensors *st, const struct el_st_tensor *t, size_t start,
+                        void *dst, size_t n, struct el_error *err);
 
 /* NULL when there is none of that name. */
 const struct el_st_tensor *el_safetensors_find(const struct el_safetensors *st, const char *name);

@@ -2,6 +2,7 @@
 #include "core/base/io.h"
 #include "core/model/weights.h"
 #include "core/tensor/safetensors.h"
+#include "tests/model/checkpoint.h"
 #include "tests/model/config_fixture.h"
 
 #include <math.h>
@@ -14,58 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-static char folder[] = "/tmp/el_weights_XXXXXX";
-
-static const char *path_in(const char *name)
-{
-    static char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static struct el_weights *create(const struct el_config *c, uint64_t seed)
-{
-    struct el_weights *w;
-    struct el_error err = {0};
-    if (el_weights_create(c, el_device_host(), seed, &w, &err) < 0)
-        fail_msg("%s", err.msg);
-    return w;
-}
-
-static struct el_weights *load(int *skipped)
-{
-    struct el_weights *w;
-    struct el_error err = {0};
-    if (el_weights_load(folder, el_device_host(), &w, skipped, NULL, &err) < 0)
-        fail_msg("%s", err.msg);
-    return w;
-}
-
-static void save(const struct el_weights *w)
-{
-    struct el_error err = {0};
-    if (el_weights_save(w, folder, &err) < 0)
-        fail_msg("%s", err.msg);
-}
-
-/* The checkpoint in the folder must be refused with this code and message. */
-static void expect_refusal(int code, const char *says)
-{
-    struct el_weights *w;
-    struct el_error err = {0};
-    int rc = el_weights_load(folder, el_device_host(), &w, NULL, NULL, &err);
-    if (rc != code || !strstr(err.msg, says))
-        fail_msg("code %d, '%s', expected %d, '%s'", rc, err.msg, code, says);
-}
-
-static const float *values(const struct el_weights *w, const char *name, int64_t *n)
-{
-    int i = el_layout_find(&w->layout, name);
-    assert_true(i >= 0);
-    *n = w->layout.tensors[i].count;
-    return w->data + w->layout.tensors[i].offset;
-}
 
 static double deviation(const struct el_weights *w, const char *name)
 {
@@ -183,67 +132,15 @@ static void the_guard_device_gives_the_same_checkpoint(void **state)
     el_device_free(guard);
 }
 
-/* A checkpoint as a list that a test may spoil before it is written. */
-struct list {
-    struct el_weights *w;
-    struct el_st_tensor *t;
-    int n;
-};
-
-static struct list list_of(const struct el_config *c)
-{
-    struct list l = {.w = create(c, 11)};
-    l.n = l.w->layout.n;
-    l.t = el_alloc_array((size_t)l.n + 4, sizeof *l.t);
-    for (int i = 0; i < l.n; i++) {
-        const struct el_tensor_info *info = &l.w->layout.tensors[i];
-        l.t[i] = (struct el_st_tensor){.name = info->name,
-                                       .dtype = EL_F32,
-                                       .dims = info->dims,
-                                       .shape = {info->shape[0], info->shape[1]},
-                                       .data = l.w->data + info->offset};
-    }
-    return l;
-}
-
-static void list_free(struct list *l)
-{
-    el_free(l->t);
-    el_weights_free(l->w);
-}
-
-static void list_write(const struct list *l, const char *file, int from, int to)
-{
-    char *text = el_config_print(&l->w->config);
-    assert_int_equal(el_file_write(path_in("config.json"), text, strlen(text), NULL), 0);
-    el_free(text);
-    assert_int_equal(el_safetensors_write(path_in(file), l->t + from, to - from, NULL, 0, NULL), 0);
-}
-
-static struct el_st_tensor *list_find(struct list *l, const char *name)
-{
-    for (int i = 0; i < l->n; i++)
-        if (strcmp(l->t[i].name, name) == 0)
-            return &l->t[i];
-    fail_msg("no tensor %s", name);
-    return NULL;
-}
-
-static void add(struct list *l, const char *name)
-{
-    l->t[l->n++] = (struct el_st_tensor){
-        .name = name, .dtype = EL_F32, .dims = 1, .shape = {2}, .data = l->w->data};
-}
-
 static void mtp_and_inv_freq_are_skipped_and_counted(void **state)
 {
     (void)state;
     struct el_config c = small_config();
     struct list l = list_of(&c);
     int skipped;
-    add(&l, "model.layers.3.eh_proj.weight");
-    add(&l, "model.layers.3.shared_head.norm.weight");
-    add(&l, "model.layers.0.self_attn.rotary_emb.inv_freq");
+    list_add(&l, "model.layers.3.eh_proj.weight");
+    list_add(&l, "model.layers.3.shared_head.norm.weight");
+    list_add(&l, "model.layers.0.self_attn.rotary_emb.inv_freq");
     list_write(&l, "model.safetensors", 0, l.n);
     struct el_weights *w = load(&skipped);
     assert_int_equal(skipped, 3);
@@ -267,7 +164,7 @@ static void unknown_tensors_are_refused(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct list l = list_of(&c);
         char says[128];
-        add(&l, names[i]);
+        list_add(&l, names[i]);
         list_write(&l, "model.safetensors", 0, l.n);
         snprintf(says, sizeof says, "tensor '%s' does not belong", names[i]);
         expect_refusal(EL_EFORMAT, says);
@@ -304,9 +201,6 @@ static void wrong_shapes_and_dtypes_are_named(void **state)
     *t = old, t->dims = 1, t->shape[0] = 154;
     list_write(&l, "model.safetensors", 0, l.n);
     expect_refusal(EL_EFORMAT, "has the shape [154], expected [11,14]");
-    *t = old, t->dtype = EL_F8_E4M3;
-    list_write(&l, "model.safetensors", 0, l.n);
-    expect_refusal(EL_EREFUSED, "q_a_proj.weight' is stored as F8_E4M3");
     *t = old, t->dtype = EL_I32;
     list_write(&l, "model.safetensors", 0, l.n);
     expect_refusal(EL_EREFUSED, "is stored as I32");
@@ -372,19 +266,6 @@ static void a_model_with_nan_is_not_saved(void **state)
     el_weights_free(w);
 }
 
-static void write_index(const struct list *l, int cut, const char *first, const char *second)
-{
-    struct el_buf b;
-    el_buf_init(&b);
-    el_buf_puts(&b, "{\"metadata\":{\"total_size\":1},\"weight_map\":{");
-    for (int i = 0; i < l->n; i++)
-        el_buf_printf(&b, "%s\"%s\":\"%s\"", i ? "," : "", l->t[i].name, i < cut ? first : second);
-    el_buf_puts(&b, "}}");
-    assert_int_equal(el_file_write(path_in("model.safetensors.index.json"), b.data, b.len, NULL),
-                     0);
-    el_buf_release(&b);
-}
-
 static void shards_are_found_through_the_index(void **state)
 {
     (void)state;
@@ -393,18 +274,18 @@ static void shards_are_found_through_the_index(void **state)
     unlink(path_in("model.safetensors"));
     list_write(&l, "a.safetensors", 0, 30);
     list_write(&l, "b.safetensors", 30, l.n);
-    write_index(&l, 30, "a.safetensors", "b.safetensors");
+    list_write_index(&l, 30, "a.safetensors", "b.safetensors");
     struct el_weights *w = load(NULL);
     assert_string_equal(w->digest, l.w->digest);
     el_weights_free(w);
 
-    write_index(&l, 31, "a.safetensors", "b.safetensors");
+    list_write_index(&l, 31, "a.safetensors", "b.safetensors");
     expect_refusal(EL_EFORMAT, "is not in a.safetensors");
-    write_index(&l, 30, "a.safetensors", "../b.safetensors");
+    list_write_index(&l, 30, "a.safetensors", "../b.safetensors");
     expect_refusal(EL_EFORMAT, "'../b.safetensors' is not the name of a file");
-    write_index(&l, 30, "a.safetensors", "absent.safetensors");
+    list_write_index(&l, 30, "a.safetensors", "absent.safetensors");
     expect_refusal(EL_EIO, "absent.safetensors");
-    write_index(&l, 30, "a.safetensors", "b.safetensors");
+    list_write_index(&l, 30, "a.safetensors", "b.safetensors");
     list_write(&l, "b.safetensors", 29, l.n);
     expect_refusal(EL_EFORMAT, "is in a.safetensors and in b.safetensors");
     list_write(&l, "b.safetensors", 31, l.n);
@@ -583,21 +464,6 @@ static void the_golden_models_load(void **state)
     }
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-/* Fails when a test left a temporary file behind. */
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path_in("config.json"));
-    unlink(path_in("model.safetensors"));
-    return rmdir(folder);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -622,5 +488,5 @@ int main(void)
         cmocka_unit_test(loading_reports_progress_and_stops_when_asked),
         cmocka_unit_test(the_golden_models_load),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, checkpoint_make_folder, checkpoint_remove_folder);
 }

@@ -1,0 +1,300 @@
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "core/tensor/shards.h"
+#include "core/tensor/st_index.h"
+#include "core/tensor/stored.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char folder[] = "/tmp/el_shards_XXXXXX";
+static const char *const names[] = {"model.safetensors", "model.safetensors.index.json",
+                                    "a.safetensors", "b.safetensors"};
+
+static const char *in_folder(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int parse(const char *json, struct el_error *err)
+{
+    struct el_st_index x;
+    char *copy = el_alloc(strlen(json)); /* without a zero, so that a sanitizer sees its end */
+    memcpy(copy, json, strlen(json));
+    int rc = el_st_index_parse(&x, "index", copy, strlen(json), err);
+    el_free(copy);
+    if (rc == 0)
+        el_st_index_release(&x);
+    return rc;
+}
+
+static void an_index_is_sorted(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"metadata\":{\"total_size\":7},\"weight_map\":{\"z\":\"two\","
+                               "\"a\":\"two\",\"m\":\"one\",\"\":\"three\"}}";
+    struct el_st_index x;
+    assert_int_equal(el_st_index_parse(&x, "index", json, strlen(json), NULL), 0);
+    assert_int_equal(x.n, 4);
+    assert_int_equal(x.n_files, 3);
+    static const char *const tensors[] = {"", "a", "m", "z"};
+    static const char *const files[] = {"three", "two", "one", "two"};
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(x.places[i].tensor, tensors[i]);
+        assert_string_equal(x.files[x.places[i].file], files[i]);
+    }
+    el_st_index_release(&x);
+    assert_int_equal(parse("{\"weight_map\":{}}", NULL), 0);
+}
+
+static void malformed_indexes_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json, *says;
+    } cases[] = {
+        {"", "not valid JSON"},
+        {"[]", "missing field 'weight_map' (an object)"},
+        {"{}", "missing field 'weight_map'"},
+        {"{\"weight_map\":[]}", "missing field 'weight_map'"},
+        {"{\"weight_map\":null}", "missing field 'weight_map'"},
+        {"{\"weight_map\":{\"a\":1}}", "weight_map: 'a' must be a string"},
+        {"{\"weight_map\":{\"a\":null}}", "weight_map: 'a' must be a string"},
+        {"{\"weight_map\":{\"a\":\"\"}}", "'' is not the name of a file"},
+        {"{\"weight_map\":{\"a\":\"../x\"}}", "'../x' is not the name of a file in its folder"},
+        {"{\"weight_map\":{\"a\":\"/x\"}}", "'/x' is not the name of a file"},
+        {"{\"weight_map\":{\"a\":\".x\"}}", "'.x' is not the name of a file"},
+        {"{\"weight_map\":{\"a\":\"x\",\"b\":\"y\",\"a\":\"y\"}}", "'a' appears twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct el_error err = {0};
+        if (parse(cases[i].json, &err) != EL_EFORMAT || !strstr(err.msg, cases[i].says) ||
+            strncmp(err.msg, "index: ", 7) != 0)
+            fail_msg("%s: '%s' lacks '%s'", cases[i].json, err.msg, cases[i].says);
+    }
+}
+
+static void every_truncated_index_is_refused(void **state)
+{
+    (void)state;
+    static const char json[] = "{\"metadata\":{},\"weight_map\":{\"a\":\"x\",\"b\":\"y\"}}";
+    for (size_t n = 0; n < strlen(json); n++) {
+        char cut[sizeof json] = {0};
+        memcpy(cut, json, n);
+        assert_int_equal(parse(cut, NULL), EL_EFORMAT);
+    }
+    assert_int_equal(parse(json, NULL), 0);
+}
+
+static void an_index_has_a_limit_of_files(void **state)
+{
+    (void)state;
+    for (int more = 0; more < 2; more++) {
+        struct el_error err = {0};
+        struct el_buf b;
+        el_buf_init(&b);
+        el_buf_puts(&b, "{\"weight_map\":{");
+        for (int i = 0; i < EL_ST_MAX_SHARDS + more; i++)
+            el_buf_printf(&b, "%s\"t%d\":\"f%d\"", i ? "," : "", i, i);
+        el_buf_puts(&b, "}}");
+        assert_int_equal(parse(b.data, &err), more ? EL_ELIMIT : 0);
+        el_buf_release(&b);
+    }
+}
+
+static const float values[6] = {1, -2, 3.5f, 0, 1e-30f, 7};
+static const uint8_t codes[6] = {0x38, 0xB8, 0x7E, 0x01, 0x00, 0x40};
+static const struct el_st_tensor first[] = {
+    {.name = "f8", .dtype = EL_F8_E4M3, .dims = 2, .shape = {2, 3}, .data = codes},
+    {.name = "x", .dtype = EL_F32, .dims = 2, .shape = {2, 3}, .data = values},
+};
+static const float scales[4] = {1, 2, 3.5f, 0};
+static const struct el_st_tensor second[] = {
+    {.name = "f8_scale_inv", .dtype = EL_F32, .dims = 2, .shape = {2, 2}, .data = scales},
+    {.name = "i", .dtype = EL_I32, .dims = 1, .shape = {6}, .data = values},
+};
+
+static void write_text(const char *name, const char *text)
+{
+    assert_int_equal(el_file_write(in_folder(name), text, strlen(text), NULL), 0);
+}
+
+static void write_shards(void)
+{
+    assert_int_equal(el_safetensors_write(in_folder("a.safetensors"), first, 2, NULL, 0, NULL), 0);
+    assert_int_equal(el_safetensors_write(in_folder("b.safetensors"), second, 2, NULL, 0, NULL), 0);
+    write_text("model.safetensors.index.json",
+               "{\"weight_map\":{\"f8\":\"a.safetensors\",\"x\":\"a.safetensors\","
+               "\"f8_scale_inv\":\"b.safetensors\"}}");
+}
+
+static void the_files_are_one_set_of_tensors(void **state)
+{
+    (void)state;
+    struct el_shards s;
+    struct el_error err = {0};
+    write_shards();
+    if (el_shards_open(&s, folder, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(s.n_files, 2);
+    assert_int_equal(s.n, 4); /* "i" too, which the index does not mention */
+    for (int i = 1; i < s.n; i++)
+        assert_true(strcmp(s.tensors[i - 1].t->name, s.tensors[i].t->name) < 0);
+    assert_ptr_equal(el_shards_find(&s, "x")->file, &s.files[0]);
+    assert_ptr_equal(el_shards_find(&s, "i")->file, &s.files[1]);
+    assert_null(el_shards_find(&s, "y"));
+    el_shards_release(&s);
+    /* a model.safetensors goes before the index */
+    assert_int_equal(el_safetensors_write(in_folder("model.safetensors"), first, 1, NULL, 0, NULL),
+                     0);
+    assert_int_equal(el_shards_open(&s, folder, &err), 0);
+    assert_int_equal(s.n, 1);
+    el_shards_release(&s);
+    unlink(in_folder("model.safetensors"));
+}
+
+static void what_the_index_says_must_hold(void **state)
+{
+    (void)state;
+    struct el_shards s;
+    struct el_error err = {0};
+    write_shards();
+    write_text("model.safetensors.index.json", "{\"weight_map\":{\"x\":\"b.safetensors\"}}");
+    assert_int_equal(el_shards_open(&s, folder, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "index.json: tensor 'x' is not in b.safetensors"));
+    write_text("model.safetensors.index.json", "{\"weight_map\":{\"x\":\"c.safetensors\"}}");
+    assert_int_equal(el_shards_open(&s, folder, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, "c.safetensors"));
+    write_shards();
+    assert_int_equal(el_safetensors_write(in_folder("b.safetensors"), first, 2, NULL, 0, NULL), 0);
+    write_text("model.safetensors.index.json",
+               "{\"weight_map\":{\"x\":\"b.safetensors\",\"f8\":\"a.safetensors\"}}");
+    assert_int_equal(el_shards_open(&s, folder, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "tensor 'f8' is in a.safetensors and in b.safetensors"));
+}
+
+static const struct el_fp8_format blocks = {.block_rows = 1, .block_columns = 2};
+
+static void stored_values_are_read_in_pieces(void **state)
+{
+    (void)state;
+    static const float want[6] = {1, -1, 2 * 448.0f, 0x1p-9f * 3.5f, 0, 0};
+    struct el_shards s;
+    struct el_stored f8;
+    struct el_stored_reader r;
+    int64_t shape[2] = {2, 3};
+    write_shards();
+    assert_int_equal(el_shards_open(&s, folder, NULL), 0);
+    assert_int_equal(el_stored_find(&f8, &s, "f8", 2, shape, &blocks, NULL), 0);
+    assert_int_equal(el_stored_reader_init(&r, 6, NULL), 0);
+    for (int from = 0; from <= 6; from++) {
+        for (int to = from; to <= 6; to++) {
+            float out[7] = {0};
+            out[to - from] = 99;
+            assert_int_equal(el_stored_read(&r, &f8, from, (size_t)(to - from), out, NULL), 0);
+            for (int i = from; i < to; i++)
+                assert_true(out[i - from] == want[i]);
+            assert_true(out[to - from] == 99);
+        }
+    }
+    el_stored_reader_release(&r);
+    el_shards_release(&s);
+}
+
+static void what_cannot_be_read_is_refused(void **state)
+{
+    (void)state;
+    struct el_shards s;
+    struct el_stored x;
+    struct el_error err = {0};
+    int64_t shape[2] = {6, 0};
+    write_shards();
+    assert_int_equal(el_shards_open(&s, folder, NULL), 0);
+    assert_int_equal(el_stored_find(&x, &s, "i", 1, shape, &blocks, &err), EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "'i' is stored as I32, only F32, BF16, F16 and F8_E4M3"));
+    assert_int_equal(el_stored_find(&x, &s, "j", 1, shape, &blocks, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "'j' is missing, expected shape [6]"));
+    assert_int_equal(el_stored_init(&x, &s, el_shards_find(&s, "f8"), NULL, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "no quantization_config"));
+    el_shards_release(&s);
+}
+
+static void a_file_that_shrank_is_an_error(void **state)
+{
+    (void)state;
+    struct el_safetensors st;
+    struct el_error err = {0};
+    float out[6];
+    write_shards();
+    assert_int_equal(el_safetensors_open(&st, in_folder("a.safetensors"), NULL), 0);
+    const struct el_st_tensor *t = el_safetensors_find(&st, "x");
+    assert_int_equal(el_safetensors_read(&st, t, 4, out, 20, &err), 0);
+    assert_memory_equal(out, values + 1, 20);
+    assert_int_equal(truncate(in_folder("a.safetensors"), (off_t)st.map_bytes - 8), 0);
+    assert_int_equal(el_safetensors_read(&st, t, 0, out, 16, &err), 0);
+    assert_int_equal(el_safetensors_read(&st, t, 0, out, 17, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, "a.safetensors: nothing at byte"));
+    el_safetensors_release(&st);
+}
+
+static void allocation_failures(void **state)
+{
+    (void)state;
+    int rc = EL_ENOMEM;
+    write_shards();
+    for (long n = 1; rc != 0; n++) {
+        struct el_shards s;
+        struct el_stored x = {0};
+        struct el_stored_reader r = {0};
+        struct el_error err = {0};
+        el_alloc_fail_after(n);
+        rc = el_shards_open(&s, folder, &err);
+        if (rc == 0)
+            rc = el_stored_init(&x, &s, el_shards_find(&s, "f8"), &blocks, &err);
+        if (rc == 0)
+            rc = el_stored_reader_init(&r, 4, &err);
+        el_alloc_fail_after(0);
+        assert_true(rc == 0 || (rc == EL_ENOMEM && err.msg[0]));
+        el_stored_reader_release(&r);
+        el_shards_release(&s);
+        assert_in_range(n, 1, 100);
+    }
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unlink(in_folder(names[i]));
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_index_is_sorted),
+        cmocka_unit_test(malformed_indexes_are_refused),
+        cmocka_unit_test(every_truncated_index_is_refused),
+        cmocka_unit_test(an_index_has_a_limit_of_files),
+        cmocka_unit_test(the_files_are_one_set_of_tensors),
+        cmocka_unit_test(what_the_index_says_must_hold),
+        cmocka_unit_test(stored_values_are_read_in_pieces),
+        cmocka_unit_test(what_cannot_be_read_is_refused),
+        cmocka_unit_test(a_file_that_shrank_is_an_error),
+        cmocka_unit_test(allocation_failures),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
