@@ -1,156 +1,160 @@
 #include "bench/bench.h"
 
-#include "core/tensor/device.h"
+#include "bench/ceiling.h"
+#include "core/base/alloc.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/utsname.h>
 
-static double ceiling;
-static const char *only;
-
-void bench_only(const char *op)
+/* "model name" of the first processor; where the kernel does not tell, the kind of machine. */
+static void cpu_name(char *out, size_t size)
 {
-    only = op;
-}
-
-double bench_ceiling(void)
-{
-    return ceiling;
-}
-
-/* With one thread the processor time of that thread, and the MEDIAN of the repetitions: other
- * programs on the machine disturb less, but this clock has outliers in both directions when the
- * thread is preempted (a minimum once showed 7 times the ceiling). With several threads the wall
- * time and the minimum: a wall clock never shows less than an op took. */
-static clockid_t timer = CLOCK_MONOTONIC;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(timer, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* A device array of n floats: reproducible noise in -1..1. */
-float *bench_noise(size_t n)
-{
-    float *x = el_device_alloc(el_device_host(), n * sizeof *x);
-    if (!x) {
-        fprintf(stderr, "bench_ops: no memory for %zu floats\n", n);
-        exit(1);
+    struct utsname u;
+    snprintf(out, size, "%s", uname(&u) == 0 ? u.machine : "unknown");
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    if (!f)
+        return;
+    char line[256];
+    while (fgets(line, sizeof line, f)) {
+        char *value = strchr(line, ':');
+        if (!value || strncmp(line, "model name", 10) != 0)
+            continue;
+        value[strcspn(value, "\n")] = 0;
+        snprintf(out, size, "%s", value + 1 + (value[1] == ' '));
+        break;
     }
+    fclose(f);
+}
+
+int el_bench_machine_init(struct el_bench_machine *m, const char *isa, int threads,
+                          struct el_error *err)
+{
+    *m = (struct el_bench_machine){.isa = isa, .threads = threads};
+    cpu_name(m->cpu, sizeof m->cpu);
+    if (getloadavg(&m->load, 1) != 1)
+        m->load = -1;
+    m->flop_rate = el_bench_flop_ceiling(isa, threads);
+    return el_bench_bandwidth(threads, &m->byte_rate, err);
+}
+
+void el_bench_init(struct el_bench *b, struct el_stream *s, int repeats)
+{
+    *b = (struct el_bench){.s = s, .repeats = repeats, .slice = 0.25};
+    b->machine.isa = s->ops->name;
+    b->machine.threads = s->threads;
+}
+
+void el_bench_release(struct el_bench *b)
+{
+    el_bench_drop(b, NULL);
+    for (int i = 0; i < b->n_figures; i++)
+        el_free(b->figures[i].ops);
+    el_free(b->figures);
+    el_free(b->blocks);
+    memset(b, 0, sizeof *b);
+}
+
+static void *no_memory(struct el_bench *b)
+{
+    if (!b->failed)
+        b->failed = el_error_set(&b->error, EL_ENOMEM, "out of memory for a benchmark's arrays");
+    return NULL;
+}
+
+static void *block(struct el_bench *b, size_t bytes)
+{
+    if (b->n_blocks == b->block_room) {
+        int room = 2 * b->block_room + 16;
+        void **more = el_realloc(b->blocks, (size_t)room * sizeof *more);
+        if (!more)
+            return no_memory(b);
+        b->blocks = more;
+        b->block_room = room;
+    }
+    void *p = el_device_alloc(b->s->device, bytes);
+    if (!p)
+        return no_memory(b);
+    b->blocks[b->n_blocks++] = p;
+    return p;
+}
+
+float *el_bench_noise(struct el_bench *b, size_t n)
+{
+    float *x = block(b, n * sizeof *x);
     uint32_t r = 12345;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; x && i < n; i++) {
         r = r * 1664525u + 1013904223u;
         x[i] = (float)(int32_t)r / 2147483648.0f;
     }
     return x;
 }
 
-void bench_drop(const void *p)
+int32_t *el_bench_ints(struct el_bench *b, size_t n)
 {
-    el_device_release(el_device_host(), (void *)(uintptr_t)p);
+    return block(b, n * sizeof(int32_t));
 }
 
-static int compare(const void *a, const void *b)
+int el_bench_drop(struct el_bench *b, struct el_error *err)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    while (b->n_blocks)
+        el_device_release(b->s->device, b->blocks[--b->n_blocks]);
+    int failed = b->failed;
+    b->failed = 0;
+    return failed ? el_error_set(err, failed, "%s", b->error.msg) : 0;
 }
 
-/* What n repetitions say one run takes; sorts them. */
-static double summary(double *seconds, int n)
+int el_bench_add(struct el_bench *b, const struct el_bench_figure *f, struct el_error *err)
 {
-    qsort(seconds, (size_t)n, sizeof *seconds, compare);
-    return seconds[timer == CLOCK_THREAD_CPUTIME_ID ? n / 2 : 0];
-}
-
-/* Repetitions that fit into about a quarter of a second, at least five. */
-static double time_op(struct el_stream *s, enum el_op op, const void *args)
-{
-    enum { MOST = 20000 };
-    static double seconds[MOST];
-    double end = now() + 0.25;
-    int n = 0;
-    el_op_run(s, op, args);
-    while (n < 5 || (n < MOST && now() < end)) {
-        double t = now();
-        el_op_run(s, op, args);
-        seconds[n++] = now() - t;
+    if (b->n_figures == b->room) {
+        int room = 2 * b->room + 16;
+        struct el_bench_figure *more = el_realloc(b->figures, (size_t)room * sizeof *more);
+        if (!more)
+            return el_error_set(err, EL_ENOMEM, "out of memory for a figure");
+        b->figures = more;
+        b->room = room;
     }
-    return summary(seconds, n);
+    struct el_bench_figure copy = *f;
+    if (f->ops) {
+        copy.ops = el_alloc(sizeof *copy.ops);
+        if (!copy.ops)
+            return el_error_set(err, EL_ENOMEM, "out of memory for a figure");
+        *copy.ops = *f->ops;
+    }
+    b->figures[b->n_figures++] = copy;
+    if (b->show)
+        b->show(b->user, b, &copy);
+    return 0;
 }
 
-void bench_report(struct el_stream *s, enum el_op op, const void *args, const char *what,
-                  double flop, double bytes)
+struct op_job {
+    struct el_bench *b;
+    enum el_op op;
+    const void *args;
+};
+
+static int run_op(void *user, double *seconds, struct el_error *err)
 {
-    if (only && strcmp(only, el_op_name(op)) != 0)
+    const struct op_job *j = user;
+    *seconds = el_bench_op_seconds(j->b->s, j->op, j->args, j->b->slice);
+    return el_stream_check(j->b->s, err);
+}
+
+static int time_op(struct el_bench *b, enum el_op op, const void *args, const char *what)
+{
+    struct op_job job = {b, op, args};
+    struct el_bench_figure f = {.work = el_bench_work_of(op, args)};
+    snprintf(f.name, sizeof f.name, "%s, %s", el_op_name(op), what);
+    int rc =
+        el_bench_repeat(&(struct el_bench_job){run_op, &job}, 1, b->repeats, &f.times, &b->error);
+    return rc < 0 ? rc : el_bench_add(b, &f, &b->error);
+}
+
+void el_bench_op(struct el_bench *b, enum el_op op, const void *args, const char *what)
+{
+    if (b->failed || (b->only && strcmp(b->only, el_op_name(op)) != 0))
         return;
-    double t = time_op(s, op, args);
-    printf("%-14s %-40s %9.1f us", el_op_name(op), what, t * 1e6);
-    if (flop > 0)
-        printf(" %8.1f GFLOP/s", flop / t * 1e-9);
-    if (flop > 0 && ceiling > 0)
-        printf(" %5.1f%%", 100 * flop / t / ceiling);
-    if (bytes > 0)
-        printf(" %7.1f GB/s", bytes / t * 1e-9);
-    printf("\n");
+    int rc = time_op(b, op, args, what);
+    b->failed = rc < 0 ? rc : 0;
 }
-
-/* Independent chains of fused multiply-adds on registers, one set per thread: what the arithmetic
- * units do when nothing waits for memory. Compiled for the best instruction set at hand. */
-#if defined(__x86_64__)
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-typedef float v16 __attribute__((vector_size(64)));
-__attribute__((target("avx512f,fma"), noinline)) static float fma_512(int64_t rounds)
-{
-    v16 x[12];
-    UNROLL
-    for (int i = 0; i < 12; i++)
-        x[i] = (v16){0} + (float)i;
-    v16 f = (v16){0} + 0.999f, g = (v16){0} + 0.001f;
-    for (int64_t r = 0; r < rounds; r++) {
-        UNROLL
-        for (int i = 0; i < 12; i++)
-            x[i] = x[i] * f + g;
-    }
-    float sum = 0;
-    UNROLL
-    for (int i = 0; i < 12; i++)
-        sum += x[i][0];
-    return sum;
-}
-
-void bench_measure_ceiling(int threads)
-{
-    timer = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
-    if (!__builtin_cpu_supports("avx512f"))
-        return;
-    enum { TRIALS = 100 };
-    const int64_t rounds = 500000;
-    volatile float sink = 0;
-    double seconds[TRIALS];
-    for (int i = 0; i < TRIALS; i++) {
-        double t = now();
-#pragma omp parallel num_threads(threads)
-        {
-            float x = fma_512(rounds);
-#pragma omp critical
-            sink = sink + x;
-        }
-        seconds[i] = now() - t;
-    }
-    ceiling = 2.0 * 16 * 12 * (double)rounds * threads / summary(seconds, TRIALS);
-}
-#else
-void bench_measure_ceiling(int threads)
-{
-    timer = threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
-}
-#endif

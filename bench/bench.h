@@ -1,29 +1,80 @@
-/* What the op benchmarks share: timing, inputs, one line of output per measurement. */
+/* A session of measurements: machine, stream, and the figures found so far.
+ *
+ * A figure is one thing that was timed: the median of repeats, what it computed and moved, and with
+ * the session's ceilings the share of what this machine can do. Cases (bench/cases.h) add figures;
+ * `show` sees each as it comes. */
 #ifndef EL_BENCH_BENCH_H
 #define EL_BENCH_BENCH_H
 
-#include "core/ops/ops.h"
+#include "bench/measure.h"
+#include "bench/work.h"
+#include "core/base/buf.h"
 
-#include <stddef.h>
+struct el_bench_machine {
+    char cpu[80];
+    const char *isa; /* the op table's name */
+    int threads;
+    double load;      /* processes running when the session began, per minute; < 0: not known */
+    double flop_rate; /* FLOP/s: el_bench_flop_ceiling */
+    double byte_rate; /* bytes/s: el_bench_bandwidth */
+};
 
-/* Highest rate of fused multiply-adds of `threads` threads, in FLOP/s; 0 where it is not known. */
-double bench_ceiling(void);
-void bench_measure_ceiling(int threads);
+/* Fills *m; takes about half a second. */
+int el_bench_machine_init(struct el_bench_machine *m, const char *isa, int threads,
+                          struct el_error *err);
 
-/* n floats of reproducible noise in -1..1 on the host device; ends the program without memory. */
-float *bench_noise(size_t n);
-void bench_drop(const void *p);
+struct el_bench_figure {
+    char name[80];
+    struct el_bench_times times; /* n 0: the figure is `ratio` alone */
+    struct el_bench_work work;   /* of one run */
+    double items;                /* what one run makes, 0: nothing that is counted */
+    const char *unit;            /* "tokens" */
+    double ratio;                /* with times.n 0 */
+    struct el_bench_tally *ops;  /* of one run, or NULL */
+};
 
-/* Restricts bench_report to one op; NULL: all. */
-void bench_only(const char *op);
-/* Times the op (repetitions in a quarter of a second: the median of the thread's processor time
- * with one thread, the shortest wall time with several) and prints it; flop and bytes
- * are what one run computes and moves, 0: not shown. */
-void bench_report(struct el_stream *s, enum el_op op, const void *args, const char *what,
-                  double flop, double bytes);
+struct el_bench {
+    struct el_stream *s; /* borrowed, on the host device */
+    struct el_bench_machine machine;
+    int repeats;
+    double slice;     /* seconds for each repeat of a single op */
+    const char *only; /* measure this op alone; NULL: all */
+    void (*show)(void *user, const struct el_bench *b, const struct el_bench_figure *f);
+    void *user;
+    struct el_bench_figure *figures;
+    int n_figures, room;
+    void **blocks; /* device arrays of the case at work */
+    int n_blocks, block_room;
+    int failed; /* sticky: the first error, after which no op is run; el_bench_drop reports it */
+    struct el_error error;
+};
 
-void bench_gemms(struct el_stream *s);
-void bench_attention(struct el_stream *s);
-void bench_rows(struct el_stream *s);
+/* The machine's facts stay zero until el_bench_machine_init fills b->machine. */
+void el_bench_init(struct el_bench *b, struct el_stream *s, int repeats);
+void el_bench_release(struct el_bench *b);
+
+/* Device arrays of reproducible noise in -1..1, and of zeros, that live until el_bench_drop.
+ * NULL when memory runs out. */
+float *el_bench_noise(struct el_bench *b, size_t n);
+int32_t *el_bench_ints(struct el_bench *b, size_t n);
+int el_bench_drop(struct el_bench *b, struct el_error *err);
+
+/* Times one op: a figure "op, what". Nothing when b->only leaves the op out. */
+void el_bench_op(struct el_bench *b, enum el_op op, const void *args, const char *what);
+
+/* Takes a copy of f (its tally included) and shows it. */
+int el_bench_add(struct el_bench *b, const struct el_bench_figure *f, struct el_error *err);
+
+/* One line of text for a figure, without a newline. */
+int el_bench_line(struct el_buf *out, const struct el_bench *b, const struct el_bench_figure *f,
+                  struct el_error *err);
+/* A table of a figure's ops, the longest first, a line each. */
+int el_bench_ops_table(struct el_buf *out, const struct el_bench *b,
+                       const struct el_bench_figure *f, struct el_error *err);
+/* Everything as JSON: "version", "cpu", "isa", "threads", "load", "flop_ceiling",
+ * "byte_ceiling" and "figures": objects with name, seconds, fastest, slowest, repeats, flop,
+ * bytes, flop_share, byte_share, items, unit, and "ops" where they are known; or name and ratio. */
+int el_bench_json(struct el_buf *out, const struct el_bench *b, const char *version,
+                  struct el_error *err);
 
 #endif

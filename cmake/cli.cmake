@@ -12,10 +12,11 @@ file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/cli/cli_commands.h
   CONTENT "#define CLI_COMMANDS(X)@cli_list@\n" @ONLY)
 
 add_library(el_cli STATIC ${cli_sources})
-target_link_libraries(el_cli PUBLIC el_flags el_rl el_training el_refine el_data el_roles el_run el_train
-  el_model)
+target_link_libraries(el_cli PUBLIC el_flags el_rl el_training el_refine el_data el_roles el_bench
+  el_run el_train el_model)
 target_include_directories(el_cli PUBLIC ${CMAKE_BINARY_DIR}/cli)
-target_compile_definitions(el_cli PRIVATE EL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+target_compile_definitions(el_cli PRIVATE EL_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+  EL_VERSION="${PROJECT_VERSION}")
 
 add_executable(elenchus cli/main.c)
 target_link_libraries(elenchus PRIVATE el_cli)

@@ -54,10 +54,10 @@ static int reserve(struct el_stream *s, enum el_op op, const void *args)
     return 0;
 }
 
-static double now(void)
+static double now(const struct el_stream *s)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(s->threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -65,14 +65,16 @@ void el_op_run(struct el_stream *s, enum el_op op, const void *args)
 {
     if (s->failed || reserve(s, op, args) < 0)
         return;
-    double start = s->seconds ? now() : 0;
     if (s->device->enter)
         s->device->enter(s->device);
+    if (s->watch)
+        s->watch(s->watch_user, op, args);
+    double start = s->seconds ? now(s) : 0;
     s->ops->run[op](s, args);
     if (s->device->leave)
         s->device->leave(s->device);
     if (s->seconds)
-        s->seconds[op] += now() - start;
+        s->seconds[op] += now(s) - start;
 }
 
 const char *el_op_name(enum el_op op)

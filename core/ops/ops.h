@@ -80,7 +80,12 @@ struct el_stream {
     int failed;           /* 0, or the sticky EL_E* code */
     enum el_op failed_op; /* with `failed`: the op, and the workspace it did not get */
     size_t failed_bytes;
-    double *seconds; /* optional host array [EL_OP_COUNT]: wall time per op, for bench and info */
+    /* optional host array [EL_OP_COUNT]: time per op, for bench; with one thread its processor
+     * time, else of the wall clock */
+    double *seconds;
+    /* optional: sees every op's arguments before it runs, with device memory open; for bench */
+    void (*watch)(void *user, enum el_op op, const void *args);
+    void *watch_user;
 };
 
 /* device and ops stay the caller's; threads 0: one per available core. */

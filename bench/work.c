@@ -1,0 +1,274 @@
+#include "bench/work.h"
+
+#include "core/ops/gemm.h"
+#include "core/ops/indexer.h"
+#include "core/ops/loss.h"
+#include "core/ops/moe.h"
+#include "core/ops/norm.h"
+#include "core/ops/optim.h"
+#include "core/ops/pointwise.h"
+#include "core/ops/rope.h"
+
+#include <string.h>
+
+static struct el_bench_work values(double n)
+{
+    return (struct el_bench_work){.bytes = 4 * n};
+}
+
+static struct el_bench_work gemm(const void *args)
+{
+    const struct el_gemm *g = args;
+    double m = g->m, n = g->n, k = g->k, products = g->batch > 1 ? g->batch : 1;
+    double each = g->group == EL_GROUP_NONE ? products : 1; /* m or k is the total of all groups */
+    double a = each * m * k, b = each * n * k, c = each * m * n;
+    if (g->group == EL_GROUP_ROWS)
+        b = products * n * k;
+    else if (g->group == EL_GROUP_K)
+        c = products * m * n;
+    return (struct el_bench_work){2 * each * m * n * k, 4 * (a + b + (g->accumulate ? 2 : 1) * c)};
+}
+
+/* Over the rows of a batch: (row, key) pairs, and how many keys are read when each sequence's are
+ * read once. most: keys of a row at most, 0: all visible ones. */
+struct keys {
+    double pairs, distinct;
+};
+
+static struct keys keys_of(const struct el_rows *at, int most)
+{
+    struct keys k = {0};
+    double pairs = 0, longest = 0;
+    for (int i = 0; i < at->rows; i++) {
+        double visible = at->pos[i] + 1.0, n = most && visible > most ? most : visible;
+        pairs += n;
+        longest = visible > longest ? visible : longest;
+        if (i + 1 == at->rows || at->seq[i + 1] != at->seq[i]) {
+            k.pairs += pairs;
+            k.distinct += pairs < longest ? pairs : longest;
+            pairs = longest = 0;
+        }
+    }
+    return k;
+}
+
+static struct el_bench_work attn(const void *args)
+{
+    const struct el_attn *a = args;
+    double rows = a->at.rows, h = a->heads, r = a->latent, width = r + a->rope;
+    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0);
+    return (struct el_bench_work){2 * k.pairs * h * (width + r),
+                                  4 * (rows * h * (width + r) + k.distinct * width)};
+}
+
+static struct el_bench_work attn_bwd(const void *args)
+{
+    const struct el_attn_bwd *a = args;
+    double rows = a->at.rows, h = a->heads, r = a->latent, width = r + a->rope;
+    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0);
+    return (struct el_bench_work){2 * k.pairs * h * (3 * width + 2 * r),
+                                  4 * (rows * h * 2 * (width + r) + 3 * k.distinct * width)};
+}
+
+static struct el_bench_work index_select(const void *args)
+{
+    const struct el_index_select *a = args;
+    double rows = a->at.rows, h = a->heads, d = a->dim;
+    struct keys k = keys_of(&a->at, 0);
+    return (struct el_bench_work){2 * k.pairs * h * d,
+                                  4 * (rows * (h * d + h + a->topk) + k.distinct * d)};
+}
+
+static struct el_bench_work index_loss(const void *args)
+{
+    const struct el_index_loss *a = args;
+    double rows = a->at.rows, width = a->latent + a->rope, index = a->index_heads * a->index_dim;
+    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0);
+    double products = a->heads * width + (a->dqi ? 3 : 1) * index;
+    return (struct el_bench_work){
+        2 * k.pairs * products,
+        4 * (rows * (a->heads * width + 2 * index) + k.distinct * (width + 3.0 * a->index_dim))};
+}
+
+static struct el_bench_work rmsnorm(const void *args)
+{
+    const struct el_rmsnorm *a = args;
+    return values(2.0 * a->rows * a->width);
+}
+
+static struct el_bench_work rmsnorm_bwd(const void *args)
+{
+    const struct el_rmsnorm_bwd *a = args;
+    return values((3.0 + (a->accumulate != 0)) * a->rows * a->width);
+}
+
+static struct el_bench_work layernorm(const void *args)
+{
+    const struct el_layernorm *a = args;
+    return values(2.0 * a->rows * a->width);
+}
+
+static struct el_bench_work layernorm_bwd(const void *args)
+{
+    const struct el_layernorm_bwd *a = args;
+    return values(3.0 * a->rows * a->width);
+}
+
+static struct el_bench_work rope(const void *args)
+{
+    const struct el_rope *a = args;
+    return values(2.0 * a->rows * a->heads * a->dim);
+}
+
+static struct el_bench_work moe_route(const void *args)
+{
+    const struct el_moe_route *a = args;
+    return values((double)a->rows * (a->experts + 2.0 * a->topk));
+}
+
+static struct el_bench_work moe_route_bwd(const void *args)
+{
+    const struct el_moe_route_bwd *a = args;
+    return values((double)a->rows * (2.0 * a->experts + 2.0 * a->topk));
+}
+
+static struct el_bench_work moe_plan(const void *args)
+{
+    const struct el_moe_plan *a = args;
+    return values(3.0 * a->rows * a->topk);
+}
+
+static struct el_bench_work moe_gather(const void *args)
+{
+    const struct el_moe_gather *a = args;
+    return values(2.0 * a->n * a->width);
+}
+
+static struct el_bench_work moe_gather_bwd(const void *args)
+{
+    const struct el_moe_gather_bwd *a = args;
+    return values((2.0 + a->topk) * a->rows * a->width);
+}
+
+static struct el_bench_work moe_combine(const void *args)
+{
+    const struct el_moe_combine *a = args;
+    return values((2.0 + a->topk) * a->rows * a->width);
+}
+
+static struct el_bench_work moe_combine_bwd(const void *args)
+{
+    const struct el_moe_combine_bwd *a = args;
+    return values((1.0 + 2.0 * a->topk) * a->rows * a->width);
+}
+
+static struct el_bench_work swiglu(const void *args)
+{
+    const struct el_swiglu *a = args;
+    return values(3.0 * a->rows * a->width);
+}
+
+static struct el_bench_work swiglu_bwd(const void *args)
+{
+    const struct el_swiglu_bwd *a = args;
+    return values(5.0 * a->rows * a->width);
+}
+
+static struct el_bench_work embed(const void *args)
+{
+    const struct el_embed *a = args;
+    return values(2.0 * a->rows * a->width);
+}
+
+static struct el_bench_work embed_bwd(const void *args)
+{
+    const struct el_embed_bwd *a = args;
+    return values(3.0 * a->rows * a->width);
+}
+
+static struct el_bench_work logprob(const void *args)
+{
+    const struct el_logprob *a = args;
+    return values((double)a->rows * a->vocab);
+}
+
+static struct el_bench_work logprob_bwd(const void *args)
+{
+    const struct el_logprob_bwd *a = args;
+    return values(2.0 * a->rows * a->vocab);
+}
+
+static struct el_bench_work copy_rows(const void *args)
+{
+    const struct el_copy_rows *a = args;
+    return values((2.0 + (a->accumulate != 0)) * a->rows * a->width);
+}
+
+static struct el_bench_work add(const void *args)
+{
+    const struct el_add *a = args;
+    return values(3.0 * (double)a->n);
+}
+
+static struct el_bench_work fill(const void *args)
+{
+    const struct el_fill *a = args;
+    return values((double)a->n);
+}
+
+static struct el_bench_work sumsq(const void *args)
+{
+    const struct el_sumsq *a = args;
+    return values((double)a->n);
+}
+
+static struct el_bench_work adamw(const void *args)
+{
+    const struct el_adamw *a = args;
+    return values(7.0 * (double)a->n);
+}
+
+static struct el_bench_work (*const formulas[EL_OP_COUNT])(const void *args) = {
+#define X(name) [EL_OP_##name] = name,
+    EL_OP_LIST(X)
+#undef X
+};
+
+struct el_bench_work el_bench_work_of(enum el_op op, const void *args)
+{
+    return formulas[op](args);
+}
+
+static void watch(void *user, enum el_op op, const void *args)
+{
+    struct el_bench_tally *t = user;
+    struct el_bench_work w = el_bench_work_of(op, args);
+    t->runs[op]++;
+    t->work[op].flop += w.flop;
+    t->work[op].bytes += w.bytes;
+}
+
+void el_bench_tally_start(struct el_bench_tally *t, struct el_stream *s)
+{
+    memset(t, 0, sizeof *t);
+    s->seconds = t->seconds;
+    s->watch = watch;
+    s->watch_user = t;
+}
+
+void el_bench_tally_stop(struct el_stream *s)
+{
+    s->seconds = NULL;
+    s->watch = NULL;
+    s->watch_user = NULL;
+}
+
+struct el_bench_work el_bench_tally_sum(const struct el_bench_tally *t)
+{
+    struct el_bench_work sum = {0};
+    for (int op = 0; op < EL_OP_COUNT; op++) {
+        sum.flop += t->work[op].flop;
+        sum.bytes += t->work[op].bytes;
+    }
+    return sum;
+}

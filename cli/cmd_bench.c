@@ -1,0 +1,231 @@
+#include "cli/cli.h"
+
+#include "bench/cases.h"
+#include "core/base/io.h"
+
+#include <string.h>
+
+const char cmd_bench_help[] = "how fast this machine runs and trains a model, against its ceilings";
+
+static const char details[] =
+    "KIND: gemm, attention, decode, prefill, train, or all.\n"
+    "Each line: the median of the repeats, FLOPs and bytes of one run, the rates and their share "
+    "of\n"
+    "what this machine does at most (multiply-adds in registers, reading memory), both measured "
+    "in\n"
+    "the same run. Bytes count every array that an op reads or writes; caches may serve some, so\n"
+    "that their rate can exceed that of memory. One thread is timed by its processor time, more "
+    "by\n"
+    "the wall clock. Without --model and --config: the shape of the\n"
+    "shipped model, then that of configs/models/50m.json, with random weights.";
+
+struct arguments {
+    const char *kind, *model, *config, *json, *isa, *attention, *stage;
+    int threads, repeats, sequences, prompt, steps, tokens, length, ops;
+};
+
+struct work {
+    const struct arguments *a;
+    struct el_bench bench;
+    struct el_buf line;
+};
+
+static void show(void *user, const struct el_bench *b, const struct el_bench_figure *f)
+{
+    struct work *w = user;
+    el_buf_clear(&w->line);
+    int rc = el_bench_line(&w->line, b, f, NULL);
+    if (rc == 0)
+        rc = el_buf_putc(&w->line, '\n');
+    if (rc == 0 && w->a->ops && f->ops)
+        rc = el_bench_ops_table(&w->line, b, f, NULL);
+    if (rc == 0)
+        fputs(w->line.data, stdout);
+    fflush(stdout);
+}
+
+static int wants(const struct arguments *a, const char *kind)
+{
+    return strcmp(a->kind, kind) == 0 || strcmp(a->kind, "all") == 0;
+}
+
+static int wants_mode(const char *given, const char *mode)
+{
+    return !given || strcmp(given, mode) == 0;
+}
+
+static int serve(struct work *w, const struct el_weights *model, struct el_error *err)
+{
+    const struct arguments *a = w->a;
+    int rc = 0;
+    for (int m = EL_ATTENTION_DENSE; m <= EL_ATTENTION_MQA && rc == 0; m++) {
+        enum el_attention mode = (enum el_attention)m;
+        if (!wants_mode(a->attention, el_attention_name(mode)))
+            continue;
+        struct el_bench_decode d = {mode, a->sequences, a->prompt ? a->prompt : 256, a->steps};
+        struct el_bench_prefill p = {mode, a->prompt ? a->prompt : 1000, a->sequences};
+        if (wants(a, "decode"))
+            rc = el_bench_decode(&w->bench, model, &d, err);
+        if (wants(a, "prefill") && rc == 0)
+            rc = el_bench_prefill(&w->bench, model, &p, err);
+    }
+    return rc;
+}
+
+static int train(struct work *w, struct el_weights *model, struct el_error *err)
+{
+    static const enum el_stage stages[] = {EL_STAGE_DENSE, EL_STAGE_SPARSE};
+    const struct arguments *a = w->a;
+    int rc = 0;
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        struct el_bench_train t = {stages[i], a->tokens, a->length};
+        if (wants_mode(a->stage, el_stage_name(stages[i])))
+            rc = el_bench_train(&w->bench, model, &t, err);
+    }
+    return rc;
+}
+
+static int ops(struct work *w, const struct el_config *c, struct el_error *err)
+{
+    struct el_bench_attention shape = el_bench_attention_of(c);
+    int rc = 0;
+    if (wants(w->a, "gemm"))
+        rc = el_bench_gemm_model(&w->bench, c, w->a->tokens, err);
+    if (wants(w->a, "gemm") && rc == 0)
+        rc = el_bench_gemm_model(&w->bench, c, w->a->sequences, err);
+    if (wants(w->a, "attention") && rc == 0)
+        rc = el_bench_attention(&w->bench, &shape, err);
+    return rc;
+}
+
+/* Everything that is wanted of one model: at `folder`, or the shape in `config` with random
+ * weights. */
+static int one_model(struct work *w, const char *folder, const char *config, struct el_error *err)
+{
+    struct el_weights *model = NULL;
+    struct el_config c;
+    int rc = folder ? el_weights_load(folder, el_device_host(), &model, NULL, NULL, err)
+                    : el_config_load(config, &c, err);
+    if (rc == 0 && !folder)
+        rc = el_weights_create(&c, el_device_host(), 1, &model, err);
+    if (rc == 0) {
+        printf("%s: %.1fM parameters\n", folder ? folder : config,
+               (double)model->layout.parameters * 1e-6);
+        rc = ops(w, &model->config, err);
+    }
+    if (rc == 0)
+        rc = serve(w, model, err);
+    if (rc == 0 && wants(w->a, "train"))
+        rc = train(w, model, err);
+    el_weights_free(model);
+    return rc;
+}
+
+static int measure(struct work *w, struct el_error *err)
+{
+    const struct arguments *a = w->a;
+    struct el_bench_machine *m = &w->bench.machine;
+    int rc = el_bench_machine_init(m, m->isa, m->threads, err);
+    if (rc < 0)
+        return rc;
+    printf("%s, %s, %d threads, load %.1f; at most %.1f GFLOP/s and %.1f GB/s\n", m->cpu, m->isa,
+           m->threads, m->load, m->flop_rate * 1e-9, m->byte_rate * 1e-9);
+    if (wants(a, "gemm"))
+        rc = el_bench_gemm_square(&w->bench, 2048, err);
+    if (rc < 0)
+        return rc;
+    if (a->model || a->config)
+        return one_model(w, a->model, a->config, err);
+    rc = one_model(w, NULL, EL_SOURCE_DIR "/models/small/config.json", err);
+    return rc < 0 ? rc : one_model(w, NULL, EL_SOURCE_DIR "/configs/models/50m.json", err);
+}
+
+static int write_json(struct work *w, struct el_error *err)
+{
+    el_buf_clear(&w->line);
+    int rc = el_bench_json(&w->line, &w->bench, EL_VERSION, err);
+    return rc < 0 ? rc : el_file_write(w->a->json, w->line.data, w->line.len, err);
+}
+
+static int work(const struct arguments *a, struct el_error *err)
+{
+    struct el_stream s;
+    struct work w = {.a = a};
+    const struct el_ops *table = a->isa ? el_ops_find(a->isa) : el_ops_cpu();
+    if (!table)
+        return el_error_set(err, EL_EINVAL, "--isa: '%s' is none of this machine's op tables",
+                            a->isa);
+    el_stream_init(&s, el_device_host(), table, a->threads);
+    el_bench_init(&w.bench, &s, a->repeats);
+    el_buf_init(&w.line);
+    w.bench.show = show;
+    w.bench.user = &w;
+    w.bench.slice = 0.05;
+    int rc = measure(&w, err);
+    if (rc == 0 && a->json)
+        rc = write_json(&w, err);
+    el_buf_release(&w.line);
+    el_bench_release(&w.bench);
+    el_stream_release(&s);
+    return rc;
+}
+
+static int check(const struct arguments *a)
+{
+    static const char *const kinds[] = {"gemm", "attention", "decode", "prefill", "train", "all"};
+    enum el_attention mode;
+    struct el_error err;
+    size_t i = 0, n = sizeof kinds / sizeof *kinds;
+    while (i < n && strcmp(a->kind, kinds[i]) != 0)
+        i++;
+    if (i == n)
+        return cli_usage_error("unknown kind '%.40s': expected gemm, attention, decode, prefill, "
+                               "train or all",
+                               a->kind);
+    if (a->model && a->config)
+        return cli_usage_error("--model and --config exclude each other");
+    if (a->attention && el_attention_parse(a->attention, &mode, &err) < 0)
+        return cli_usage_error("--attention: %s", err.msg);
+    if (a->stage && strcmp(a->stage, "dense") != 0 && strcmp(a->stage, "sparse") != 0)
+        return cli_usage_error("--stage '%.40s': expected dense or sparse", a->stage);
+    return CLI_GO;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    struct arguments a = {
+        .repeats = 5, .sequences = 64, .steps = 32, .tokens = 4096, .length = 512};
+    const struct cli_option options[] = {
+        {"model", CLI_STRING, &a.model, "DIR", "Hugging Face folder", 0, 0},
+        {"config", CLI_STRING, &a.config, "FILE", "config.json: that shape, random weights", 0, 0},
+        {"json", CLI_STRING, &a.json, "FILE", "write the results there too", 0, 0},
+        {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
+        {"repeat", CLI_INT, &a.repeats, "N", "repeats of each measurement (default 5)", 1,
+         EL_BENCH_MOST_REPEATS},
+        {"ops", CLI_FLAG, &a.ops, NULL, "show where the time of a pass goes, by op", 0, 0},
+        {"isa", CLI_STRING, &a.isa, "NAME", "op table: ref, generic, avx2 or avx512", 0, 0},
+        {"attention", CLI_STRING, &a.attention, "MODE",
+         "decode, prefill: dense or mqa alone (default: both)", 0, 0},
+        {"stage", CLI_STRING, &a.stage, "NAME", "train: dense or sparse alone (default: both)", 0,
+         0},
+        {"sequences", CLI_INT, &a.sequences, "N",
+         "decoded together, or of one prompt (default 64); rows of gemm", 1, 4096},
+        {"prompt", CLI_INT, &a.prompt, "N",
+         "tokens of a prompt (default: decode 256, prefill 1000)", 1, 1 << 20},
+        {"steps", CLI_INT, &a.steps, "N", "decode: passes that are timed (default 32)", 1, 1 << 16},
+        {"tokens", CLI_INT, &a.tokens, "N", "train: of a step (default 4096); rows of gemm", 2,
+         1 << 20},
+        {"length", CLI_INT, &a.length, "N", "train: of a sequence (default 512)", 2, 1 << 20},
+        {0},
+    };
+    const struct cli_usage usage = {"bench KIND", details, options, 1, 1};
+    struct el_error err = {0};
+    int rc = cli_parse(&argc, argv, &usage);
+    if (rc != CLI_GO)
+        return rc;
+    a.kind = argv[1];
+    rc = check(&a);
+    if (rc != CLI_GO)
+        return rc;
+    return work(&a, &err) < 0 ? cli_fail(&err) : CLI_DONE;
+}
