@@ -53,9 +53,9 @@ static const char *recipe(const char *name, const char *changes)
     struct el_error err = {0};
     cJSON *base = cJSON_Parse(
         "{\"roles\":{\"generator\":1,\"verifier\":1,\"meta_verifier\":1,\"refiner\":1},"
-        "\"data\":{\"world\":24,\"attempts\":8},\"prompts_per_step\":4,\"num_generations\":4,"
+        "\"data\":{\"world\":12,\"attempts\":3},\"prompts_per_step\":4,\"num_generations\":3,"
         "\"max_completion_length\":120,\"beta\":0.02,\"learning_rate\":1e-4,\"mini_batches\":2,"
-        "\"batch_rows\":1024,\"max_steps\":3,\"save_steps\":1,\"seed\":5}");
+        "\"batch_rows\":1024,\"max_steps\":2,\"save_steps\":1,\"seed\":5}");
     snprintf(text, sizeof text, "{%s}", changes);
     cJSON *over = cJSON_Parse(text);
     assert_non_null(base);
@@ -170,14 +170,13 @@ static void stopped_and_resumed(void **state)
     struct el_error err = {0};
     const char *path = recipe("whole.json", "");
     must_train(path, at("whole"));
-    for (int64_t stop = 1; stop < 3; stop++)
-        assert_int_equal(train(path, at("parts"), (int)stop, stop, &err), EL_EINTR);
-    assert_non_null(strstr(err.msg, "interrupted after step 2"));
+    assert_int_equal(train(path, at("parts"), 2, 1, &err), EL_EINTR);
+    assert_non_null(strstr(err.msg, "interrupted after step 1"));
     must_train(path, at("parts"));
     same_file(at("whole"), at("parts"), "state.safetensors");
     same_file(at("whole"), at("parts"), "model/model.safetensors");
     same_file(at("whole"), at("parts"), "model/training.json");
-    same_metrics(at("whole"), at("parts"), 3);
+    same_metrics(at("whole"), at("parts"), 2);
     /* a finished run stays as it is */
     must_train(path, at("parts"));
     same_file(at("whole"), at("parts"), "state.safetensors");
@@ -191,7 +190,7 @@ static void sampler_and_trainer_agree(void **state)
 {
     (void)state;
     double updates = 0;
-    for (int i = 0; i < 3; i++) { /* of the run before */
+    for (int i = 0; i < 2; i++) { /* of the run before */
         cJSON *line = metrics(at("whole"), i);
         if (!isnan(value(line, "grad_norm"))) {
             assert_true(value(line, "sampling/sampling_logp_difference/max") == 0);
@@ -213,7 +212,7 @@ static void sampling_mask(void **state)
         char changes[300];
         const char *out = at(keep ? "keep" : "drop");
         snprintf(changes, sizeof changes,
-                 "\"top_p\":0.8,\"prompts_per_step\":16,\"max_steps\":1,\"mini_batches\":1,\"keep_"
+                 "\"top_p\":0.8,\"prompts_per_step\":10,\"max_steps\":1,\"mini_batches\":1,\"keep_"
                  "sampling_mask\":%s,"
                  "\"judge\":\"oracle\",\"data\":{\"world\":24},\"roles\":{\"verifier\":1,"
                  "\"generator\":1}",
