@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/eval_training.h"
 
 #include "core/base/io.h"
 #include "data/ratings.h"
@@ -8,11 +9,11 @@
 
 #include <math.h>
 
-const char cmd_eval_help[] = "the numbers of a run, or of imported ratings, with intervals";
+const char cmd_eval_help[] = "the numbers of a run, of imported ratings or of a training";
 
 struct flags {
     const char *run, *against, *html;
-    int ratings, json, resamples;
+    int ratings, training, json, resamples;
     uint64_t seed;
 };
 
@@ -171,22 +172,33 @@ int cmd_eval(int argc, char **argv)
          "compare with this run: equal rounds and equal tokens", 0, 0},
         {"html", CLI_STRING, &f.html, "FILE", "also write a page with curves and histories", 0, 0},
         {"ratings", CLI_FLAG, &f.ratings, NULL, "totals of the imported human ratings", 0, 0},
+        {"training", CLI_FLAG, &f.training, NULL,
+         "the metrics of trainings: first, last, best, mean of the last tenth; curves with --html",
+         0, 0},
         {"resamples", CLI_INT, &f.resamples, "N", "of the bootstrap (default 10000)", 1, 10000000},
         {"seed", CLI_U64, &f.seed, "N", "of the bootstrap (default 0)", 0, 0},
         {"json", CLI_FLAG, &f.json, NULL, "print JSON", 0, 0},
         {0},
     };
     const struct cli_usage usage = {
-        "eval STORE.db (--run NAME [--against NAME] | --ratings)",
+        "eval (STORE.db (--run NAME [--against NAME] | --ratings) | --training RUN_DIR...)",
         "Prints Pass@1 and Best@k for every number of rounds out of one run, with the rules and\n"
         "bootstrap intervals beside the numbers; on the small proof world also against exact "
-        "truth.",
-        options, 1, 1};
+        "truth. With --training, what the folders of trainings hold in metrics.jsonl, over each "
+        "other\n"
+        "when there are several.",
+        options, 1, -1};
     int rc = cli_parse(&argc, argv, &usage);
     if (rc != CLI_GO)
         return rc;
-    if (!f.run == !f.ratings)
-        return cli_usage_error("eval needs either --run NAME or --ratings");
+    if (!!f.run + f.ratings + f.training != 1)
+        return cli_usage_error("eval needs one of --run NAME, --ratings, --training");
+    if (f.training && f.against)
+        return cli_usage_error("--against goes with --run");
+    if (f.training)
+        return cli_eval_training((const char *const *)argv + 1, argc - 1, f.html, f.json);
+    if (argc != 2)
+        return cli_usage_error("eval takes one store");
     struct el_error err = {0};
     struct el_store *s = NULL;
     rc = el_store_open(argv[1], EL_STORE_READONLY, &s, &err);

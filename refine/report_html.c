@@ -7,50 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char style[] =
-    ":root{--bg:#fff;--fg:#1d2129;--soft:#5b6472;--line:#d8dde4;--box:#f5f7fa;--mark:#ffe0de;"
-    "--s0:#1f6feb;--s1:#d1570c;--s2:#1a7f47;--s3:#8250df;--good:#1a7f47;--bad:#b3261e;"
-    "--half:#9a6700}\n"
-    "@media(prefers-color-scheme:dark){:root{--bg:#14171c;--fg:#e3e6ea;--soft:#9aa4b2;"
-    "--line:#343b45;--box:#1d2228;--mark:#5a2422;--s0:#6cb0ff;--s1:#ff9d5c;--s2:#5fd08c;"
-    "--s3:#c6a3ff;--good:#5fd08c;--bad:#ff8a80;--half:#e3b341}}\n"
-    "*{box-sizing:border-box}body{margin:0 "
-    "auto;padding:1.5rem;max-width:72rem;background:var(--bg);"
-    "color:var(--fg);font:16px/1.5 system-ui,sans-serif}h1{font-size:1.5rem;margin:0}"
-    "h2{font-size:1.15rem;margin:2rem 0 .5rem}p{margin:.4rem 0}.soft{color:var(--soft)}\n"
-    ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid var(--line);"
-    "white-space:nowrap}th{font-weight:600}th:first-child,td:first-child{text-align:left}\n"
-    ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}"
-    "svg{width:100%;height:auto}svg text{fill:var(--soft);font:12px system-ui,sans-serif}"
-    ".grid{stroke:var(--line)}.line{fill:none;stroke-width:2.2}.band{opacity:.13;stroke:none}\n"
-    ".line.s0{stroke:var(--s0)}.line.s1{stroke:var(--s1)}.line.s2{stroke:var(--s2)}"
-    ".line.s3{stroke:var(--s3)}.dot.s0,.band.s0{fill:var(--s0)}.dot.s1,.band.s1{fill:var(--s1)}"
-    ".dot.s2,.band.s2{fill:var(--s2)}.dot.s3,.band.s3{fill:var(--s3)}\n"
-    "details{border:1px solid var(--line);border-radius:6px;margin:.35rem 0;padding:0 .7rem;"
-    "content-visibility:auto;contain-intrinsic-size:auto 2.4rem}"
-    "summary{cursor:pointer;padding:.4rem 0}details[open]{padding-bottom:.6rem}\n"
-    "summary:focus-visible{outline:2px solid var(--s0);outline-offset:2px}"
-    "pre{white-space:pre-wrap;overflow-wrap:anywhere;background:var(--box);padding:.6rem;"
-    "border-radius:4px;margin:.3rem 0;font:14px/1.45 ui-monospace,monospace}"
-    "mark{background:var(--mark);color:inherit}.pair{display:grid;gap:.6rem;"
-    "grid-template-columns:repeat(auto-fit,minmax(18rem,1fr))}h4{margin:.7rem 0 .1rem;"
-    "font-size:.95rem}h5{margin:.3rem 0 0;font-size:.85rem;color:var(--soft);font-weight:600}\n"
-    ".v0{color:var(--bad)}.v1{color:var(--half)}.v2{color:var(--good)}"
-    "ul{margin:.2rem 0;padding-left:1.2rem}@media print{details{border:0}}\n";
-
 static int put_head(const struct el_report *r, struct el_buf *out)
 {
     const struct el_settings *s = &r->state.set;
-    int rc = el_buf_puts(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-                              "<meta name=\"viewport\" content=\"width=device-width, "
-                              "initial-scale=1\"><meta name=\"color-scheme\" content=\"light "
-                              "dark\"><title>");
+    int rc = el_page_begin(out, s->name);
     if (rc == 0)
-        rc = el_page_text(out, s->name);
-    if (rc == 0)
-        rc = el_buf_printf(out, " - Elenchus</title><style>\n%s</style></head><body>\n<h1>Run ",
-                           style);
+        rc = el_buf_puts(out, "<h1>Run ");
     if (rc == 0)
         rc = el_page_text(out, s->name);
     if (rc == 0)
@@ -90,9 +52,17 @@ static int put_chart(const struct el_report *r, int truth, double *block, struct
             lo[k] = f->lo;
             hi[k] = f->hi;
         }
-        if (!isnan(y[n - 1]))
-            series[shown++] = (struct el_svg_series){
-                .name = curve_names[i], .x = x, .y = y, .lo = lo, .hi = hi, .n = n};
+        if (isnan(y[n - 1]))
+            continue;
+        series[shown] = (struct el_svg_series){.name = curve_names[i],
+                                               .x = x,
+                                               .y = y,
+                                               .lo = lo,
+                                               .hi = hi,
+                                               .n = n,
+                                               .colour = shown,
+                                               .dots = 1};
+        shown++;
     }
     const struct el_svg_chart chart = {.title = truth == EL_TRUTH_EXACT
                                                     ? "Share scoring 1 by rounds, exact truth"
@@ -242,7 +212,7 @@ int el_report_html(const struct el_report *r, struct el_store *s, size_t max_byt
     if (rc < 0)
         return el_error_set(err, rc, "out of memory for the page");
     rc = el_page_problems(r, s, max_bytes ? max_bytes : (size_t)64 << 20, out, err);
-    if (rc == 0 && el_buf_puts(out, "</body></html>\n") < 0)
+    if (rc == 0 && el_page_end(out) < 0)
         rc = el_error_set(err, EL_ENOMEM, "out of memory for the page");
     return rc;
 }

@@ -2,11 +2,9 @@
 #ifndef EL_REFINE_REPORT_PAGE_H
 #define EL_REFINE_REPORT_PAGE_H
 
+#include "refine/page.h"
 #include "refine/report.h"
 #include "refine/svg.h"
-
-/* Appends s escaped. */
-int el_page_text(struct el_buf *out, const char *s);
 
 /* Appends the proof, defects that the small world's oracle finds marked, and their list. */
 int el_page_exact_proof(const char *statement, const char *proof, struct el_buf *out);

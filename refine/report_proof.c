@@ -6,11 +6,6 @@
 
 #include <string.h>
 
-int el_page_text(struct el_buf *out, const char *s)
-{
-    return el_html_escape(out, s, strlen(s));
-}
-
 /* The kind of the defect in line `line` of a claim (-1: the whole claim or its total), or RIGHT. */
 static enum el_world_kind defect_at(const struct el_world_report *r, int claim, int line)
 {

@@ -51,6 +51,26 @@ status 1 "$program" train $recipe --out "$work/run"
 says err state.safetensors
 [ "$(wc -c <"$work/run/state.safetensors")" -eq 100000 ] || fail 'the damaged checkpoint was changed'
 
+# What they report: a table, JSON, a page of both runs over each other; half a line is named.
+status 0 "$program" eval --training "$shared/tiny" --html "$work/one.html"
+says out loss_lm
+says out '35 steps up to 175'
+says "$work/one.html" '</html>'
+head -c 200 "$shared/tiny/metrics.jsonl" | head -n 1 >"$work/run/metrics.jsonl"
+printf '{"step":99,"lo' >>"$work/run/metrics.jsonl"
+status 0 "$program" eval --training "$shared/tiny" "$work/run" --html "$work/two.html" --json
+says out '"name": "run"'
+says out '"malformed_lines": [{"line": 2,'
+says err 'metrics.jsonl: line 2 is left out'
+says "$work/two.html" 'class="key"'
+grep -qE '(src|href)=|<script' "$work/two.html" && fail 'the page refers to something outside'
+status 2 "$program" eval --training
+status 2 "$program" eval --training "$shared/tiny" --run a
+status 2 "$program" eval a.db b.db --run a
+status 2 "$program" eval --training "$shared/tiny" --against a
+status 1 "$program" eval --training "$work/nowhere"
+says err "$work/nowhere/metrics.jsonl"
+
 status 0 "$program" info "$tiny" --context 1024
 says out 'absorbed MQA'
 status 0 "$program" info "$tiny" --context 32 --json

@@ -259,9 +259,13 @@ static void test_svg(void **state)
 {
     (void)state;
     const double x[] = {1, 2, 3}, y[] = {0.1, NAN, 0.4}, lo[] = {0, NAN, 0.3}, hi[] = {0.2, NAN, 1};
-    const struct el_svg_series series[] = {{"<a>", x, y, lo, hi, 3}, {"b", x, y, NULL, NULL, 3}};
-    const struct el_svg_chart chart = {"t&", "T", series, 2, 1, 1};
-    const struct el_svg_chart empty = {"none", "T", NULL, 0, 1, 1};
+    const struct el_svg_series series[] = {
+        {.name = "<a>", .x = x, .y = y, .lo = lo, .hi = hi, .n = 3, .dots = 1},
+        {.name = "b", .x = x, .y = y, .n = 3, .colour = 1, .dots = 1},
+        {.x = x, .y = y, .n = 3, .colour = 11, .dash = 2, .faint = 1}};
+    const struct el_svg_chart chart = {
+        .title = "t&", .x_label = "T", .series = series, .n_series = 3, .y_max = 1, .x_whole = 1};
+    const struct el_svg_chart empty = {.title = "none", .x_label = "T", .y_max = 1, .x_whole = 1};
     struct el_buf b;
     el_buf_init(&b);
     assert_int_equal(el_svg_lines(&chart, &b), 0);
@@ -269,8 +273,32 @@ static void test_svg(void **state)
     assert_int_equal(count(b.data, "<polygon"), 1);
     assert_null(strstr(b.data, "nan"));
     assert_non_null(strstr(b.data, "&lt;a&gt;"));
+    assert_int_equal(count(b.data, "class=\"line s11 dash2 faint\""), 1); /* without a name */
     assert_int_equal(el_svg_lines(&empty, &b), 0);
     assert_null(strstr(b.data, "inf"));
+    el_buf_release(&b);
+}
+
+/* Zero lies between the ends of the axis; what is outside is drawn at them. */
+static void test_svg_axis(void **state)
+{
+    (void)state;
+    const double x[] = {0, 1, 2, 3}, y[] = {-0.001, 0, 0.001, 5};
+    const struct el_svg_series series[] = {{.name = "y", .x = x, .y = y, .n = 4}};
+    const struct el_svg_chart chart = {.title = "",
+                                       .x_label = "",
+                                       .series = series,
+                                       .n_series = 1,
+                                       .y_min = -0.001,
+                                       .y_max = 0.001};
+    struct el_buf b;
+    el_buf_init(&b);
+    assert_int_equal(el_svg_lines(&chart, &b), 0);
+    assert_non_null(strstr(b.data, "points=\"56.0,316.0 245.3,175.0 434.7,34.0 624.0,34.0 \""));
+    assert_non_null(strstr(b.data, ">0</text>"));
+    assert_non_null(strstr(b.data, ">-0.001</text>"));
+    assert_non_null(strstr(b.data, ">0.001</text>"));
+    assert_null(strstr(b.data, "circle"));
     el_buf_release(&b);
 }
 
@@ -285,6 +313,7 @@ int main(void)
         T(test_page_is_balanced_and_complete),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_svg),
+        cmocka_unit_test(test_svg_axis),
 #undef T
     };
     return cmocka_run_group_tests_name("report", tests, NULL, NULL);
