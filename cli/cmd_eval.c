@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/eval_roles.h"
 #include "cli/eval_training.h"
 
 #include "core/base/io.h"
@@ -166,11 +167,19 @@ static int eval_ratings(struct el_store *s, const struct flags *f, struct el_err
 int cmd_eval(int argc, char **argv)
 {
     struct flags f = {0};
+    struct cli_eval_roles roles = {0};
     const struct cli_option options[] = {
         {"run", CLI_STRING, &f.run, "NAME", "the run to evaluate", 0, 0},
         {"against", CLI_STRING, &f.against, "NAME",
          "compare with this run: equal rounds and equal tokens", 0, 0},
         {"html", CLI_STRING, &f.html, "FILE", "also write a page with curves and histories", 0, 0},
+        {"roles", CLI_STRING, &roles.model, "MODEL",
+         "how well this model judges the store's scored proofs and analyses", 0, 0},
+        {"samples", CLI_INT, &roles.samples, "N", "--roles: replies to each (default 1)", 1, 1024},
+        {"limit", CLI_INT, &roles.limit, "N",
+         "--roles: proofs, and analyses, at most (default all)", 1, 1 << 30},
+        {"author", CLI_STRING, &roles.author, "NAME", "--roles: proofs of this author alone", 0, 0},
+        {"prompts", CLI_STRING, &roles.prompts, "DIR", "--roles: prompt set", 0, 0},
         {"ratings", CLI_FLAG, &f.ratings, NULL, "totals of the imported human ratings", 0, 0},
         {"training", CLI_FLAG, &f.training, NULL,
          "the metrics of trainings: first, last, best, mean of the last tenth; curves with --html",
@@ -181,18 +190,24 @@ int cmd_eval(int argc, char **argv)
         {0},
     };
     const struct cli_usage usage = {
-        "eval (STORE.db (--run NAME [--against NAME] | --ratings) | --training RUN_DIR...)",
+        "eval (STORE.db (--run NAME [--against NAME] | --ratings | --roles MODEL) | --training "
+        "DIR...)",
         "Prints Pass@1 and Best@k for every number of rounds out of one run, with the rules and\n"
         "bootstrap intervals beside the numbers; on the small proof world also against exact "
-        "truth. With --training, what the folders of trainings hold in metrics.jsonl, over each "
+        "truth. With --roles, how well a model judges the scored proofs and analyses of a store.\n"
+        "With --training, what the folders of trainings hold in metrics.jsonl, over each "
         "other\n"
         "when there are several.",
         options, 1, -1};
     int rc = cli_parse(&argc, argv, &usage);
     if (rc != CLI_GO)
         return rc;
-    if (!!f.run + f.ratings + f.training != 1)
-        return cli_usage_error("eval needs one of --run NAME, --ratings, --training");
+    if (!!f.run + !!roles.model + f.ratings + f.training != 1)
+        return cli_usage_error(
+            "eval needs one of --run NAME, --ratings, --roles MODEL, --training");
+    roles.resamples = f.resamples;
+    roles.seed = f.seed;
+    roles.json = f.json;
     if (f.training && f.against)
         return cli_usage_error("--against goes with --run");
     if (f.training)
@@ -203,7 +218,9 @@ int cmd_eval(int argc, char **argv)
     struct el_store *s = NULL;
     rc = el_store_open(argv[1], EL_STORE_READONLY, &s, &err);
     if (rc == 0)
-        rc = f.ratings ? eval_ratings(s, &f, &err) : eval_run(s, &f, &err);
+        rc = roles.model ? cli_eval_roles(s, &roles, &err)
+             : f.ratings ? eval_ratings(s, &f, &err)
+                         : eval_run(s, &f, &err);
     el_store_close(s);
     return rc < 0 ? cli_fail(&err) : CLI_DONE;
 }

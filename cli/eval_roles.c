@@ -1,0 +1,78 @@
+#include "cli/eval_roles.h"
+
+#include "cli/cli.h"
+#include "cli/prompts.h"
+#include "core/run/local.h"
+#include "training/rl/role_eval.h"
+
+/* A store may have labels for one of the two roles alone. */
+static int load(struct el_dataset *d, struct el_store *s, enum el_dataset_what what,
+                const struct cli_eval_roles *o, int *there, struct el_error *err)
+{
+    const struct el_dataset_filter f = {.author = o->author};
+    struct el_error why = {0};
+    int rc = el_dataset_load(d, s, what, &f, &why);
+    *there = rc == 0;
+    if (rc == EL_ENOTFOUND)
+        return 0;
+    return rc < 0 ? el_error_set(err, rc, "%s", why.msg) : 0;
+}
+
+static int measure(const struct cli_eval_roles *o, struct el_role_eval *e, struct el_buf *out,
+                   struct el_error *err)
+{
+    struct el_role_report r;
+    struct el_backend *b = NULL;
+    struct el_prompt_set *prompts = NULL;
+    struct cli_progress progress;
+    const struct el_local_options local = {
+        .model = o->model, .attention = EL_ATTENTION_MQA, .batch = 128, .threads = o->threads};
+    int rc = cli_prompts_load(o->prompts, o->model, &prompts, err);
+    if (rc == 0)
+        rc = el_local_open(&local, &b, err);
+    if (rc == 0) {
+        cli_progress_init(&progress, "judging", "replies");
+        e->backend = b;
+        e->prompts = prompts;
+        e->progress = &progress.base;
+        rc = el_role_eval(e, &r, err);
+        cli_progress_finish(&progress);
+    }
+    if (rc == 0 && (o->json ? el_role_report_json(&r, out) : el_role_report_text(&r, out)) < 0)
+        rc = el_error_set(err, EL_ENOMEM, "out of memory for the report");
+    el_backend_free(b);
+    el_prompt_set_free(prompts);
+    return rc;
+}
+
+int cli_eval_roles(struct el_store *s, const struct cli_eval_roles *o, struct el_error *err)
+{
+    struct el_dataset dv = {0}, dmv = {0};
+    struct el_buf out;
+    int has_dv = 0, has_dmv = 0;
+    el_buf_init(&out);
+    int rc = load(&dv, s, EL_DATASET_DV, o, &has_dv, err);
+    if (rc == 0)
+        rc = load(&dmv, s, EL_DATASET_DMV, o, &has_dmv, err);
+    if (rc == 0 && !has_dv && !has_dmv)
+        rc = el_error_set(err, EL_ENOTFOUND,
+                          "%s: no scored proofs or analyses to compare a judge with",
+                          el_store_path(s));
+    struct el_role_eval e = {.dv = has_dv ? &dv : NULL,
+                             .dmv = has_dmv ? &dmv : NULL,
+                             .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 512},
+                             .samples = o->samples ? o->samples : 1,
+                             .limit = o->limit,
+                             .seed = o->seed,
+                             .resamples = o->resamples ? o->resamples : 10000};
+    if (rc == 0)
+        rc = measure(o, &e, &out, err);
+    if (rc == 0 && fwrite(out.data, 1, out.len, stdout) != out.len)
+        rc = el_error_set(err, EL_EIO, "cannot write the report");
+    if (has_dv)
+        el_dataset_release(&dv);
+    if (has_dmv)
+        el_dataset_release(&dmv);
+    el_buf_release(&out);
+    return rc;
+}
