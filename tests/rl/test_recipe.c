@@ -1,0 +1,212 @@
+/* Role-training recipes: defaults, every kind of wrong field named, what the command line replaces.
+ */
+#include "training/rl/recipe.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "data/store.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char path[64];
+
+static int enter(void **state)
+{
+    (void)state;
+    strcpy(path, "/tmp/el-rl-recipe-XXXXXX");
+    int fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+#define BASE                                                                                       \
+    "\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"store\":\"s.db\"}"
+
+static int load_with(const char *text, const struct el_rl_overrides *over, struct el_rl_recipe *r,
+                     struct el_error *err)
+{
+    struct el_error io = {0};
+    if (el_file_write(path, text, strlen(text), &io) < 0)
+        fail_msg("%s", io.msg);
+    return el_rl_recipe_load(path, over, r, err);
+}
+
+static int load(const char *text, struct el_rl_recipe *r, struct el_error *err)
+{
+    const struct el_rl_overrides none = {.seed = -1};
+    return load_with(text, &none, r, err);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    struct el_rl_recipe r;
+    struct el_error err = {0};
+    assert_int_equal(load("{" BASE "}", &r, &err), 0);
+    assert_true(r.grpo.epsilon == 0.2 && r.grpo.epsilon_high == 0.28);
+    assert_true(r.grpo.use_bias_correction_kl && r.keep_routing && r.keep_sampling_mask);
+    assert_true(r.rewards.weights.alpha == 0.76 && r.rewards.weights.beta == 0.24);
+    assert_true(r.schedule.final_lr == r.schedule.lr && r.judge == NULL && !r.oracle);
+    assert_string_equal(r.store, "s.db");
+    el_rl_recipe_release(&r);
+}
+
+static void fields(void **state)
+{
+    (void)state;
+    struct el_rl_recipe r;
+    struct el_error err = {0};
+    assert_int_equal(load("{" BASE ",\"off_policy_mask_threshold\":null,\"judge\":\"oracle\","
+                          "\"scale_rewards\":true,\"label_balance\":[1,0,3],\"top_k\":7,"
+                          "\"lr_scheduler_type\":\"cosine\",\"learning_rate\":2e-4,"
+                          "\"final_learning_rate\":1e-5,\"max_steps\":9}",
+                          &r, &err),
+                     0);
+    assert_true(isinf(r.grpo.off_policy_mask_threshold) && r.oracle && r.judge == NULL);
+    assert_true(r.grpo.scale_rewards && r.label_balance[2] == 3 && r.sampling.top_k == 7);
+    assert_true(r.schedule.decay == EL_DECAY_COSINE && r.schedule.final_lr == 1e-5);
+    assert_int_equal(r.schedule.steps, 9);
+    el_rl_recipe_release(&r);
+    assert_int_equal(load("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"refiner\":2},\"data\":{"
+                          "\"world\":3,\"raters\":\"human,oracle\"}}",
+                          &r, &err),
+                     0);
+    assert_true(r.share[EL_ROLE_REFINER] == 2 && r.world == 3 && r.store == NULL);
+    assert_int_equal(r.raters, (1u << EL_RATER_HUMAN) | (1u << EL_RATER_ORACLE));
+    el_rl_recipe_release(&r);
+}
+
+static void refuses(const char *text, const char *word)
+{
+    struct el_rl_recipe r;
+    struct el_error err = {0};
+    int rc = load(text, &r, &err);
+    if (rc >= 0)
+        fail_msg("%s was accepted", text);
+    if (!strstr(err.msg, word) || !strstr(err.msg, path))
+        fail_msg("\"%s\" names neither %s nor %s", err.msg, word, path);
+}
+
+static void wrong_fields(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *field, *word;
+    } list[] = {
+        {"\"epsilonn\":0.2", "epsilonn"},
+        {"\"epsilon\":2", "epsilon"},
+        {"\"beta\":-1", "beta"},
+        {"\"temperature\":0", "temperature"},
+        {"\"temperature\":\"hot\"", "temperature"},
+        {"\"top_p\":0", "top_p"},
+        {"\"num_generations\":1", "num_generations"},
+        {"\"num_generations\":100000", "num_generations"},
+        {"\"mini_batches\":0", "mini_batches"},
+        {"\"max_steps\":0", "max_steps"},
+        {"\"alpha\":0.5", "alpha"},
+        {"\"keep_routing\":1", "keep_routing"},
+        {"\"label_balance\":[1,1]", "label_balance"},
+        {"\"label_balance\":[0,0,0]", "label_balance"},
+        {"\"lr_scheduler_type\":\"steps\"", "lr_scheduler_type"},
+        {"\"learning_rate\":-1", "learning_rate"},
+        {"\"overlong_from\":1", "overlong_from"},
+        {"\"proof_weight\":0", "proof_weight"},
+        {"\"off_policy_mask_threshold\":0", "off_policy_mask_threshold"},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char text[500];
+        snprintf(text, sizeof text, "{" BASE ",%s}", list[i].field);
+        refuses(text, list[i].word);
+    }
+    refuses("[]", "object");
+    refuses("{\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1}}", "model");
+    refuses("{\"model\":\"m\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1}}", "prompts");
+    refuses("{\"model\":\"m\",\"prompts\":\"p\",\"data\":{\"world\":1}}", "roles");
+    refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"judge\":1},\"data\":{\"world\":1}}",
+            "judge");
+    refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1}}", "data");
+    refuses(
+        "{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"store\":\"s\","
+        "\"raters\":\"model\"}}",
+        "raters");
+}
+
+/* The command line goes before the recipe, and enters the digest where it decides what happens. */
+static void overrides(void **state)
+{
+    (void)state;
+    struct el_rl_recipe a, b;
+    struct el_error err = {0};
+    const struct el_rl_overrides over = {"other", "oracle", "mine.db", 42};
+    assert_int_equal(load("{" BASE ",\"seed\":7}", &a, &err), 0);
+    assert_int_equal(load_with("{" BASE ",\"seed\":7}", &over, &b, &err), 0);
+    assert_string_equal(b.model, "other");
+    assert_string_equal(b.store, "mine.db");
+    assert_true(b.oracle && b.seed == 42 && a.seed == 7);
+    assert_string_not_equal(a.digest, b.digest);
+    el_rl_recipe_release(&a);
+    el_rl_recipe_release(&b);
+}
+
+/* The recipes that come with the program can be read. */
+static void shipped(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"verifier", "meta-verifier", "generator", "tiny-rl"};
+    const struct el_rl_overrides none = {.seed = -1};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char file[300];
+        struct el_rl_recipe r;
+        struct el_error err = {0};
+        snprintf(file, sizeof file, EL_SOURCE_DIR "/configs/train/%s.json", names[i]);
+        assert_int_equal(el_rl_recipe_is(file, &err), 1);
+        if (el_rl_recipe_load(file, &none, &r, &err) < 0)
+            fail_msg("%s", err.msg);
+        el_rl_recipe_release(&r);
+    }
+    assert_int_equal(el_rl_recipe_is(EL_SOURCE_DIR "/configs/train/tiny.json", NULL), 0);
+    assert_true(el_rl_recipe_is("/nowhere.json", NULL) < 0);
+}
+
+static void out_of_memory(void **state)
+{
+    (void)state;
+    int rc = -1;
+    for (long n = 1; rc < 0 && n < 500; n++) {
+        struct el_rl_recipe r;
+        struct el_error err = {0};
+        struct el_error io = {0};
+        const struct el_rl_overrides none = {.seed = -1};
+        assert_int_equal(el_file_write(path, "{" BASE "}", strlen("{" BASE "}"), &io), 0);
+        el_alloc_fail_after(n);
+        rc = el_rl_recipe_load(path, &none, &r, &err);
+        el_alloc_fail_after(0);
+        assert_true(rc == 0 || (rc == EL_ENOMEM && err.msg[0]));
+        if (rc == 0)
+            el_rl_recipe_release(&r);
+    }
+    assert_int_equal(rc, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),  cmocka_unit_test(fields),  cmocka_unit_test(wrong_fields),
+        cmocka_unit_test(overrides), cmocka_unit_test(shipped), cmocka_unit_test(out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, enter, leave);
+}

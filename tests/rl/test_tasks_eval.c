@@ -1,0 +1,276 @@
+/* Tasks drawn from D_v and D_mv, and judging judges: over a store of the small world in memory. */
+#include "data/world_store.h"
+#include "training/rl/role_eval.h"
+#include "training/rl/tasks.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "tests/rl/scripted.h"
+
+static char folder[64];
+static struct el_store *store;
+static struct el_prompt_set *prompts;
+
+static int enter(void **state)
+{
+    (void)state;
+    char path[100];
+    struct el_error err = {0};
+    struct el_world_stored added = {0};
+    const struct el_world_store_plan plan = {
+        .split = EL_WORLD_TEST, .problems = 12, .analyses = 3, .scores = 1, .seed = 4};
+    strcpy(folder,
+           access("/dev/shm", W_OK) == 0 ? "/dev/shm/el-tasks-XXXXXX" : "/tmp/el-tasks-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(path, sizeof path, "%s/s.db", folder);
+    int rc = el_store_open(path, EL_STORE_CREATE, &store, &err);
+    if (rc == 0)
+        rc = el_world_store(store, &plan, &added, NULL, &err);
+    return rc == 0 ? el_prompt_set_load(EL_SOURCE_DIR "/configs/prompts/small", &prompts, &err)
+                   : rc;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"s.db", "s.db-wal", "s.db-shm"};
+    el_store_close(store);
+    el_prompt_set_free(prompts);
+    for (int i = 0; i < 3; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    return rmdir(folder);
+}
+
+/* ---- Tasks ---- */
+
+static struct el_rl_recipe recipe_of(const double *share, const double *balance)
+{
+    struct el_rl_recipe r = {.seed = 3, .prompts_per_step = 8};
+    memcpy(r.share, share, sizeof r.share);
+    memcpy(r.label_balance, balance, sizeof r.label_balance);
+    return r;
+}
+
+static void draws(void **state)
+{
+    (void)state;
+    const double share[EL_ROLES] = {1, 2, 1, 1}, balance[3] = {1, 1, 2};
+    struct el_rl_recipe r = recipe_of(share, balance);
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    int role[EL_ROLES] = {0}, label[3] = {0}, n = 4000;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &err), 0);
+    for (int i = 0; i < n; i++) {
+        struct el_rl_task x, again;
+        assert_int_equal(el_rl_tasks_draw(&t, i / 8, i % 8, &x, &err), 0);
+        assert_int_equal(el_rl_tasks_draw(&t, i / 8, i % 8, &again, &err), 0);
+        assert_string_equal(x.prompt.data, again.prompt.data);
+        assert_true(x.in_world && strstr(x.prompt.data, x.statement));
+        assert_true(!x.proof == (x.role == EL_ROLE_GENERATOR));
+        assert_true(!!x.analysis == (x.role == EL_ROLE_META_VERIFIER || x.role == EL_ROLE_REFINER));
+        int judges = x.role == EL_ROLE_VERIFIER || x.role == EL_ROLE_META_VERIFIER;
+        assert_true(judges == (x.label != EL_SCORE_NONE));
+        if (x.role == EL_ROLE_REFINER) /* what is refined was found wanting */
+            assert_null(strstr(strrchr(x.analysis, '\\'), "boxed{1}"));
+        role[x.role]++;
+        label[judges ? x.label : 0] += judges;
+        el_rl_task_release(&x);
+        el_rl_task_release(&again);
+    }
+    assert_true(abs(role[EL_ROLE_VERIFIER] - 1600) < 120 && abs(role[EL_ROLE_REFINER] - 800) < 100);
+    int judged = label[0] + label[1] + label[2];
+    assert_true(abs(label[2] - judged / 2) < 120 && abs(label[0] - judged / 4) < 120);
+    el_rl_tasks_release(&t);
+}
+
+/* The seed, the step and the place in it decide; the digest names the data. */
+static void identity(void **state)
+{
+    (void)state;
+    const double share[EL_ROLES] = {0, 1, 0, 0}, both[EL_ROLES] = {0, 1, 1, 0}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(share, even), other = recipe_of(both, even);
+    struct el_rl_tasks t, u;
+    struct el_rl_task x, y;
+    struct el_error err = {0};
+    int different = 0;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &err), 0);
+    assert_int_equal(el_rl_tasks_init(&u, &other, prompts, store, &err), 0);
+    assert_string_not_equal(t.digest, u.digest);
+    for (int i = 0; i < 20; i++) {
+        r.seed = 3;
+        assert_int_equal(el_rl_tasks_draw(&t, 5, i, &x, &err), 0);
+        r.seed = 4;
+        assert_int_equal(el_rl_tasks_draw(&t, 5, i, &y, &err), 0);
+        different += strcmp(x.prompt.data, y.prompt.data) != 0;
+        el_rl_task_release(&x);
+        el_rl_task_release(&y);
+    }
+    assert_true(different > 10);
+    el_rl_tasks_release(&t);
+    el_rl_tasks_release(&u);
+}
+
+static void nothing_there(void **state)
+{
+    (void)state;
+    const double share[EL_ROLES] = {0, 1, 0, 0}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(share, even);
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    r.set = el_strdup("nobody");
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &err), EL_ENOTFOUND);
+    assert_true(strlen(err.msg) > 0);
+    el_free(r.set);
+}
+
+/* ---- Judging judges ---- */
+
+static int asks_about(const char *prompt, const struct el_dataset_item *x)
+{
+    struct el_buf text;
+    const struct el_role_input in = {.statement = el_slice_str(x->statement),
+                                     .proof = el_slice_str(x->proof),
+                                     .analysis = el_slice_str(x->analysis ? x->analysis : "")};
+    el_buf_init(&text);
+    assert_int_equal(el_role_prompt(x->analysis ? EL_ROLE_META_VERIFIER : EL_ROLE_VERIFIER, prompts,
+                                    &in, &text, NULL),
+                     0);
+    int same = strcmp(text.data, prompt) == 0;
+    el_buf_release(&text);
+    return same;
+}
+
+/* What a perfect judge of either role would reply, out of the prompt. */
+static const char *perfect(void *user, const char *prompt, int again)
+{
+    static char reply[4096];
+    const struct el_dataset *d = user;
+    struct el_world_problem p;
+    struct el_world_report truth;
+    struct el_world_review review;
+    struct el_buf text;
+    (void)again;
+    for (size_t i = 0; i < d[0].n + d[1].n; i++) {
+        const struct el_dataset_item *x = i < d[0].n ? &d[0].item[i] : &d[1].item[i - d[0].n];
+        if (!asks_about(prompt, x))
+            continue;
+        el_buf_init(&text);
+        assert_int_equal(el_world_problem_parse(x->statement, strlen(x->statement), &p, NULL), 0);
+        el_world_judge_proof(&p, x->proof, strlen(x->proof), &truth);
+        if (x->analysis) {
+            el_world_judge_analysis(&truth, x->analysis, strlen(x->analysis), &review);
+            assert_int_equal(
+                el_world_meta_true(&review, x->analysis, strlen(x->analysis), &text, NULL), 0);
+        } else {
+            assert_int_equal(el_world_analysis_true(&truth, &text), 0);
+        }
+        snprintf(reply, sizeof reply, "%s", text.data);
+        el_buf_release(&text);
+        return reply;
+    }
+    fail_msg("no item for \"%s\"", prompt);
+    return NULL;
+}
+
+static const char *always_one(void *user, const char *prompt, int again)
+{
+    (void)user, (void)again;
+    return strncmp(prompt, "Verify", 6) == 0
+               ? "Here is my evaluation of the solution:\nBased on my evaluation, the final "
+                 "overall score should be:\n\\boxed{1}"
+               : "hm";
+}
+
+static void report(const char *(*answer)(void *, const char *, int), struct el_role_report *out)
+{
+    static struct scripted s;
+    struct el_dataset d[2];
+    struct el_error err = {0};
+    assert_int_equal(el_dataset_load(&d[0], store, EL_DATASET_DV, NULL, &err), 0);
+    assert_int_equal(el_dataset_load(&d[1], store, EL_DATASET_DMV, NULL, &err), 0);
+    scripted_open(&s, answer, d);
+    const struct el_role_eval e = {.backend = &s.base,
+                                   .prompts = prompts,
+                                   .dv = &d[0],
+                                   .dmv = &d[1],
+                                   .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 9},
+                                   .samples = 2,
+                                   .resamples = 50};
+    if (el_role_eval(&e, out, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(out->analyses, 2 * (int64_t)d[0].n);
+    assert_int_equal(out->ratings, 2 * (int64_t)d[1].n);
+    assert_int_equal(out->problems, 12);
+    el_dataset_release(&d[0]);
+    el_dataset_release(&d[1]);
+    scripted_close(&s);
+}
+
+static void near(double x, double expected)
+{
+    if (!(fabs(x - expected) < 1e-12))
+        fail_msg("%.9g, expected %.9g", x, expected);
+}
+
+static void perfect_judge(void **state)
+{
+    (void)state;
+    struct el_role_report r;
+    report(perfect, &r);
+    for (int k = 0; k < EL_ROLE_METRICS; k++) {
+        int bad =
+            k == EL_ROLE_V_INVENTED || k == EL_ROLE_V_PASSED_BAD || k == EL_ROLE_M_FALSE_ALARM;
+        near(r.metric[k].value, bad ? 0 : 1);
+        near(r.metric[k].lo, bad ? 0 : 1);
+    }
+    near(r.verifier_balanced.value, 1);
+    near(r.meta_balanced.value, 1);
+}
+
+/* A judge that praises everything says nothing false, names nothing, and passes what is wrong. */
+static void flatterer(void **state)
+{
+    (void)state;
+    struct el_role_report r;
+    struct el_buf text;
+    report(always_one, &r);
+    near(r.metric[EL_ROLE_V_FORMAT].value, 1);
+    near(r.metric[EL_ROLE_V_ACCURACY].value, 1.0 / 3);
+    near(r.verifier_balanced.value, 1.0 / 3);
+    near(r.metric[EL_ROLE_V_QUALITY].value, 1);
+    near(r.metric[EL_ROLE_V_RECALL].value, 0);
+    near(r.metric[EL_ROLE_V_INVENTED].value, 0);
+    near(r.metric[EL_ROLE_V_PASSED_BAD].value, 1);
+    near(r.metric[EL_ROLE_M_FORMAT].value, 0);
+    near(r.metric[EL_ROLE_M_ACCURACY].value, 0);
+    near(r.metric[EL_ROLE_M_CAUGHT].value, 0);
+    el_buf_init(&text);
+    assert_int_equal(el_role_report_text(&r, &text), 0);
+    assert_non_null(strstr(text.data, "verifier/balanced_accuracy"));
+    el_buf_clear(&text);
+    assert_int_equal(el_role_report_json(&r, &text), 0);
+    assert_non_null(strstr(text.data, "\"verifier/defect_recall\":{\"value\":0"));
+    el_buf_release(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(draws),         cmocka_unit_test(identity),
+        cmocka_unit_test(nothing_there), cmocka_unit_test(perfect_judge),
+        cmocka_unit_test(flatterer),
+    };
+    return cmocka_run_group_tests(tests, enter, leave);
+}
