@@ -126,6 +126,9 @@ static void wrong_fields(void **state)
         {"\"overlong_from\":1", "overlong_from"},
         {"\"proof_weight\":0", "proof_weight"},
         {"\"off_policy_mask_threshold\":0", "off_policy_mask_threshold"},
+        {"\"rejection\":{}", "steps"},
+        {"\"rejection\":{\"steps\":0}", "rejection"},
+        {"\"rejection\":{\"steps\":2,\"sources\":{\"poet\":\"x\"}}", "poet"},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         char text[500];
@@ -151,7 +154,8 @@ static void overrides(void **state)
     (void)state;
     struct el_rl_recipe a, b;
     struct el_error err = {0};
-    const struct el_rl_overrides over = {"other", "oracle", "mine.db", 42};
+    const struct el_rl_overrides over = {
+        .model = "other", .judge = "oracle", .store = "mine.db", .seed = 42};
     assert_int_equal(load("{" BASE ",\"seed\":7}", &a, &err), 0);
     assert_int_equal(load_with("{" BASE ",\"seed\":7}", &over, &b, &err), 0);
     assert_string_equal(b.model, "other");
@@ -166,7 +170,7 @@ static void overrides(void **state)
 static void shipped(void **state)
 {
     (void)state;
-    static const char *const names[] = {"verifier", "meta-verifier", "generator", "tiny-rl"};
+    static const char *const names[] = {"verifier", "meta-verifier", "generator", "rft", "tiny-rl"};
     const struct el_rl_overrides none = {.seed = -1};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char file[300];

@@ -251,6 +251,43 @@ static void nothing_to_learn(void **state)
     el_buf_release(&start);
 }
 
+/* Rejection fine-tuning: what earned enough is kept, once and for all; the steps on it resume like
+ * any other. */
+static void rejection(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    const char *path =
+        recipe("rft.json", "\"rejection\":{\"steps\":2,\"min_reward\":0.5},\"judge\":\"oracle\","
+                           "\"data\":{\"world\":24},\"roles\":{\"verifier\":1,\"meta_verifier\":"
+                           "1},\"max_steps\":4,\"save_steps\":2,\"batch_rows\":600");
+    must_train(path, at("rft"));
+    struct el_buf kept = read_file(at("rft"), "kept.jsonl");
+    int lines = 0;
+    for (const char *c = kept.data; (c = strchr(c, '\n')); c++)
+        lines++;
+    assert_in_range(lines, 1, 8); /* at most one for each of the 2 x 4 prompts */
+    assert_non_null(strstr(kept.data, "\"role\":\"verifier\""));
+    el_buf_release(&kept);
+    cJSON *line = metrics(at("rft"), 3);
+    assert_true(value(line, "loss_lm") > 0 && value(line, "targets") > 0);
+    cJSON_Delete(line);
+    struct el_error why = {0};
+    assert_int_equal(train(path, at("rft2"), 2, 2, &why), 0); /* no "reward" in its notes */
+    same_file(at("rft"), at("rft2"), "state.safetensors");
+    same_file(at("rft"), at("rft2"), "model/model.safetensors");
+    /* a line that does not belong is named */
+    char file[300];
+    snprintf(file, sizeof file, "%s/kept.jsonl", at("rft2"));
+    assert_int_equal(
+        el_file_write(file, "{\"role\":\"poet\",\"prompt\":1,\"ids\":[1,2]}\n", 41, &err), 0);
+    assert_int_equal(train(path, at("rft2"), 1, -1, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "kept.jsonl: line 1: unknown role 'poet'"));
+    assert_int_equal(el_file_write(file, "", 0, &err), 0);
+    assert_int_equal(train(path, at("rft2"), 1, -1, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "min_reward"));
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -273,11 +310,9 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stopped_and_resumed),
-        cmocka_unit_test(sampler_and_trainer_agree),
-        cmocka_unit_test(sampling_mask),
-        cmocka_unit_test(nothing_to_learn),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(stopped_and_resumed), cmocka_unit_test(sampler_and_trainer_agree),
+        cmocka_unit_test(sampling_mask),       cmocka_unit_test(nothing_to_learn),
+        cmocka_unit_test(rejection),           cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

@@ -246,6 +246,44 @@ static int read_balance(const cJSON *root, const char *path, struct el_rl_recipe
     return 0;
 }
 
+static int read_sources(const cJSON *rejection, const char *path, struct el_rl_recipe *r,
+                        struct el_error *err)
+{
+    const char *keys[EL_ROLES + 1] = {NULL};
+    const cJSON *o = cJSON_GetObjectItemCaseSensitive(rejection, "sources");
+    memcpy(keys, role_keys, sizeof role_keys);
+    int rc = el_json_only(o, path, keys, err);
+    for (int i = 0; i < EL_ROLES && rc == 0; i++)
+        if (!r->rejection.source[i])
+            rc = copy_string(o, path, role_keys[i], &r->rejection.source[i], err);
+    return rc;
+}
+
+static int read_rejection(const cJSON *root, const char *path, struct el_rl_recipe *r,
+                          struct el_error *err)
+{
+    static const char *const keys[] = {"steps", "min_reward", "max_per_prompt", "sources", NULL};
+    const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "rejection");
+    struct el_rl_rejection *j = &r->rejection;
+    if (!o || cJSON_IsNull(o))
+        return 0;
+    j->min_reward = 1;
+    j->max_per_prompt = 1;
+    int rc = el_json_only(o, path, keys, err);
+    if (rc == 0)
+        rc = el_json_int(o, path, "steps", &j->steps, err);
+    if (rc == 0)
+        rc = el_json_double_or(o, path, "min_reward", &j->min_reward, err);
+    if (rc == 0)
+        rc = el_json_int_or(o, path, "max_per_prompt", &j->max_per_prompt, err);
+    if (rc == 0 && (j->steps < 1 || j->max_per_prompt < 1 || !(j->min_reward > 0)))
+        rc = el_error_set(err, EL_EFORMAT,
+                          "%s: rejection: steps and max_per_prompt must be at least 1, min_reward "
+                          "positive",
+                          path);
+    return rc == 0 ? read_sources(o, path, r, err) : rc;
+}
+
 static int read_judge(const cJSON *root, const char *path, struct el_rl_recipe *r,
                       struct el_error *err)
 {
@@ -298,6 +336,7 @@ static int read_all(const cJSON *root, const char *path, struct el_rl_recipe *r,
                                        "judge",
                                        "prompts",
                                        "roles",
+                                       "rejection",
                                        "data",
                                        "label_balance",
                                        "prompts_per_step",
@@ -344,9 +383,9 @@ static int read_all(const cJSON *root, const char *path, struct el_rl_recipe *r,
                                        "save_steps",
                                        NULL};
     static int (*const readers[])(const cJSON *, const char *, struct el_rl_recipe *,
-                                  struct el_error *) = {read_roles, read_data,     read_balance,
-                                                        read_judge, read_numbers,  read_wholes,
-                                                        read_flags, read_schedule, read_threshold};
+                                  struct el_error *) = {
+        read_roles,   read_rejection, read_data,  read_balance,  read_judge,
+        read_numbers, read_wholes,    read_flags, read_schedule, read_threshold};
     int rc = el_json_only(root, path, keys, err);
     if (rc == 0 && !r->model)
         rc = copy_string(root, path, "model", &r->model, err);
@@ -365,6 +404,11 @@ static int take_overrides(const struct el_rl_overrides *over, struct el_rl_recip
     for (int i = 0; i < 3; i++) {
         *to[i] = from[i] ? el_strdup(from[i]) : NULL;
         if (from[i] && !*to[i])
+            return el_error_set(err, EL_ENOMEM, "out of memory for a recipe");
+    }
+    for (int i = 0; i < EL_ROLES; i++) {
+        r->rejection.source[i] = over->source[i] ? el_strdup(over->source[i]) : NULL;
+        if (over->source[i] && !r->rejection.source[i])
             return el_error_set(err, EL_ENOMEM, "out of memory for a recipe");
     }
     return 0;
@@ -414,6 +458,8 @@ void el_rl_recipe_release(struct el_rl_recipe *r)
     el_free(r->prompts);
     el_free(r->store);
     el_free(r->set);
+    for (int i = 0; i < EL_ROLES; i++)
+        el_free(r->rejection.source[i]);
     memset(r, 0, sizeof *r);
 }
 

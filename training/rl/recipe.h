@@ -30,8 +30,12 @@
  *     "bias_update_speed", "learning_rate", "final_learning_rate", "warmup_steps",
  *     "lr_scheduler_type", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
  *     "max_grad_norm", "batch_rows" (rows of one pass)
- *   the run
- *     "seed", "max_steps", "save_steps" */
+ *   rejection fine-tuning instead of GRPO
+ *     "rejection"             {"steps": 32, "min_reward": 1, "max_per_prompt": 1, "sources":
+ * {"verifier": DIR, ...}}: that many batches of prompts are sampled, each role by the model of its
+ * source (default: the start); the best completions of a prompt that earn at least min_reward are
+ * kept, and max_steps steps of supervised training on them start from "model" the run "seed",
+ * "max_steps", "save_steps" */
 #ifndef EL_TRAINING_RL_RECIPE_H
 #define EL_TRAINING_RL_RECIPE_H
 
@@ -53,6 +57,13 @@ struct el_rl_rewards {
     double overlong_penalty, overlong_from;
 };
 
+struct el_rl_rejection {
+    int steps; /* 0: GRPO, not rejection */
+    double min_reward;
+    int max_per_prompt;
+    char *source[EL_ROLES]; /* NULL: the start */
+};
+
 struct el_rl_recipe {
     uint64_t seed;
     char *model, *judge, *prompts; /* judge NULL: the start */
@@ -65,6 +76,7 @@ struct el_rl_recipe {
     int prompts_per_step, num_generations;
     struct el_sampling sampling;
     struct el_rl_rewards rewards;
+    struct el_rl_rejection rejection;
     struct el_grpo_config grpo;
     int mask_truncated_completions, keep_routing, keep_sampling_mask;
     int mini_batches, num_iterations;
@@ -75,10 +87,11 @@ struct el_rl_recipe {
     char digest[EL_DIGEST_HEX]; /* of the recipe's text and what overrides it */
 };
 
-/* What the command line may replace; NULL, 0: as in the recipe. */
+/* What the command line, or an iteration, may replace; NULL, 0: as in the recipe. */
 struct el_rl_overrides {
     const char *model, *judge, *store;
     int64_t seed; /* < 0: as in the recipe */
+    const char *source[EL_ROLES];
 };
 
 /* Reads a recipe. Errors name file and field; unknown fields are errors. Release it. */

@@ -21,8 +21,7 @@ void el_rl_say(const struct el_rl_run *t, const char *fmt, ...)
     t->o->say(t->o->user, line);
 }
 
-/* A folder named relative to the working folder, or else to the root. */
-static char *find_folder(const struct el_rl_run *t, const char *dir)
+char *el_rl_folder(const struct el_rl_run *t, const char *dir)
 {
     return el_path_exists(dir) || !t->o->root || dir[0] == '/' ? el_strdup(dir)
                                                                : el_path_join(t->o->root, dir);
@@ -35,7 +34,7 @@ static int open_paths(struct el_rl_run *t, struct el_error *err)
         return rc;
     t->state_path = el_path_join(t->o->out, "state.safetensors");
     t->data_path = el_path_join(t->o->out, "data.db");
-    t->model_dir = find_folder(t, t->recipe.model);
+    t->model_dir = el_rl_folder(t, t->recipe.model);
     t->tokenizer_path = t->model_dir ? el_path_join(t->model_dir, "tokenizer.json") : NULL;
     return t->state_path && t->data_path && t->tokenizer_path
                ? 0
@@ -67,7 +66,7 @@ static int load_judge(struct el_rl_run *t, struct el_error *err)
         t->judge = t->start;
         return 0;
     }
-    char *dir = find_folder(t, t->recipe.judge);
+    char *dir = el_rl_folder(t, t->recipe.judge);
     int rc = dir ? el_weights_load(dir, el_device_host(), &t->judge, NULL, NULL, err)
                  : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(dir);
@@ -150,12 +149,14 @@ static void take_owner(struct el_rl_run *t)
     el_digest_str(&d, t->start->digest);
     el_digest_str(&d, t->judge ? t->judge->digest : "oracle");
     el_digest_str(&d, t->tasks.digest);
+    for (int k = 0; k < EL_ROLES; k++)
+        el_digest_str(&d, t->recipe.rejection.source[k] ? t->recipe.rejection.source[k] : "");
     el_digest_hex(&d, t->owner);
 }
 
 static int open_prompts(struct el_rl_run *t, struct el_error *err)
 {
-    char *dir = find_folder(t, t->recipe.prompts);
+    char *dir = el_rl_folder(t, t->recipe.prompts);
     int rc = dir ? el_prompt_set_load(dir, &t->prompts, err)
                  : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(dir);
@@ -178,6 +179,7 @@ static void close_run(struct el_rl_run *t)
 {
     el_metrics_log_close(&t->log);
     el_rl_tasks_release(&t->tasks);
+    el_rl_kept_release(&t->kept);
     el_backend_free(t->sampler);
     el_backend_free(t->judge_backend);
     if (t->trainer.w)
@@ -251,7 +253,7 @@ static int run_steps(struct el_rl_run *t, struct el_error *err)
     while (t->state.step < t->recipe.schedule.steps) {
         if (el_stop_requested)
             return interrupted(t, err);
-        int rc = el_rl_step(t, err);
+        int rc = t->recipe.rejection.steps ? el_rl_sft_step(t, err) : el_rl_step(t, err);
         if (rc == EL_EINTR)
             return interrupted(t, err);
         if (rc == EL_ENUMERIC)
@@ -279,6 +281,8 @@ int el_rl_train(const struct el_rl_options *o, struct el_error *err)
     int rc = open_run(&t, err);
     if (rc == 0)
         rc = resume(&t, err);
+    if (rc == 0 && t.recipe.rejection.steps && !o->export_only)
+        rc = el_rl_reject(&t, err);
     if (rc == 0)
         rc = o->export_only ? export_checkpoint(&t, err) : run_steps(&t, err);
     close_run(&t);

@@ -6,6 +6,9 @@
  *   OUT/lock                held while a training runs in this folder
  *   OUT/model/              at the end: a Hugging Face folder with tokenizer, domain and history
  *
+ * With "rejection" in the recipe it is rejection fine-tuning instead: OUT/kept.jsonl holds what was
+ * kept of the sampled completions, and the steps are supervised ones on it.
+ *
  * A step is a pure function of the checkpoint before it, the recipe and the data: rollouts, rewards
  * and updates of a killed run are made again and come out the same, so a run that was killed ends
  * with the bytes of one that was not. */
@@ -31,6 +34,18 @@ struct el_rl_options {
     void *user;
 };
 
+/* One completion that was kept. */
+struct el_rl_example {
+    enum el_role role;
+    int prompt, n; /* tokens: of the prompt, in all */
+    int32_t *ids;
+};
+
+struct el_rl_kept {
+    struct el_rl_example *item;
+    size_t n, room;
+};
+
 struct el_rl_run {
     const struct el_rl_options *o;
     struct el_rl_recipe recipe;
@@ -47,7 +62,8 @@ struct el_rl_run {
     struct el_trainer trainer;
     struct el_backend *sampler, *judge_backend; /* over the policy's and the judge's weights */
     struct el_rl_tasks tasks;
-    struct el_run_state state; /* stage 0 under way, 1 finished; next: unused */
+    struct el_run_state state; /* next: examples seen, of rejection fine-tuning */
+    struct el_rl_kept kept;
     struct el_metrics_log log;
 };
 
@@ -58,11 +74,23 @@ int el_rl_train(const struct el_rl_options *o, struct el_error *err);
 /* One step (training/rl/step.c): rollouts, rewards, updates, and a line of metrics. */
 int el_rl_step(struct el_rl_run *t, struct el_error *err);
 
+/* Samples, judges and keeps: OUT/kept.jsonl, unless it is there, and reads it
+ * (training/rl/reject.c).
+ */
+int el_rl_reject(struct el_rl_run *t, struct el_error *err);
+void el_rl_kept_release(struct el_rl_kept *k);
+/* One supervised step on what was kept (training/rl/sft.c). */
+int el_rl_sft_step(struct el_rl_run *t, struct el_error *err);
+
 /* The data of a recipe that makes its own: OUT/data.db, unless it is there (training/rl/data.c). */
 int el_rl_make_data(struct el_rl_run *t, struct el_error *err);
 
 /* OUT/model (training/rl/export.c). */
 int el_rl_export(struct el_rl_run *t, struct el_error *err);
+
+/* A folder named relative to the working folder, or else to the root; to be freed. NULL when memory
+ * runs out. */
+char *el_rl_folder(const struct el_rl_run *t, const char *dir);
 
 void el_rl_say(const struct el_rl_run *t, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
