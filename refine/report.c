@@ -3,7 +3,6 @@
 #include "core/base/alloc.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,67 +104,11 @@ void el_report_release(struct el_report *r)
     el_free(r->values);
     el_free(r->rounds);
     el_free(r->pass_at_k);
-    el_free(r->drops);
+    el_tally_release(&r->tally);
     memset(r, 0, sizeof *r);
 }
 
 /* ------------------------------------------------------------------------------------- counts */
-
-int el_length_class(size_t bytes)
-{
-    int c = 0;
-    while (c + 1 < EL_LENGTH_CLASSES && bytes >= el_length_class_bytes(c))
-        c++;
-    return c;
-}
-
-size_t el_length_class_bytes(int length_class)
-{
-    return length_class + 1 < EL_LENGTH_CLASSES ? (size_t)256 << length_class : 0;
-}
-
-static int count_drop(void *user, const struct el_drop *d, struct el_error *err)
-{
-    struct el_report *r = user;
-    int i = 0;
-    while (i < r->n_drops &&
-           (strcmp(r->drops[i].role, d->role) != 0 || strcmp(r->drops[i].reason, d->reason) != 0))
-        i++;
-    if (i == r->n_drops) {
-        struct el_report_drop *grown = el_realloc(r->drops, (size_t)(i + 1) * sizeof *grown);
-        if (!grown)
-            return el_error_set(err, EL_ENOMEM, "out of memory for a report");
-        r->drops = grown;
-        memset(&grown[i], 0, sizeof grown[i]);
-        snprintf(grown[i].role, sizeof grown[i].role, "%s", d->role);
-        snprintf(grown[i].reason, sizeof grown[i].reason, "%s", d->reason);
-        r->n_drops++;
-    }
-    r->drops[i].count++;
-    r->drops[i].proof_bytes += d->proof_bytes;
-    return 0;
-}
-
-static int by_role_and_reason(const void *a, const void *b)
-{
-    const struct el_report_drop *x = a, *y = b;
-    int c = strcmp(x->role, y->role);
-    return c ? c : strcmp(x->reason, y->reason);
-}
-
-static int count_usage(void *user, const struct el_usage *u, struct el_error *err)
-{
-    (void)err;
-    struct el_report *r = user;
-    if (r->n_usage == (int)(sizeof r->usage / sizeof *r->usage))
-        return 0;
-    struct el_report_usage *to = &r->usage[r->n_usage++];
-    snprintf(to->role, sizeof to->role, "%s", u->role);
-    to->replies = u->replies;
-    to->prompt_tokens = u->prompt_tokens;
-    to->completion_tokens = u->completion_tokens;
-    return 0;
-}
 
 /* A sequence of n tokens with k keys read of each token's own and earlier ones: pairs in all, and
  * pairs not read. */
@@ -229,13 +172,9 @@ int el_report_count(struct el_report *r, struct el_store *s, struct el_error *er
     for (int x = 0; x < c->n_texts; x++)
         for (int i = 0; i < c->texts[x].cap; i++) {
             int length_class = el_length_class(c->texts[x].bytes);
-            r->asked[length_class] += c->texts[x].votes[i].state != EL_VOTE_NONE;
-            r->dropped[length_class] += c->texts[x].votes[i].state == EL_VOTE_DROPPED;
+            r->lengths.asked[length_class] += c->texts[x].votes[i].state != EL_VOTE_NONE;
+            r->lengths.dropped[length_class] += c->texts[x].votes[i].state == EL_VOTE_DROPPED;
         }
-    int rc = el_store_drop_each(s, r->record.run.id, count_drop, r, err);
-    if (rc == 0)
-        rc = el_store_usage_each(s, r->record.run.id, count_usage, r, err);
-    if (rc == 0 && r->n_drops > 1)
-        qsort(r->drops, (size_t)r->n_drops, sizeof *r->drops, by_role_and_reason);
+    int rc = el_tally_load(&r->tally, s, r->record.run.id, err);
     return rc == 0 ? count_attention(r, err) : rc;
 }

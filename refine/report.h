@@ -19,6 +19,7 @@
 #include "core/base/buf.h"
 #include "refine/load.h"
 #include "refine/metrics.h"
+#include "refine/tally.h"
 
 enum el_truth { EL_TRUTH_EXACT, EL_TRUTH_VOTES, EL_TRUTHS };
 enum el_measure {
@@ -54,21 +55,6 @@ struct el_judge_report {
     struct el_figure quality;       /* mean ms of the oracle */
 };
 
-struct el_report_drop {
-    char role[32], reason[48];
-    int64_t count, proof_bytes; /* sum of the proofs' lengths */
-};
-
-/* Analyses asked for and dropped, by the proof's length. */
-enum { EL_LENGTH_CLASSES = 10 };
-int el_length_class(size_t bytes);              /* below 256, 512, ... bytes */
-size_t el_length_class_bytes(int length_class); /* its upper end; 0: none */
-
-struct el_report_usage {
-    char role[32];
-    int64_t replies, prompt_tokens, completion_tokens;
-};
-
 struct el_report_options {
     int resamples; /* 0: 10,000 */
     uint64_t seed; /* of the bootstrap */
@@ -94,11 +80,8 @@ struct el_report {
     int64_t over_claim_n;
     int64_t attempts, failures[16]; /* by enum el_reply_failure */
     int64_t threads_by_state[8];
-    int64_t asked[EL_LENGTH_CLASSES], dropped[EL_LENGTH_CLASSES];
-    struct el_report_drop *drops;
-    int n_drops;
-    struct el_report_usage usage[8];
-    int n_usage;
+    struct el_tally_lengths lengths;
+    struct el_tally tally;
     double median_length; /* tokens of prompt and reply of an attempt */
     double keys_dropped;  /* share of attention keys that sparse attention does not read; NaN */
     int resamples;

@@ -100,41 +100,13 @@ static void put_failures(const struct el_report *r, struct el_json_out *j)
     for (int i = 1; i < EL_REPLY_FAILURES; i++)
         el_json_count(j, el_reply_failure_name((enum el_reply_failure)i), r->failures[i]);
     el_json_close(j, '}');
-    el_json_open(j, "left_out", '[');
-    for (int i = 0; i < r->n_drops; i++) {
-        el_json_open(j, NULL, '{');
-        el_json_text(j, "role", r->drops[i].role);
-        el_json_text(j, "reason", r->drops[i].reason);
-        el_json_count(j, "count", r->drops[i].count);
-        el_json_count(j, "proof_bytes", r->drops[i].proof_bytes);
-        el_json_close(j, '}');
-    }
-    el_json_close(j, ']');
-    el_json_open(j, "analyses_by_proof_length", '[');
-    for (int i = 0; i < EL_LENGTH_CLASSES; i++) {
-        if (r->asked[i] == 0)
-            continue;
-        el_json_open(j, NULL, '{');
-        el_json_count(j, "below_bytes", (int64_t)el_length_class_bytes(i));
-        el_json_count(j, "analyses", r->asked[i]);
-        el_json_count(j, "dropped", r->dropped[i]);
-        el_json_close(j, '}');
-    }
-    el_json_close(j, ']');
+    el_tally_json_drops(&r->tally, j);
+    el_tally_json_lengths(&r->lengths, "analyses_by_proof_length", "analyses", j);
 }
 
 static void put_usage(const struct el_report *r, struct el_json_out *j)
 {
-    el_json_open(j, "usage", '[');
-    for (int i = 0; i < r->n_usage; i++) {
-        el_json_open(j, NULL, '{');
-        el_json_text(j, "role", r->usage[i].role);
-        el_json_count(j, "replies", r->usage[i].replies);
-        el_json_count(j, "prompt_tokens", r->usage[i].prompt_tokens);
-        el_json_count(j, "completion_tokens", r->usage[i].completion_tokens);
-        el_json_close(j, '}');
-    }
-    el_json_close(j, ']');
+    el_tally_json_usage(&r->tally, j);
     el_json_count(j, "index_topk", r->state.set.index_topk);
     el_json_number(j, "median_attempt_tokens", r->median_length);
     el_json_number(j, "attention_keys_not_read", r->keys_dropped);

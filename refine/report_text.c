@@ -166,42 +166,12 @@ static int put_failures(const struct el_report *r, struct el_buf *out)
                                (long long)r->failures[i]);
     if (rc == 0)
         rc = el_buf_putc(out, '\n');
-    for (int i = 0; rc == 0 && i < r->n_drops; i++)
-        rc = el_buf_printf(out, "left out: %s %s %lld (proofs of %lld bytes on average)\n",
-                           r->drops[i].role, r->drops[i].reason, (long long)r->drops[i].count,
-                           (long long)(r->drops[i].proof_bytes / r->drops[i].count));
-    return rc;
-}
-
-static int put_lengths(const struct el_report *r, struct el_buf *out)
-{
-    int64_t dropped = 0;
-    for (int i = 0; i < EL_LENGTH_CLASSES; i++)
-        dropped += r->dropped[i];
-    if (dropped == 0)
-        return 0;
-    int rc = el_buf_puts(out, "analyses dropped by length of the proof:");
-    for (int i = 0; rc == 0 && i < EL_LENGTH_CLASSES; i++) {
-        if (r->asked[i] == 0)
-            continue;
-        size_t end = el_length_class_bytes(i);
-        rc = el_buf_printf(out, "  %s%zu bytes %lld of %lld", end ? "below " : "from ",
-                           end ? end : el_length_class_bytes(i - 1), (long long)r->dropped[i],
-                           (long long)r->asked[i]);
-    }
-    return rc == 0 ? el_buf_putc(out, '\n') : rc;
+    return rc == 0 ? el_tally_put_drops(&r->tally, out) : rc;
 }
 
 static int put_usage(const struct el_report *r, struct el_buf *out)
 {
-    int rc = el_buf_puts(out, "tokens:");
-    for (int i = 0; rc == 0 && i < r->n_usage; i++)
-        rc = el_buf_printf(out, "%s %s %lld replies, %lld read, %lld written", i ? ";" : "",
-                           r->usage[i].role, (long long)r->usage[i].replies,
-                           (long long)r->usage[i].prompt_tokens,
-                           (long long)r->usage[i].completion_tokens);
-    if (rc == 0)
-        rc = el_buf_putc(out, '\n');
+    int rc = el_tally_put_usage(&r->tally, out);
     if (rc == 0 && !isnan(r->keys_dropped))
         rc = el_buf_printf(out,
                            "sparse attention: index_topk %d, median sequence of an attempt %.0f "
@@ -233,6 +203,6 @@ int el_report_text(const struct el_report *r, struct el_buf *out)
     if (rc == 0)
         rc = put_failures(r, out);
     if (rc == 0)
-        rc = put_lengths(r, out);
+        rc = el_tally_put_lengths(&r->lengths, "analyses", out);
     return rc == 0 ? put_usage(r, out) : rc;
 }

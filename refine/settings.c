@@ -1,7 +1,7 @@
 #include "refine/settings.h"
 
-#include <ctype.h>
-#include <math.h>
+#include "refine/sampling.h"
+
 #include <string.h>
 
 static const char *const feedbacks[] = {"self", "verifier", "both"};
@@ -51,38 +51,11 @@ void el_settings_init(struct el_settings *s)
                               .analyses = 32};
 }
 
-static int check_name(const char *name, struct el_error *err)
-{
-    if (!*name)
-        return el_error_set(err, EL_EINVAL, "a run needs a name");
-    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
-        if (*c <= ' ' || *c >= 0x7f || *c == '"' || *c == '\\')
-            return el_error_set(err, EL_EINVAL,
-                                "the name of a run is printable ASCII without blanks and quotes");
-    return 0;
-}
-
 static int check_int(const char *name, int value, int lo, int hi, struct el_error *err)
 {
     if (value >= lo && value <= hi)
         return 0;
     return el_error_set(err, EL_EINVAL, "%s is %d, expected %d to %d", name, value, lo, hi);
-}
-
-static int check_sampling(const char *role, const struct el_sampling *s, struct el_error *err)
-{
-    if (!(s->temperature >= 0 && s->temperature <= 100))
-        return el_error_set(err, EL_EINVAL, "%s.temperature is %g, expected 0 to 100", role,
-                            s->temperature);
-    if (!(s->top_p > 0 && s->top_p <= 1))
-        return el_error_set(err, EL_EINVAL, "%s.top_p is %g, expected above 0, at most 1", role,
-                            s->top_p);
-    if (s->top_k < 0)
-        return el_error_set(err, EL_EINVAL, "%s.top_k is %d, expected 0 or more", role, s->top_k);
-    if (s->max_tokens < 1)
-        return el_error_set(err, EL_EINVAL, "%s.max_tokens is %d, expected 1 or more", role,
-                            s->max_tokens);
-    return 0;
 }
 
 int el_settings_check(const struct el_settings *s, struct el_error *err)
@@ -100,29 +73,12 @@ int el_settings_check(const struct el_settings *s, struct el_error *err)
         {"index_topk", s->index_topk, 0, 1 << 30},
         {"analyses", s->analyses, 0, EL_MAX_ANALYSES},
     };
-    int rc = check_name(s->name, err);
+    int rc = el_run_name_check(s->name, err);
     for (size_t i = 0; rc == 0 && i < sizeof ints / sizeof *ints; i++)
         rc = check_int(ints[i].name, ints[i].value, ints[i].lo, ints[i].hi, err);
     if (rc == 0)
-        rc = check_sampling("generator", &s->generator, err);
-    return rc == 0 ? check_sampling("verifier", &s->verifier, err) : rc;
-}
-
-static int read_sampling(struct el_sampling *s, const cJSON *json, const char *key,
-                         struct el_error *err)
-{
-    static const char *const keys[] = {"temperature", "top_p", "top_k", "max_tokens", NULL};
-    const cJSON *obj = cJSON_GetObjectItemCaseSensitive(json, key);
-    if (!obj)
-        return 0;
-    int rc = el_json_only(obj, key, keys, err);
-    if (rc == 0)
-        rc = el_json_double_or(obj, key, "temperature", &s->temperature, err);
-    if (rc == 0)
-        rc = el_json_double_or(obj, key, "top_p", &s->top_p, err);
-    if (rc == 0)
-        rc = el_json_int_or(obj, key, "top_k", &s->top_k, err);
-    return rc == 0 ? el_json_int_or(obj, key, "max_tokens", &s->max_tokens, err) : rc;
+        rc = el_role_sampling_check("generator", &s->generator, err);
+    return rc == 0 ? el_role_sampling_check("verifier", &s->verifier, err) : rc;
 }
 
 static int read_choice(const cJSON *json, const char *where, const char *key,
@@ -135,43 +91,6 @@ static int read_choice(const cJSON *json, const char *where, const char *key,
     *out = from_name(name);
     return *out >= 0 ? 0
                      : el_error_set(err, EL_EFORMAT, "%s: %s: '%s' is unknown", where, key, name);
-}
-
-/* A seed uses all 64 bits, which a JSON number cannot hold: a string of digits is read as well. */
-static int read_seed(const cJSON *json, const char *where, uint64_t *seed, struct el_error *err)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "seed");
-    if (!item)
-        return 0;
-    if (!cJSON_IsString(item)) {
-        int64_t v = 0;
-        int rc = el_json_i64(json, where, "seed", &v, err);
-        *seed = (uint64_t)v;
-        return rc;
-    }
-    uint64_t v = 0;
-    const char *c = item->valuestring;
-    for (; isdigit((unsigned char)*c) && v <= (UINT64_MAX - (uint64_t)(*c - '0')) / 10; c++)
-        v = 10 * v + (uint64_t)(*c - '0');
-    if (*c || c == item->valuestring)
-        return el_error_set(err, EL_EFORMAT, "%s: seed: '%s' is not a number below 2^64", where,
-                            item->valuestring);
-    *seed = v;
-    return 0;
-}
-
-static int read_name(struct el_settings *s, const cJSON *json, const char *where,
-                     struct el_error *err)
-{
-    const char *name = NULL;
-    int rc = el_json_str_or(json, where, "name", &name, err);
-    if (rc < 0 || !name)
-        return rc;
-    if (strlen(name) >= sizeof s->name)
-        return el_error_set(err, EL_EFORMAT, "%s: name: longer than %zu bytes", where,
-                            sizeof s->name - 1);
-    strcpy(s->name, name);
-    return 0;
 }
 
 int el_settings_read(struct el_settings *s, const cJSON *json, const char *where,
@@ -198,28 +117,20 @@ int el_settings_read(struct el_settings *s, const cJSON *json, const char *where
     for (size_t i = 0; rc == 0 && i < sizeof ints / sizeof *ints; i++)
         rc = el_json_int_or(json, where, ints[i].name, ints[i].value, err);
     if (rc == 0)
-        rc = read_name(s, json, where, err);
+        rc = el_run_name_read(json, where, s->name, sizeof s->name, err);
     if (rc == 0)
         rc = read_choice(json, where, "feedback", el_feedback_from_name, &s->feedback, err);
     if (rc == 0)
         rc = read_choice(json, where, "control", el_control_from_name, &s->control, err);
     if (rc == 0)
-        rc = read_seed(json, where, &s->seed, err);
+        rc = el_seed_read(json, where, &s->seed, err);
     if (rc == 0)
         rc = el_json_bool_or(json, where, "thinking", &s->thinking, err);
     if (rc == 0)
         rc = el_json_bool_or(json, where, "analyse_all", &s->analyse_all, err);
     if (rc == 0)
-        rc = read_sampling(&s->generator, json, "generator", err);
-    return rc == 0 ? read_sampling(&s->verifier, json, "verifier", err) : rc;
-}
-
-static int put_sampling(struct el_buf *out, const char *role, const struct el_sampling *s)
-{
-    return el_buf_printf(out,
-                         "\"%s\":{\"temperature\":%.17g,\"top_p\":%.17g,\"top_k\":%d,"
-                         "\"max_tokens\":%d},",
-                         role, s->temperature, s->top_p, s->top_k, s->max_tokens);
+        rc = el_role_sampling_read(&s->generator, json, "generator", err);
+    return rc == 0 ? el_role_sampling_read(&s->verifier, json, "verifier", err) : rc;
 }
 
 int el_settings_identity(const struct el_settings *s, const char *verifier_model,
@@ -233,9 +144,9 @@ int el_settings_identity(const struct el_settings *s, const char *verifier_model
                            el_control_name(s->control), s->feedback_analyses,
                            (unsigned long long)s->seed);
     if (rc == 0)
-        rc = put_sampling(out, "generator", &s->generator);
+        rc = el_role_sampling_put(out, "generator", &s->generator);
     if (rc == 0)
-        rc = put_sampling(out, "verifier", &s->verifier);
+        rc = el_role_sampling_put(out, "verifier", &s->verifier);
     if (rc == 0)
         rc = el_buf_printf(out,
                            "\"thinking\":%s,\"judge_retries\":%d,\"index_topk\":%d,"
