@@ -1,5 +1,5 @@
 #include "cli/cli.h"
-#include "training/rl/run.h"
+#include "training/rl/iterate.h"
 #include "training/run.h"
 
 #include "core/base/alloc.h"
@@ -28,6 +28,10 @@ static const char long_help[] =
     "      of these names in configs/train\n"
     "  elenchus train verifier --data scores.db --out runs/human\n"
     "      the same from the annotated scores in a store\n"
+    "  elenchus train rft --out runs/rft\n"
+    "      rejection fine-tuning: the best samples of all roles teach one model\n"
+    "  elenchus train iterate --out runs/iterate\n"
+    "      all phases one after the other, twice; a finished phase is not run again\n"
     "\n"
     "The finished model is OUT/model; metrics are OUT/metrics.jsonl.";
 
@@ -46,9 +50,13 @@ static char *find_recipe(const char *name)
                                                                               : el_strdup(path);
 }
 
-static int train_roles(const struct arguments *a, struct el_error *err)
+/* iterate: a plan of several recipes. */
+static int train_roles(const struct arguments *a, int iterate, struct el_error *err)
 {
     const struct el_train_options *s = &a->sft;
+    if (iterate && (s->export_only || a->over.judge || a->over.store))
+        return el_error_set(err, EL_EINVAL,
+                            "--export, --judge and --data: not for a plan of several recipes");
     if (s->dump_gradients)
         return el_error_set(err, EL_EINVAL, "--dump-gradients: not for a recipe that trains roles");
     const struct el_rl_options o = {.recipe = s->recipe,
@@ -61,16 +69,17 @@ static int train_roles(const struct arguments *a, struct el_error *err)
                                     .progress = s->progress,
                                     .say = s->say,
                                     .user = s->user};
-    return el_rl_train(&o, err);
+    return iterate ? el_rl_iterate(&o, err) : el_rl_train(&o, err);
 }
 
 static int train(const struct arguments *a, struct el_error *err)
 {
     int roles = el_rl_recipe_is(a->sft.recipe, err);
-    if (roles < 0)
-        return roles;
-    if (roles)
-        return train_roles(a, err);
+    int plan = roles < 0 ? roles : el_rl_iterate_is(a->sft.recipe, err);
+    if (plan < 0)
+        return plan;
+    if (roles || plan)
+        return train_roles(a, plan, err);
     if (a->over.model || a->over.judge || a->over.store || a->over.seed >= 0)
         return el_error_set(err, EL_EINVAL,
                             "%s: --model, --judge, --data and --seed are for recipes that train "

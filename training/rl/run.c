@@ -140,7 +140,8 @@ static int open_tasks(struct el_rl_run *t, struct el_error *err)
     return rc;
 }
 
-/* Everything that decides what the run does. */
+/* Everything that decides what the run does. (What rejection sampling kept is a file of the run.)
+ */
 static void take_owner(struct el_rl_run *t)
 {
     struct el_digest d;
@@ -149,8 +150,6 @@ static void take_owner(struct el_rl_run *t)
     el_digest_str(&d, t->start->digest);
     el_digest_str(&d, t->judge ? t->judge->digest : "oracle");
     el_digest_str(&d, t->tasks.digest);
-    for (int k = 0; k < EL_ROLES; k++)
-        el_digest_str(&d, t->recipe.rejection.source[k] ? t->recipe.rejection.source[k] : "");
     el_digest_hex(&d, t->owner);
 }
 

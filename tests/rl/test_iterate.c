@@ -1,0 +1,114 @@
+/* Plans of an iteration: what is wrong with one is named before anything runs. (What a plan does is
+ * tested with the program: scripts/kill9 iterate.) */
+#include "training/rl/iterate.h"
+
+#include "core/base/io.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static char path[64], out[80];
+
+static int enter(void **state)
+{
+    (void)state;
+    strcpy(path, "/tmp/el-iterate-XXXXXX");
+    int fd = mkstemp(path);
+    snprintf(out, sizeof out, "%s.out", path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    char plan[100];
+    snprintf(plan, sizeof plan, "%s/plan", out);
+    unlink(plan);
+    rmdir(out);
+    return unlink(path);
+}
+
+static int run(const char *text, const char *model, struct el_error *err)
+{
+    struct el_error io = {0};
+    const struct el_rl_options o = {
+        .recipe = path, .out = out, .over = {.model = model, .seed = -1}};
+    assert_int_equal(el_file_write(path, text, strlen(text), &io), 0);
+    return el_rl_iterate(&o, err);
+}
+
+static void wrong_plans(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *word;
+    } list[] = {
+        {"{\"iterations\":1,\"phases\":[]}", "model"},
+        {"{\"model\":\"m\",\"phases\":[]}", "phases"},
+        {"{\"model\":\"m\",\"iterations\":0,\"phases\":[{\"name\":\"a\",\"recipe\":\"r\"}]}",
+         "iterations"},
+        {"{\"model\":\"m\",\"phases\":[{\"recipe\":\"r\"}]}", "phases[0]: missing field 'name'"},
+        {"{\"model\":\"m\",\"phases\":[{\"name\":\"a\"}]}", "recipe"},
+        {"{\"model\":\"m\",\"phases\":[{\"name\":\"a/b\",\"recipe\":\"r\"}]}", "name"},
+        {"{\"model\":\"m\",\"phases\":[{\"name\":\"start\",\"recipe\":\"r\"}]}", "name"},
+        {"{\"model\":\"m\",\"phases\":[{\"name\":\"a\",\"recipe\":\"r\"},{\"name\":\"a\","
+         "\"recipe\":"
+         "\"r\"}]}",
+         "phases[1]"},
+        {"{\"model\":\"m\",\"phases\":[{\"name\":\"a\",\"recipe\":\"r\",\"model\":\"b\"}]}", "'b'"},
+        {"{\"model\":\"m\",\"phases\":[{\"name\":\"a\",\"recipe\":\"r\",\"judge\":\"a\"}]}", "'a'"},
+        {"{\"model\":\"m\",\"phases\":[{\"name\":\"a\",\"recipe\":\"r\",\"sources\":{\"verifier\":"
+         "\"z"
+         "\"}}]}",
+         "'z'"},
+        {"{\"model\":\"m\",\"phases\":[{\"name\":\"a\",\"recipe\":\"r\",\"sources\":{\"poet\":"
+         "\"a\"}}"
+         "]}",
+         "poet"},
+        {"{\"model\":\"m\",\"phases\":[3]}", "object"},
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        struct el_error err = {0};
+        if (run(list[i].text, NULL, &err) >= 0)
+            fail_msg("%s was accepted", list[i].text);
+        if (!strstr(err.msg, list[i].word) || !strstr(err.msg, path))
+            fail_msg("\"%s\" names neither %s nor %s", err.msg, list[i].word, path);
+        assert_false(el_path_exists(out));
+    }
+}
+
+/* A failing phase is named; another plan, or another start, may not go on in the folder. */
+static void phases(void **state)
+{
+    (void)state;
+    static const char plan[] = "{\"model\":\"m\",\"phases\":[{\"name\":\"first\",\"recipe\":"
+                               "\"/nowhere.json\"}]}";
+    struct el_error err = {0};
+    assert_true(run(plan, NULL, &err) < 0);
+    assert_non_null(strstr(err.msg, "iteration 1, phase first"));
+    assert_non_null(strstr(err.msg, "/nowhere.json"));
+    assert_int_equal(run(plan, "other", &err), EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "another plan"));
+}
+
+static void kinds(void **state)
+{
+    (void)state;
+    assert_int_equal(el_rl_iterate_is(EL_SOURCE_DIR "/configs/train/iterate.json", NULL), 1);
+    assert_int_equal(el_rl_iterate_is(EL_SOURCE_DIR "/configs/train/verifier.json", NULL), 0);
+    assert_true(el_rl_iterate_is("/nowhere.json", NULL) < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(wrong_plans), cmocka_unit_test(phases),
+                                       cmocka_unit_test(kinds)};
+    return cmocka_run_group_tests(tests, enter, leave);
+}

@@ -1,0 +1,310 @@
+#include "training/rl/iterate.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+#include "core/base/json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MOST_PHASES = 16, MOST_ITERATIONS = 100, PATH_ROOM = 1024 };
+
+struct phase {
+    const char *name, *recipe; /* in the tree */
+    const char *model, *judge, *source[EL_ROLES];
+};
+
+struct plan {
+    const struct el_rl_options *o;
+    cJSON *tree;
+    const char *model;
+    int iterations, n;
+    int64_t seed;
+    struct phase phase[MOST_PHASES];
+};
+
+/* ---- Reading ---- */
+
+static int find_phase(const struct plan *p, const char *name, int before)
+{
+    for (int i = 0; i < before; i++)
+        if (strcmp(p->phase[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+/* `name` must be "start" or a phase before number k. */
+static int check_name(const struct plan *p, const char *where, const char *field, const char *name,
+                      int k, struct el_error *err)
+{
+    if (!name || strcmp(name, "start") == 0 || find_phase(p, name, k) >= 0)
+        return 0;
+    return el_error_set(err, EL_EFORMAT,
+                        "%s: field '%s' names '%s': expected \"start\" or a phase before this one",
+                        where, field, name);
+}
+
+static int read_sources(struct plan *p, const cJSON *o, const char *where, int k,
+                        struct el_error *err)
+{
+    const cJSON *sources = cJSON_GetObjectItemCaseSensitive(o, "sources");
+    const char *keys[EL_ROLES + 1] = {NULL};
+    for (int i = 0; i < EL_ROLES; i++)
+        keys[i] = el_role_name((enum el_role)i);
+    int rc = el_json_only(sources, where, keys, err);
+    for (int i = 0; i < EL_ROLES && rc == 0; i++) {
+        rc = el_json_str_or(sources, where, keys[i], &p->phase[k].source[i], err);
+        if (rc == 0)
+            rc = check_name(p, where, keys[i], p->phase[k].source[i], k, err);
+    }
+    return rc;
+}
+
+static int read_phase(struct plan *p, const cJSON *o, const char *where, int k,
+                      struct el_error *err)
+{
+    static const char *const keys[] = {"name", "recipe", "model", "judge", "sources", NULL};
+    static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    struct phase *x = &p->phase[k];
+    x->model = "start";
+    if (!cJSON_IsObject(o))
+        return el_error_set(err, EL_EFORMAT, "%s: must be an object", where);
+    int rc = el_json_only(o, where, keys, err);
+    if (rc == 0)
+        rc = el_json_str(o, where, "name", &x->name, err);
+    if (rc == 0)
+        rc = el_json_str(o, where, "recipe", &x->recipe, err);
+    if (rc == 0)
+        rc = el_json_str_or(o, where, "model", &x->model, err);
+    if (rc == 0)
+        rc = el_json_str_or(o, where, "judge", &x->judge, err);
+    if (rc < 0)
+        return rc;
+    size_t n = strlen(x->name);
+    if (n < 1 || n > 40 || strspn(x->name, legal) != n || find_phase(p, x->name, k) >= 0 ||
+        strcmp(x->name, "start") == 0 || strcmp(x->name, "oracle") == 0)
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: field 'name' must be 1 to 40 letters, digits, '_' or '-', other "
+                            "than the phases before, \"start\" and \"oracle\"",
+                            where);
+    rc = check_name(p, where, "model", x->model, k, err);
+    if (rc == 0 && x->judge && strcmp(x->judge, "oracle") != 0)
+        rc = check_name(p, where, "judge", x->judge, k, err);
+    return rc == 0 ? read_sources(p, o, where, k, err) : rc;
+}
+
+static int read_phases(struct plan *p, struct el_error *err)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(p->tree, "phases");
+    int n = cJSON_GetArraySize(list), rc = 0;
+    if (!cJSON_IsArray(list) || n < 1 || n > MOST_PHASES)
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: field 'phases' must be an array of 1 to %d phases", p->o->recipe,
+                            MOST_PHASES);
+    for (int k = 0; k < n && rc == 0; k++) {
+        char where[PATH_ROOM];
+        snprintf(where, sizeof where, "%s: phases[%d]", p->o->recipe, k);
+        rc = read_phase(p, cJSON_GetArrayItem(list, k), where, k, err);
+    }
+    p->n = n;
+    return rc;
+}
+
+static int read_plan(struct plan *p, struct el_error *err)
+{
+    static const char *const keys[] = {"model", "iterations", "seed", "phases", NULL};
+    const char *path = p->o->recipe;
+    p->iterations = 1;
+    p->seed = 1;
+    int rc = el_json_load(path, &p->tree, err);
+    if (rc == 0)
+        rc = el_json_only(p->tree, path, keys, err);
+    if (rc == 0)
+        rc = el_json_str(p->tree, path, "model", &p->model, err);
+    if (rc == 0)
+        rc = el_json_int_or(p->tree, path, "iterations", &p->iterations, err);
+    if (rc == 0)
+        rc = el_json_i64_or(p->tree, path, "seed", &p->seed, err);
+    if (rc == 0 && (p->iterations < 1 || p->iterations > MOST_ITERATIONS))
+        rc = el_error_set(err, EL_EFORMAT, "%s: field 'iterations' is %d: expected 1 to %d", path,
+                          p->iterations, MOST_ITERATIONS);
+    if (rc == 0)
+        rc = read_phases(p, err);
+    if (p->o->over.model)
+        p->model = p->o->over.model;
+    if (p->o->over.seed >= 0)
+        p->seed = p->o->over.seed;
+    return rc;
+}
+
+int el_rl_iterate_is(const char *path, struct el_error *err)
+{
+    cJSON *tree = NULL;
+    int rc = el_json_load(path, &tree, err);
+    if (rc < 0)
+        return rc;
+    int is = cJSON_GetObjectItemCaseSensitive(tree, "phases") != NULL;
+    cJSON_Delete(tree);
+    return is;
+}
+
+/* ---- Running ---- */
+
+static int print_path(char *out, const struct plan *p, int iteration, int phase, const char *end,
+                      struct el_error *err)
+{
+    int n =
+        snprintf(out, PATH_ROOM, "%s/%d.%s%s", p->o->out, iteration + 1, p->phase[phase].name, end);
+    return n < PATH_ROOM ? 0 : el_error_set(err, EL_ELIMIT, "%s: the path is too long", p->o->out);
+}
+
+/* The model folder that a name stands for in an iteration. */
+static int resolve(const struct plan *p, int iteration, const char *name, char *out,
+                   struct el_error *err)
+{
+    if (strcmp(name, "start") != 0)
+        return print_path(out, p, iteration, find_phase(p, name, p->n), "/model", err);
+    if (iteration > 0)
+        return print_path(out, p, iteration - 1, p->n - 1, "/model", err);
+    return snprintf(out, PATH_ROOM, "%s", p->model) < PATH_ROOM
+               ? 0
+               : el_error_set(err, EL_ELIMIT, "%s: the path is too long", p->model);
+}
+
+/* The folder names of one phase. */
+struct names {
+    char out[PATH_ROOM], done[PATH_ROOM], recipe[PATH_ROOM];
+    char model[PATH_ROOM], judge[PATH_ROOM], source[EL_ROLES][PATH_ROOM];
+};
+
+static int name_all(const struct plan *p, int iteration, int k, struct names *f,
+                    struct el_rl_overrides *over, struct el_error *err)
+{
+    const struct phase *x = &p->phase[k];
+    int rc = print_path(f->out, p, iteration, k, "", err);
+    if (rc == 0)
+        rc = print_path(f->done, p, iteration, k, "/model/training.json", err);
+    if (rc == 0)
+        rc = resolve(p, iteration, x->model, f->model, err);
+    over->model = f->model;
+    if (rc == 0 && x->judge && strcmp(x->judge, "oracle") == 0)
+        over->judge = "oracle";
+    else if (rc == 0 && x->judge) {
+        rc = resolve(p, iteration, x->judge, f->judge, err);
+        over->judge = f->judge;
+    }
+    for (int i = 0; i < EL_ROLES && rc == 0; i++) {
+        if (!x->source[i])
+            continue;
+        rc = resolve(p, iteration, x->source[i], f->source[i], err);
+        over->source[i] = f->source[i];
+    }
+    int relative = x->recipe[0] != '/' && !el_path_exists(x->recipe) && p->o->root;
+    if (rc == 0 && snprintf(f->recipe, PATH_ROOM, "%s%s%s", relative ? p->o->root : "",
+                            relative ? "/" : "", x->recipe) >= PATH_ROOM)
+        rc = el_error_set(err, EL_ELIMIT, "%s: the path is too long", x->recipe);
+    return rc;
+}
+
+static void say(const struct plan *p, const char *fmt, int iteration, const char *name)
+{
+    char line[200];
+    if (!p->o->say)
+        return;
+    snprintf(line, sizeof line, fmt, iteration + 1, p->iterations, name);
+    p->o->say(p->o->user, line);
+}
+
+static int run_phase(const struct plan *p, int iteration, int k, struct el_error *err)
+{
+    struct names *f = el_alloc_array(1, sizeof *f);
+    struct el_rl_options o = *p->o;
+    if (!f)
+        return el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    o.over = (struct el_rl_overrides){.seed = p->seed + 1000 * iteration + k};
+    int rc = name_all(p, iteration, k, f, &o.over, err);
+    o.recipe = f->recipe;
+    o.out = f->out;
+    if (rc == 0 && !el_path_exists(f->done)) {
+        say(p, "iteration %d of %d: %s", iteration, p->phase[k].name);
+        rc = el_rl_train(&o, err);
+        if (rc < 0)
+            el_error_prefix(err, "iteration %d, phase %s", iteration + 1, p->phase[k].name);
+    }
+    el_free(f);
+    return rc;
+}
+
+/* The weights last: a folder with weights is whole. */
+static int copy_model(const struct plan *p, struct el_error *err)
+{
+    static const char *const files[] = {"tokenizer.json", "domain.json", "training.json",
+                                        "config.json", "model.safetensors"};
+    char from[PATH_ROOM];
+    int rc = print_path(from, p, p->iterations - 1, p->n - 1, "/model", err);
+    char *to = el_path_join(p->o->out, "model");
+    if (rc == 0)
+        rc = to ? el_dir_make(to, err) : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    for (size_t i = 0; i < sizeof files / sizeof *files && rc == 0; i++) {
+        struct el_buf text;
+        char *a = el_path_join(from, files[i]), *b = el_path_join(to, files[i]);
+        el_buf_init(&text);
+        rc = a && b ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+        if (rc == 0 && el_path_exists(a)) {
+            rc = el_file_read(a, 0, &text, err);
+            if (rc == 0)
+                rc = el_file_write(b, text.data, text.len, err);
+        }
+        el_buf_release(&text);
+        el_free(a);
+        el_free(b);
+    }
+    el_free(to);
+    return rc;
+}
+
+/* What an unfinished run belongs to, so that another plan does not go on in its folder. */
+static int check_owner(const struct plan *p, struct el_error *err)
+{
+    char digest[EL_DIGEST_HEX];
+    struct el_digest d;
+    struct el_buf found;
+    char *text = cJSON_PrintUnformatted(p->tree), *path = el_path_join(p->o->out, "plan");
+    el_buf_init(&found);
+    int rc = text && path ? el_dir_make(p->o->out, err)
+                          : el_error_set(err, EL_ENOMEM, "out of memory for the plan");
+    el_digest_init(&d);
+    el_digest_str(&d, text ? text : "");
+    el_digest_str(&d, p->model);
+    el_digest_u64(&d, (uint64_t)p->seed);
+    el_digest_hex(&d, digest);
+    if (rc == 0 && !el_path_exists(path))
+        rc = el_file_write(path, digest, strlen(digest), err);
+    else if (rc == 0)
+        rc = el_file_read(path, 1000, &found, err);
+    if (rc == 0 && found.len && strcmp(found.data, digest) != 0)
+        rc = el_error_set(err, EL_EREFUSED,
+                          "%s: belongs to another plan (or the plan, its start or seed were "
+                          "changed); use another --out folder",
+                          p->o->out);
+    cJSON_free(text);
+    el_free(path);
+    el_buf_release(&found);
+    return rc;
+}
+
+int el_rl_iterate(const struct el_rl_options *o, struct el_error *err)
+{
+    struct plan p = {.o = o};
+    int rc = read_plan(&p, err);
+    if (rc == 0)
+        rc = check_owner(&p, err);
+    for (int i = 0; i < p.iterations && rc == 0; i++)
+        for (int k = 0; k < p.n && rc == 0; k++)
+            rc = run_phase(&p, i, k, err);
+    if (rc == 0)
+        rc = copy_model(&p, err);
+    cJSON_Delete(p.tree);
+    return rc;
+}
