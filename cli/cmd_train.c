@@ -38,6 +38,7 @@ static const char long_help[] =
 struct arguments {
     struct el_train_options sft;
     struct el_rl_overrides over;
+    const char *record;
     int seed;
 };
 
@@ -65,6 +66,7 @@ static int train_roles(const struct arguments *a, int iterate, struct el_error *
                                     .isa = s->isa,
                                     .threads = s->threads,
                                     .export_only = s->export_only,
+                                    .record = a->record,
                                     .over = a->over,
                                     .progress = s->progress,
                                     .say = s->say,
@@ -80,11 +82,12 @@ static int train(const struct arguments *a, struct el_error *err)
         return plan;
     if (roles || plan)
         return train_roles(a, plan, err);
-    if (a->over.model || a->over.judge || a->over.store || a->over.seed >= 0)
-        return el_error_set(err, EL_EINVAL,
-                            "%s: --model, --judge, --data and --seed are for recipes that train "
-                            "roles",
-                            a->sft.recipe);
+    if (a->over.model || a->over.judge || a->over.store || a->record || a->over.seed >= 0)
+        return el_error_set(
+            err, EL_EINVAL,
+            "%s: --model, --judge, --data, --store and --seed are for recipes that train "
+            "roles",
+            a->sft.recipe);
     return el_train(&a->sft, err);
 }
 
@@ -99,6 +102,8 @@ int cmd_train(int argc, char **argv)
         {"judge", CLI_STRING, &a.over.judge, "DIR",
          "its judge: a model folder, 'start', or 'oracle' (exact truth of the small world)", 0, 0},
         {"data", CLI_STRING, &a.over.store, "FILE", "its data: a store with scores", 0, 0},
+        {"store", CLI_STRING, &a.record, "FILE", "keep its run and metrics in this store, too", 0,
+         0},
         {"seed", CLI_INT, &a.seed, "N", "its seed (default: the recipe's)", 0, 1 << 30},
         {"threads", CLI_INT, &a.sft.threads, "N", "threads (default: one per core)", 1, 1024},
         {"isa", CLI_STRING, &a.sft.isa, "NAME",

@@ -186,6 +186,46 @@ static void stopped_and_resumed(void **state)
     assert_non_null(strstr(err.msg, "another recipe"));
 }
 
+static int count_line(void *user, int64_t step, const char *line, struct el_error *err)
+{
+    int *n = user;
+    (void)err;
+    assert_int_equal(step, ++*n);
+    assert_non_null(strstr(line, "\"reward\":"));
+    return 0;
+}
+
+/* The store gets the run and its lines, once, whenever it was stopped. */
+static void recorded(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    struct el_store *s = NULL;
+    int64_t stop = 1;
+    int lines = 0;
+    struct el_progress progress = {on_step, &stop};
+    struct el_rl_options o = {.recipe =
+                                  recipe("record.json", "\"data\":{\"world\":12},\"roles\":{"
+                                                        "\"verifier\":1},\"judge\":\"oracle\""),
+                              .out = at("record"),
+                              .record = at("record.db"),
+                              .threads = 1,
+                              .over = {.seed = -1},
+                              .progress = &progress};
+    assert_int_equal(el_rl_train(&o, &err), EL_EINTR);
+    el_stop_requested = 0;
+    o.progress = NULL;
+    if (el_rl_train(&o, &err) < 0 || el_store_open(o.record, EL_STORE_READONLY, &s, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(el_store_metric_each(s, 1, count_line, &lines, &err), 0);
+    assert_int_equal(lines, 2);
+    struct el_run run;
+    assert_int_equal(el_store_run_get(s, 1, &run, &err), 0);
+    assert_true(run.kind == EL_RUN_TRAIN && run.done && run.seed == 5);
+    el_run_release(&run);
+    el_store_close(s);
+}
+
 static void sampler_and_trainer_agree(void **state)
 {
     (void)state;
@@ -310,9 +350,13 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stopped_and_resumed), cmocka_unit_test(sampler_and_trainer_agree),
-        cmocka_unit_test(sampling_mask),       cmocka_unit_test(nothing_to_learn),
-        cmocka_unit_test(rejection),           cmocka_unit_test(refusals),
+        cmocka_unit_test(stopped_and_resumed),
+        cmocka_unit_test(sampler_and_trainer_agree),
+        cmocka_unit_test(recorded),
+        cmocka_unit_test(sampling_mask),
+        cmocka_unit_test(nothing_to_learn),
+        cmocka_unit_test(rejection),
+        cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
 }

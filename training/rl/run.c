@@ -205,7 +205,8 @@ static void close_run(struct el_rl_run *t)
 static int save(struct el_rl_run *t, struct el_error *err)
 {
     const struct el_state_owner owner = {t->owner, 1};
-    return el_state_save(&t->state, &t->trainer, &owner, t->state_path, err);
+    int rc = el_state_save(&t->state, &t->trainer, &owner, t->state_path, err);
+    return rc == 0 ? el_rl_record(t, err) : rc;
 }
 
 static int resume(struct el_rl_run *t, struct el_error *err)

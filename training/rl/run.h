@@ -24,10 +24,11 @@
 
 struct el_rl_options {
     const char *recipe, *out;
-    const char *root; /* where relative folders of the recipe may also be; may be NULL */
-    const char *isa;  /* op table by name; NULL: the fastest */
-    int threads;      /* 0: one per core */
-    int export_only;  /* write OUT/model from the checkpoint as it stands, and stop */
+    const char *root;   /* where relative folders of the recipe may also be; may be NULL */
+    const char *isa;    /* op table by name; NULL: the fastest */
+    int threads;        /* 0: one per core */
+    const char *record; /* a store that keeps the run and its metrics, too; may be NULL */
+    int export_only;    /* write OUT/model from the checkpoint as it stands, and stop */
     struct el_rl_overrides over;
     struct el_progress *progress;
     void (*say)(void *user, const char *line); /* news worth a line; may be NULL */
@@ -84,6 +85,9 @@ int el_rl_sft_step(struct el_rl_run *t, struct el_error *err);
 
 /* The data of a recipe that makes its own: OUT/data.db, unless it is there (training/rl/data.c). */
 int el_rl_make_data(struct el_rl_run *t, struct el_error *err);
+
+/* Run and metrics up to the checkpoint into the store of the options (training/rl/record.c). */
+int el_rl_record(const struct el_rl_run *t, struct el_error *err);
 
 /* OUT/model (training/rl/export.c). */
 int el_rl_export(struct el_rl_run *t, struct el_error *err);
