@@ -394,7 +394,8 @@ int el_labelling_meta(struct el_labelling *s, int text, int sample, const struct
 int64_t el_labelling_expected(const struct el_labelling *s)
 {
     const struct el_label_rule *r = &s->set.rule;
-    double mean = s->decided ? (double)s->metas_of_decided / s->decided : (double)r->k * r->m;
+    int first = s->set.complete ? r->n : r->k;
+    double mean = s->decided ? (double)s->metas_of_decided / s->decided : (double)first * r->m;
     int64_t metas = s->metas_of_decided + (int64_t)(mean * (s->n_items - s->decided));
     int64_t known = s->stored[EL_LABEL_META] + s->outstanding[EL_LABEL_META];
     return s->stored[EL_LABEL_ANALYSIS] + s->outstanding[EL_LABEL_ANALYSIS] +

@@ -130,7 +130,8 @@ void el_labelling_metas(struct el_labelling *s, int text, const struct el_label_
                         struct el_meta_count *out);
 
 /* Replies in all, as far as can be told: what is stored, what is asked for, and for undecided items
- * the mean of meta-assessments that the decided ones took (at first: k times m). */
+ * the mean of meta-assessments that the decided ones took (at first: k times m, or n times m when
+ * everything is examined). */
 int64_t el_labelling_expected(const struct el_labelling *s);
 
 /* NULL, or the invariant that does not hold. Looks at everything. */

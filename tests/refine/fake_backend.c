@@ -141,6 +141,32 @@ static void verify(const char *prompt, struct el_rng *rng, struct el_buf *out)
     el_buf_release(&proof);
 }
 
+/* True of the small world four times in five, otherwise with another score. */
+static void rate(const char *prompt, struct el_rng *rng, struct el_buf *out)
+{
+    struct el_world_problem p;
+    struct el_world_report r;
+    struct el_world_review v;
+    struct el_buf statement = between(prompt, "Rate: ", "\n");
+    struct el_buf proof = between(prompt, "Proof:\n", "\nReview:\n");
+    struct el_buf review = between(prompt, "Review:\n", NULL);
+    static const char *const scores[] = {"0", "0.5", "1"};
+    const char *score = scores[el_rng_below(rng, 3)];
+    if (el_world_problem_parse(statement.data, statement.len, &p, NULL) == 0) {
+        el_world_judge_proof(&p, proof.data, proof.len, &r);
+        el_world_judge_analysis(&r, review.data, review.len, &v);
+        if (el_rng_below(rng, 5))
+            score = v.ms > 0.9 ? "1" : v.ms > 0.4 ? "0.5" : "0";
+    }
+    el_buf_printf(out,
+                  "Here is my analysis of the \"solution evaluation\":\nI looked.\nBased on my "
+                  "analysis, I will rate the \"solution evaluation\" as:\n\\boxed{%s}",
+                  score);
+    el_buf_release(&statement);
+    el_buf_release(&proof);
+    el_buf_release(&review);
+}
+
 /* Spoils a well-formed generator's reply. */
 static void spoil(struct fake *f, struct el_rng *rng, struct el_buf *text, struct el_completion *c)
 {
@@ -165,13 +191,17 @@ static void answer(struct fake *f, const char *prompt, uint64_t key, struct el_c
     struct el_buf text;
     el_rng_init(&rng, key);
     el_buf_init(&text);
-    int judge = strncmp(prompt, "Verify:", 7) == 0;
-    const char *script = judge ? f->o.verifier_script : f->o.script;
-    f->counts.analyses += judge;
+    int verifier = strncmp(prompt, "Verify:", 7) == 0, meta = strncmp(prompt, "Rate:", 5) == 0;
+    int judge = verifier || meta;
+    const char *script = meta ? f->o.meta_script : verifier ? f->o.verifier_script : f->o.script;
+    f->counts.analyses += verifier;
+    f->counts.metas += meta;
     f->counts.attempts += !judge;
     if (script)
         el_buf_puts(&text, script);
-    else if (judge)
+    else if (meta)
+        rate(prompt, &rng, &text);
+    else if (verifier)
         verify(prompt, &rng, &text);
     else if (strncmp(prompt, "Refine:", 7) == 0)
         refine(prompt, &rng, &text);

@@ -3,8 +3,9 @@
  *
  * It reads prompts of configs/prompts/small and answers in the small world's format: right and
  * wrong proofs, self-evaluations that are true or claim too much, analyses that are true or flawed,
- * and replies that are malformed, unscored or truncated. A refinement mends the proof where the
- * analyses it is given are about this proof, and errs otherwise. */
+ * true and wrong meta-assessments, and replies that are malformed, unscored or truncated. A
+ * refinement mends the proof where the analyses it is given are about this proof, and errs
+ * otherwise. */
 #ifndef EL_TESTS_FAKE_BACKEND_H
 #define EL_TESTS_FAKE_BACKEND_H
 
@@ -22,14 +23,14 @@ struct fake_options {
     int stop_after;      /* sets el_stop_requested at the n-th poll; 0: never */
     double malformed;    /* share of replies without the format */
     double truncated, unscored;
-    double judge_malformed; /* of the verifier's replies */
+    double judge_malformed; /* of the verifier's and the meta-verifier's replies */
     const char *script;     /* every generator's reply, NULL: the small world's */
-    const char *verifier_script;
+    const char *verifier_script, *meta_script;
 };
 
 /* Statistics live in the backend's options block and can be read while it exists. */
 struct fake_counts {
-    int submitted, answered, errors, refused, attempts, analyses;
+    int submitted, answered, errors, refused, attempts, analyses, metas;
 };
 
 struct el_backend *fake_backend_create(const struct fake_options *o);
