@@ -1,0 +1,95 @@
+#!/bin/sh
+# Automatic labelling: cost, labels in D_v, explanations, another rule, the grid; stopped and
+# resumed; proofs and runs that are refused. The model is the shipped one where it is there, else one
+# of seconds of training, whose replies do not parse: the bookkeeping is the same.
+. "$(dirname "$0")/lib.sh"
+
+model=models/small
+[ -f $model/model.safetensors ] || model=$tiny
+
+# label STORE OPTIONS...
+label()
+{
+    store=$1
+    shift
+    "$program" label "$store" --max-tokens 256 --seed 3 "$@"
+}
+
+# lines NAME: how many lines the last command printed
+lines()
+{
+    wc -l <"$work/out" >"$work/$1.lines"
+}
+
+status 0 "$program" world --split test --count 4 --store "$work/a.db"
+cp "$work/a.db" "$work/b.db"
+status 0 label "$work/a.db" --model $model --n 4 --m 2
+says out 'labelled '
+says out 'Against exact truth'
+says err 'expected cost: 48 analyses'
+cp "$work/out" "$work/report"
+status 0 label "$work/a.db"
+same "$work/out" "$work/report"
+status 0 label "$work/a.db" --model $model --n 4 --m 2
+says err 'nothing to do'
+same "$work/out" "$work/report"
+
+# Labels are D_v; every decision can be explained.
+status 0 "$program" export --store "$work/a.db" --what dv
+lines dv
+status 0 label "$work/a.db" --json
+labelled=$(sed -n 's/.*"labelled": \([0-9]*\).*/\1/p' "$work/out")
+[ "$(cat "$work/dv.lines")" -eq "$labelled" ] || fail "$labelled labels, but not in D_v"
+[ "$model" = "$tiny" ] || [ "$labelled" -gt 0 ] || fail 'no proof was labelled'
+cp "$work/out" "$work/whole.json"
+for proof in 1 2 3; do
+    status 0 label "$work/a.db" --explain $proof
+    says out because
+    says out 'analysis 3: '
+    status 0 label "$work/a.db" --explain $proof --json
+    cat "$work/out" >>"$work/whole.json"
+done
+
+# Stopped by SIGINT, in which case the message says how to go on.
+"$program" label "$work/b.db" --max-tokens 256 --seed 3 --model $model --n 4 --m 2 \
+    >"$work/out" 2>"$work/err" &
+pid=$!
+sleep 0.3
+kill -INT $pid
+rc=0
+wait $pid || rc=$?
+[ $rc -eq 1 ] || [ $rc -eq 0 ] || fail "status $rc after SIGINT"
+[ $rc -eq 0 ] || says err 'same command again'
+status 0 label "$work/b.db" --model $model --n 4 --m 2
+status 0 label "$work/b.db" --json
+cp "$work/out" "$work/again.json"
+for proof in 1 2 3; do
+    status 0 label "$work/b.db" --explain $proof --json
+    cat "$work/out" >>"$work/again.json"
+done
+same "$work/whole.json" "$work/again.json"
+
+# Another rule under the same name asks for what is missing alone; the grid examines everything.
+status 0 label "$work/a.db" --model $model --n 6 --m 2 --k 3 --discard
+says err 'expected cost: 24 analyses'
+says out 'queued 0'
+status 0 label "$work/a.db" --model $model --n 6 --m 2 --grid --resamples 100
+says out 'Best: '
+status 0 label "$work/a.db" --n 6 --m 2 --grid --resamples 100 --json
+says out reaches_goal
+
+# Refused: what a run of this name does not have, what is not there, what goes not together.
+status 1 label "$work/a.db" --model $model --temperature 0.5
+says err verifier
+status 1 label "$work/a.db" --model $model --run other --set nowhere
+says err 'no proofs to label'
+status 1 label "$work/a.db" --explain 99
+says err 99
+status 1 label "$work/a.db" --run nosuch
+says err nosuch
+status 1 label "$work/a.db" --model $model --k 9
+says err 'k is 9, expected 1 to 8'
+status 2 label "$work/a.db" --model $model --explain 1
+status 2 "$program" label
+status 0 "$program" label --help
+says out Examples
