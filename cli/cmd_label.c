@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "cli/label_queue.h"
 #include "cli/prompts.h"
 #include "core/base/io.h"
 #include "core/run/local.h"
@@ -32,6 +33,7 @@ static const char details[] =
     "  elenchus label runs.db --model models/small --proofs-of a\n"
     "  elenchus label runs.db --model models/small --set world-test --n 16 --k 3 --discard\n"
     "  elenchus label runs.db --explain 17\n"
+    "  elenchus label runs.db --queued\n"
     "  elenchus world --split test --count 64 --store grid.db\n"
     "  elenchus label grid.db --model models/small --n 16 --m 8 --grid     # on the small world\n"
     "  elenchus label grid.db --n 16 --m 8 --grid --json";
@@ -40,7 +42,7 @@ static const char details[] =
 struct flags {
     const char *model, *meta_model, *run, *prompts, *attention, *config;
     const char *lowest, *explain, *set, *proofs_of, *without;
-    int n, m, k, retries, top_k, max_tokens, thinking, limit, all, discard, grid;
+    int n, m, k, retries, top_k, max_tokens, thinking, limit, all, discard, grid, queued;
     int json, batch, context, resamples;
     double temperature, top_p, confirm;
     uint64_t seed;
@@ -313,9 +315,10 @@ static int command(const char *path, const struct flags *f, struct el_error *err
     if (rc == 0 && f->model)
         rc = label(store, f, &s, err);
     if (rc == 0)
-        rc = f->explain ? print_explanation(store, f, err)
-             : f->grid  ? print_grid(store, &s, f, err)
-                        : print_report(store, s.name, f, err);
+        rc = f->queued    ? cli_label_queue(store, f->set, f->json, err)
+             : f->explain ? print_explanation(store, f, err)
+             : f->grid    ? print_grid(store, &s, f, err)
+                          : print_report(store, s.name, f, err);
     el_store_close(store);
     return rc;
 }
@@ -359,6 +362,7 @@ int cmd_label(int argc, char **argv)
          "why a proof (its number, or its key's beginning) was decided as it was", 0, 0},
         {"grid", CLI_FLAG, &f.grid, NULL,
          "small world: a grid of rules up to this n and m against exact truth", 0, 0},
+        {"queued", CLI_FLAG, &f.queued, NULL, "list the proofs that wait for a person", 0, 0},
         {"retries", CLI_INT, &f.retries, "N",
          "of a reply that cannot be read, then it is dropped (default 3)", 0, 100},
         {"temperature", CLI_REAL, &f.temperature, "X", "0: greedy (default 1)", 0, 100},
@@ -379,8 +383,8 @@ int cmd_label(int argc, char **argv)
     int rc = cli_parse(&argc, argv, &usage);
     if (rc != CLI_GO)
         return rc;
-    if (f.explain && (f.model || f.grid))
-        return cli_usage_error("--explain goes with neither --model nor --grid");
+    if (!!f.explain + f.queued + (f.model || f.grid) > 1)
+        return cli_usage_error("--explain, --queued, and --model or --grid exclude each other");
     if (f.meta_model && !f.model)
         return cli_usage_error("--meta-model goes with --model");
     struct el_error err = {0};

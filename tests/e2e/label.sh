@@ -50,6 +50,13 @@ for proof in 1 2 3; do
     cat "$work/out" >>"$work/whole.json"
 done
 
+# Who has no label waits for a person.
+status 0 label "$work/a.db" --queued
+lines queued
+[ "$(cat "$work/queued.lines")" -eq $((12 - labelled)) ] || fail 'a proof is neither labelled nor queued'
+status 0 label "$work/a.db" --queued --json
+says out ']'
+
 # Stopped by SIGINT, in which case the message says how to go on.
 "$program" label "$work/b.db" --max-tokens 256 --seed 3 --model $model --n 4 --m 2 \
     >"$work/out" 2>"$work/err" &
@@ -73,6 +80,8 @@ same "$work/whole.json" "$work/again.json"
 status 0 label "$work/a.db" --model $model --n 6 --m 2 --k 3 --discard
 says err 'expected cost: 24 analyses'
 says out 'queued 0'
+status 0 label "$work/a.db" --queued
+says err 'no proof waits'
 status 0 label "$work/a.db" --model $model --n 6 --m 2 --grid --resamples 100
 says out 'Best: '
 status 0 label "$work/a.db" --n 6 --m 2 --grid --resamples 100 --json
