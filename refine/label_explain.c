@@ -184,16 +184,17 @@ static int json_metas(const struct explained *x, int text, struct el_json_out *j
     int rc = 0;
     el_json_open(j, "metas", '[');
     for (int i = 0; rc == 0 && i < x->rule.m && i < t->cap; i++) {
-        struct el_meta_analysis m = {0};
+        struct el_meta_analysis m;
         el_json_open(j, NULL, '{');
         el_json_count(j, "replies", t->metas[i].attempts);
-        if (t->metas[i].state == EL_VOTE_DONE)
+        int scored = t->metas[i].state == EL_VOTE_DONE;
+        if (scored)
             rc = el_store_meta_get(x->store, t->metas[i].analysis, &m, err);
-        if (m.text) {
+        if (scored && rc == 0) {
             el_json_number(j, "score", el_score_value(m.halves));
             el_json_text(j, "text", m.text);
+            el_meta_release(&m);
         }
-        el_meta_release(&m);
         el_json_close(j, '}');
     }
     el_json_close(j, ']');
@@ -204,17 +205,17 @@ static int json_analysis(struct explained *x, int i, struct el_json_out *j, stru
 {
     const struct el_label_item *item = &x->state.items[x->item];
     const struct el_vote_record *v = &item->analyses[i];
-    struct el_analysis a = {0};
+    struct el_analysis a;
     struct el_meta_count c = {0};
     int rc = v->analysis ? el_store_analysis_get(x->store, v->analysis, &a, err) : 0;
     el_json_open(j, NULL, '{');
     el_json_count(j, "sample", i);
     el_json_count(j, "replies", v->attempts);
-    if (a.text) {
+    if (v->analysis && rc == 0) {
         el_json_number(j, "score", el_score_value(v->halves));
         el_json_text(j, "text", a.text);
+        el_analysis_release(&a);
     }
-    el_analysis_release(&a);
     if (rc == 0 && item->texts[i] >= 0) {
         el_labelling_metas(&x->state, item->texts[i], &x->rule, &c);
         el_json_count(j, "text_of_sample", x->state.texts[item->texts[i]].sample);

@@ -45,25 +45,33 @@ static const struct el_label_item *describe_job(struct el_labeller *c, struct el
     return x;
 }
 
+static int put_prompt(struct el_labeller *c, const struct el_flight *f,
+                      const struct el_label_item *x, const struct el_proof *proof,
+                      const char *analysis, struct el_buf *prompt, struct el_error *err)
+{
+    const struct el_role_input in = {
+        .statement = el_slice_str(c->o.proofs->contest.problems[x->problem].statement),
+        .proof = el_slice_str(proof->text),
+        .analysis = el_slice_str(analysis)};
+    return el_role_prompt(f->role, c->o.prompts, &in, prompt, err);
+}
+
 int el_labeller_describe(void *self, struct el_flight *f, struct el_buf *prompt,
                          struct el_error *err)
 {
     struct el_labeller *c = self;
     const struct el_label_item *x = describe_job(c, f);
     struct el_proof proof;
-    struct el_analysis analysis = {0};
+    struct el_analysis analysis = {.text = ""};
     int rc = el_store_proof_get(c->o.store, x->proof, &proof, err);
     if (rc < 0)
         return rc;
     if (f->row.analysis)
         rc = el_store_analysis_get(c->o.store, f->row.analysis, &analysis, err);
-    const struct el_role_input in = {
-        .statement = el_slice_str(c->o.proofs->contest.problems[x->problem].statement),
-        .proof = el_slice_str(proof.text),
-        .analysis = el_slice_str(analysis.text ? analysis.text : "")};
-    if (rc == 0)
-        rc = el_role_prompt(f->role, c->o.prompts, &in, prompt, err);
-    el_analysis_release(&analysis);
+    if (rc == 0) {
+        rc = put_prompt(c, f, x, &proof, analysis.text, prompt, err);
+        el_analysis_release(&analysis);
+    }
     el_proof_release(&proof);
     return rc;
 }

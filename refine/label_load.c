@@ -250,8 +250,9 @@ static int load_analysis(void *user, const struct el_job *j, struct el_error *er
     if (item < 0)
         return strange(j, "its proof is not one of the run's", err);
     int rc = v.analysis ? el_store_analysis_get(l->store, v.analysis, &a, err) : 0;
-    if (rc == 0)
-        rc = el_labelling_analysis(l->state, item, j->sample, &v, a.text, err);
+    if (rc < 0)
+        return rc;
+    rc = el_labelling_analysis(l->state, item, j->sample, &v, a.text, err);
     el_analysis_release(&a);
     return rc;
 }
