@@ -48,7 +48,10 @@ static int server_init(struct server *v, struct el_bench *b, const struct el_wei
     el_rng_init(&r, 1);
     for (int64_t i = 0; v->prompts && i < (int64_t)v->sequences * v->prompt; i++)
         v->prompts[i] = (int32_t)el_rng_below(&r, (uint32_t)w->config.vocab_size);
-    return v->prompts ? 0 : el_bench_drop(b, err);
+    if (v->prompts)
+        return 0;
+    el_engine_release(&v->engine);
+    return el_bench_drop(b, err);
 }
 
 static void server_release(struct server *v)

@@ -319,8 +319,8 @@ static void rejection(void **state)
     /* a line that does not belong is named */
     char file[300];
     snprintf(file, sizeof file, "%s/kept.jsonl", at("rft2"));
-    assert_int_equal(
-        el_file_write(file, "{\"role\":\"poet\",\"prompt\":1,\"ids\":[1,2]}\n", 41, &err), 0);
+    static const char poet[] = "{\"role\":\"poet\",\"prompt\":1,\"ids\":[1,2]}\n";
+    assert_int_equal(el_file_write(file, poet, strlen(poet), &err), 0);
     assert_int_equal(train(path, at("rft2"), 1, -1, &err), EL_EFORMAT);
     assert_non_null(strstr(err.msg, "kept.jsonl: line 1: unknown role 'poet'"));
     assert_int_equal(el_file_write(file, "", 0, &err), 0);
