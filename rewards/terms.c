@@ -2,6 +2,19 @@
 
 #include <math.h>
 
+double el_reward_add(double reward, int format, double weight, double term)
+{
+    double part = weight == 0 || isnan(term) ? 0 : weight * term;
+    return format || part < 0 ? reward + part : reward;
+}
+
+double el_reward_length(int tokens, int limit)
+{
+    if (tokens < 0 || limit < 1)
+        return NAN;
+    return tokens >= limit ? 1 : (double)tokens / limit;
+}
+
 double el_reward_overlong(int tokens, int limit, double from)
 {
     if (tokens < 0 || limit < 1 || !(from < 1))

@@ -57,6 +57,8 @@ static void defaults(void **state)
     struct el_rl_recipe r;
     struct el_error err = {0};
     assert_int_equal(load("{" BASE "}", &r, &err), 0);
+    assert_true(r.rewards.length_weight == 0 && !r.rewards.language && !r.rewards.rubric);
+    assert_true(!r.rewards.guidelines && !r.show_rubric && !r.show_reference);
     assert_true(r.grpo.epsilon == 0.2 && r.grpo.epsilon_high == 0.28);
     assert_true(r.grpo.use_bias_correction_kl && r.keep_routing && r.keep_sampling_mask);
     assert_true(r.rewards.weights.alpha == 0.76 && r.rewards.weights.beta == 0.24);
@@ -80,6 +82,17 @@ static void fields(void **state)
     assert_true(r.grpo.scale_rewards && r.label_balance[2] == 3 && r.sampling.top_k == 7);
     assert_true(r.schedule.decay == EL_DECAY_COSINE && r.schedule.final_lr == 1e-5);
     assert_int_equal(r.schedule.steps, 9);
+    el_rl_recipe_release(&r);
+    assert_int_equal(load("{" BASE ",\"language\":\"ja\",\"language_consistency_weight\":0.1,"
+                          "\"length_weight\":-0.2,\"show_rubric\":true,\"rubric\":{\"weight\":0.3,"
+                          "\"guidelines\":true,\"items\":[{\"name\":\"n\",\"pattern\":\"x\","
+                          "\"part\":\"analysis\",\"points\":2,\"absent\":true}]}}",
+                          &r, &err),
+                     0);
+    assert_ptr_equal(r.rewards.language, el_language_find("ja"));
+    assert_true(r.rewards.language_weight == 0.1 && r.rewards.length_weight == -0.2);
+    assert_true(r.rewards.rubric && r.rewards.guidelines && r.rewards.rubric_weight == 0.3);
+    assert_true(r.show_rubric && !r.show_reference);
     el_rl_recipe_release(&r);
     assert_int_equal(load("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"refiner\":2},\"data\":{"
                           "\"world\":3,\"raters\":\"human,oracle\"}}",
@@ -126,6 +139,19 @@ static void wrong_fields(void **state)
         {"\"overlong_from\":1", "overlong_from"},
         {"\"proof_weight\":0", "proof_weight"},
         {"\"off_policy_mask_threshold\":0", "off_policy_mask_threshold"},
+        {"\"length_weight\":\"long\"", "length_weight"},
+        {"\"language\":\"klingon\"", "klingon"},
+        {"\"language_consistency_weight\":0.1", "language"},
+        {"\"language\":\"en\",\"language_consistency_weight\":-1", "language_consistency_weight"},
+        {"\"rubric\":{\"weight\":1}", "rubric"},
+        {"\"rubric\":{\"weight\":-1,\"guidelines\":true}", "rubric"},
+        {"\"rubric\":{\"items\":7}", "rubric.items"},
+        {"\"rubric\":{\"items\":[7]}", "rubric.items"},
+        {"\"rubric\":{\"items\":[{\"name\":\"n\"}]}", "pattern"},
+        {"\"rubric\":{\"items\":[{\"name\":\"n\",\"pattern\":\"(\"}]}", "'n'"},
+        {"\"rubric\":{\"items\":[{\"name\":\"n\",\"pattern\":\"x\",\"part\":\"end\"}]}", "end"},
+        {"\"rubric\":{\"items\":[{\"name\":\"n\",\"pattern\":\"x\",\"points\":0}]}", "points"},
+        {"\"show_rubric\":1", "show_rubric"},
         {"\"rejection\":{}", "steps"},
         {"\"rejection\":{\"steps\":0}", "rejection"},
         {"\"rejection\":{\"steps\":2,\"sources\":{\"poet\":\"x\"}}", "poet"},

@@ -61,6 +61,7 @@ static void open_bench(struct bench *b, enum el_role role, const char *proof, co
 static void close_bench(struct bench *b)
 {
     el_reply_parser_free(b->parser);
+    el_rubric_free(b->r.rewards.rubric);
 }
 
 static void reply(struct bench *b, const char *text)
@@ -91,6 +92,7 @@ static double reward(struct bench *b, double proof, double analysis)
 {
     const struct el_rl_judgement j = {proof, analysis};
     el_rl_sample_truth(&b->r, &b->t, &b->s);
+    assert_int_equal(el_rl_sample_rules(&b->r, &b->t, &b->s, NULL), 0);
     el_rl_sample_reward(&b->r, &b->t, &j, &b->s);
     return b->s.reward;
 }
@@ -189,6 +191,74 @@ static void extra_terms(void **state)
     close_bench(&b);
 }
 
+/* What is measured by rule is added with its weight; a weight of 0 only shows it. */
+static void rules(void **state)
+{
+    (void)state;
+    static const struct el_rubric_item items[] = {
+        {"both claims", "\\(1\\)(.|\\n)*\\(2\\)", EL_RUBRIC_PROOF, 1, 0},
+        {"says wrong", "wrong", EL_RUBRIC_ANALYSIS, 3, 0}};
+    struct bench b;
+    struct el_error err = {0};
+    open_bench(&b, EL_ROLE_GENERATOR, NULL, NULL, EL_SCORE_NONE);
+    assert_int_equal(el_rubric_create(items, 2, &b.r.rewards.rubric, &err), 0);
+    b.r.rewards.language = el_language_find("en");
+    prove(&b, good, praise);
+    near(reward(&b, 1, 1), 1);
+    near(b.s.term[EL_TERM_RUBRIC], 0.25);
+    near(b.s.term[EL_TERM_LANGUAGE], 1);
+    assert_true(isnan(b.s.term[EL_TERM_LENGTH]));
+    b.r.rewards.rubric_weight = 0.4;
+    near(reward(&b, 1, 1), 1.1);
+    b.r.rewards.length_weight = -0.1; /* 50 of 100 tokens */
+    near(reward(&b, 1, 1), 1.05);
+    b.r.rewards.length_weight = 0.1;
+    near(reward(&b, 1, 1), 1.15);
+    b.r.rewards.language = el_language_find("zh");
+    b.r.rewards.language_weight = 1;
+    near(reward(&b, 1, 1), 1.15); /* no word of it is Chinese */
+    reply(&b, "no format at all");
+    near(reward(&b, NAN, NAN), 0); /* no bonus without the format ... */
+    assert_true(isnan(b.s.term[EL_TERM_RUBRIC]));
+    b.r.rewards.length_weight = -0.1;
+    near(reward(&b, NAN, NAN), -0.05); /* ... and no way out of a penalty */
+    close_bench(&b);
+
+    open_bench(&b, EL_ROLE_VERIFIER, wrong_step, NULL, EL_SCORE_ZERO);
+    assert_int_equal(el_rubric_create(items, 2, &b.r.rewards.rubric, &err), 0);
+    reply(&b, blame);
+    near(reward(&b, NAN, 1), 1);
+    near(b.s.term[EL_TERM_RUBRIC], 1); /* the proof is not the verifier's own */
+    close_bench(&b);
+}
+
+static void imported_problems(void **state)
+{
+    (void)state;
+    static const char boxed[] = "Adding up, $a_n - a_{n-1} = 2n$, so \\boxed{\\frac{84}{2}}.";
+    struct bench b;
+    open_bench(&b, EL_ROLE_GENERATOR, NULL, NULL, EL_SCORE_NONE);
+    b.t.in_world = 0;
+    b.r.rewards.final_answer_weight = 1;
+    prove(&b, boxed, praise);
+    near(reward(&b, 0.5, 1), 0.76 * 0.5 + 0.24 * 0.5); /* no answer is stored: without the term */
+    assert_true(isnan(b.s.term[EL_TERM_FINAL_ANSWER]));
+    b.t.answer = "$42$";
+    near(reward(&b, 0.5, 1), (0.5 + 1) / 2); /* the box in the proof, not the one of the score */
+    near(b.s.term[EL_TERM_FINAL_ANSWER], 1);
+    b.t.answer = "43";
+    near(reward(&b, 0.5, 1), 0.25);
+    b.r.rewards.guidelines = 1;
+    b.r.rewards.rubric_weight = 1;
+    b.t.rubric = "1. Proved $a_n-a_{n-1}=2n$.\n2. Proved $a_n=n^2+n$.\n3. A minor gap.";
+    near(reward(&b, 0.5, 1), 0.75);
+    near(b.s.term[EL_TERM_RUBRIC], 0.5);
+    reply(&b, "\\boxed{43}");
+    near(reward(&b, NAN, NAN), 0);
+    near(b.s.term[EL_TERM_FINAL_ANSWER], 0);
+    close_bench(&b);
+}
+
 static void outside_the_world(void **state)
 {
     (void)state;
@@ -204,8 +274,12 @@ static void outside_the_world(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verifier),          cmocka_unit_test(meta_verifier),
-        cmocka_unit_test(generator),         cmocka_unit_test(extra_terms),
+        cmocka_unit_test(verifier),
+        cmocka_unit_test(meta_verifier),
+        cmocka_unit_test(generator),
+        cmocka_unit_test(extra_terms),
+        cmocka_unit_test(rules),
+        cmocka_unit_test(imported_problems),
         cmocka_unit_test(outside_the_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,85 @@ static void identity(void **state)
     el_rl_tasks_release(&u);
 }
 
+/* A store of problems from elsewhere, in two copies that know different things. */
+static void add_problems(struct el_store *s)
+{
+    const struct el_problem list[] = {
+        {.set = "a", .external_id = "1", .statement = "Find x.", .answer = "7"},
+        {.set = "b",
+         .external_id = "1",
+         .statement = "Find x.",
+         .rubric = "1. $x+1=8$",
+         .reference = "Since $x+1=8$."},
+        {.set = "a", .external_id = "2", .statement = "Show y.", .reference = "Trivial."}};
+    int64_t id = 0, proof = 0;
+    for (int i = 0; i < 3; i++)
+        assert_true(el_store_problem_add(s, &list[i], &id, NULL, NULL) >= 0);
+    const struct el_proof y = {.problem = id, .text = "So y.", .author = {0, "somebody", ""}};
+    assert_true(el_store_proof_add(s, &y, &proof, NULL) >= 0);
+    const struct el_score c = {.proof = proof,
+                               .rater_kind = EL_RATER_HUMAN,
+                               .rater = "me",
+                               .raw = 1,
+                               .scale_max = 1,
+                               .halves = EL_SCORE_ONE,
+                               .blind = EL_BLIND_UNKNOWN,
+                               .origin = ""};
+    assert_true(el_store_score_add(s, &c, &id, NULL) >= 0);
+}
+
+static void imported(void **state)
+{
+    (void)state;
+    char path[100];
+    const double share[EL_ROLES] = {1, 1, 0, 0}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(share, even);
+    struct el_store *s = NULL;
+    struct el_prompt_set *full = NULL;
+    struct el_rl_tasks t;
+    struct el_rl_task x;
+    struct el_error err = {0};
+    int seen[2] = {0}, shown = 0;
+    snprintf(path, sizeof path, "%s/imported.db", folder);
+    assert_int_equal(el_store_open(path, EL_STORE_CREATE, &s, &err), 0);
+    assert_int_equal(el_prompt_set_load(EL_SOURCE_DIR "/configs/prompts/full", &full, &err), 0);
+    add_problems(s);
+    r.rewards.proof_weight = 1;
+    r.rewards.final_answer_weight = 1;
+    r.show_reference = 1;
+    if (el_rl_tasks_init(&t, &r, full, s, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(t.n_problems, 2); /* copies are one problem */
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(el_rl_tasks_draw(&t, 0, i, &x, &err), 0);
+        int first = strcmp(x.statement, "Find x.") == 0;
+        if (first) {
+            assert_string_equal(x.answer, "7");
+            assert_string_equal(x.rubric, "1. $x+1=8$");
+        } else {
+            assert_null(x.answer);
+        }
+        int judge = x.role == EL_ROLE_VERIFIER;
+        assert_true(!!strstr(x.prompt.data, "Trivial.") == judge); /* never to who proves */
+        shown += judge;
+        seen[first] += !judge;
+        el_rl_task_release(&x);
+    }
+    assert_true(shown > 20 && seen[0] > 5 && seen[1] > 5);
+    el_rl_tasks_release(&t);
+    r.rewards.proof_weight = 0; /* outcomes alone: what cannot be checked is not asked */
+    assert_int_equal(el_rl_tasks_init(&t, &r, full, s, &err), 0);
+    assert_int_equal(t.n_provable, 1);
+    el_rl_tasks_release(&t);
+    el_store_close(s);
+    el_prompt_set_free(full);
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/imported.db%s", folder, ends[i]);
+        unlink(path);
+    }
+}
+
 static void nothing_there(void **state)
 {
     (void)state;
@@ -269,8 +348,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws),         cmocka_unit_test(identity),
-        cmocka_unit_test(nothing_there), cmocka_unit_test(perfect_judge),
-        cmocka_unit_test(flatterer),
+        cmocka_unit_test(imported),      cmocka_unit_test(nothing_there),
+        cmocka_unit_test(perfect_judge), cmocka_unit_test(flatterer),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -93,7 +93,8 @@ static int add_vote(struct bench *b, int i, enum el_role role, int index, struct
     el_buf_init(&v->prompt);
     const struct el_role_input in = {.statement = el_slice_str(t->statement),
                                      .proof = el_rl_sample_proof(t, s),
-                                     .analysis = el_rl_sample_analysis(s)};
+                                     .analysis = el_rl_sample_analysis(s),
+                                     .extras = el_rl_task_extras(b->j->recipe, t)};
     return el_role_prompt(role, b->j->prompts, &in, &v->prompt, err);
 }
 
@@ -245,12 +246,17 @@ int el_rl_judge_all(const struct el_rl_judge *j, struct el_rl_group *group, int 
         struct el_rl_sample *s = sample_at(&b, i, &t);
         if (group[i / b.g].refused)
             continue;
-        if (new_proof(t) && !t->in_world && j->recipe->rewards.final_answer_weight > 0)
-            return el_error_set(err, EL_EREFUSED,
-                                "final_answer_weight: the final answer of \"%.60s\" cannot be "
-                                "checked by rule",
-                                t->statement);
         el_rl_sample_truth(j->recipe, t, s);
+        if (new_proof(t) && j->recipe->rewards.proof_weight == 0 &&
+            isnan(s->term[EL_TERM_FINAL_ANSWER]))
+            return el_error_set(
+                err, EL_EREFUSED,
+                "proof_weight 0: the final answer of \"%.60s\" cannot be checked by "
+                "rule",
+                t->statement);
+        int rc = el_rl_sample_rules(j->recipe, t, s, err);
+        if (rc < 0)
+            return rc;
     }
     return j->backend ? by_model(&b, progress, err) : by_oracle(&b, err);
 }

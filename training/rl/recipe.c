@@ -4,6 +4,7 @@
 #include "core/base/json.h"
 #include "core/run/sampler.h"
 #include "data/dataset.h"
+#include "training/rl/recipe_terms.h"
 
 #include <math.h>
 #include <string.h>
@@ -76,6 +77,8 @@ static int read_numbers(const cJSON *o, const char *path, struct el_rl_recipe *r
         {"final_answer_weight", &r->rewards.final_answer_weight},
         {"overlong_penalty", &r->rewards.overlong_penalty},
         {"overlong_from", &r->rewards.overlong_from},
+        {"length_weight", &r->rewards.length_weight},
+        {"language_consistency_weight", &r->rewards.language_weight},
         {"epsilon", &r->grpo.epsilon},
         {"epsilon_high", &r->grpo.epsilon_high},
         {"beta", &r->grpo.beta},
@@ -132,6 +135,8 @@ static int read_flags(const cJSON *o, const char *path, struct el_rl_recipe *r,
         {"mask_truncated_completions", &r->mask_truncated_completions},
         {"keep_routing", &r->keep_routing},
         {"keep_sampling_mask", &r->keep_sampling_mask},
+        {"show_reference", &r->show_reference},
+        {"show_rubric", &r->show_rubric},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof list / sizeof *list && rc == 0; i++)
@@ -304,10 +309,12 @@ static int check(const char *path, struct el_rl_recipe *r, struct el_error *err)
     if (r->schedule.final_lr < 0)
         r->schedule.final_lr = r->schedule.lr;
     if (!(r->schedule.lr >= 0) || r->indexer_kl_weight < 0 || r->bias_update_speed < 0 ||
-        r->rewards.overlong_penalty < 0 || !(r->rewards.overlong_from < 1))
+        r->rewards.overlong_penalty < 0 || !(r->rewards.overlong_from < 1) ||
+        !isfinite(r->rewards.length_weight))
         return el_error_set(err, EL_EFORMAT,
                             "%s: learning_rate, indexer_kl_weight, bias_update_speed and "
-                            "overlong_penalty must not be negative, overlong_from below 1",
+                            "overlong_penalty must not be negative, overlong_from below 1, "
+                            "length_weight finite",
                             path);
     if (r->num_generations > EL_RL_GENERATIONS)
         return el_error_set(err, EL_EFORMAT, "%s: field 'num_generations' is %d: at most %d", path,
@@ -355,6 +362,12 @@ static int read_all(const cJSON *root, const char *path, struct el_rl_recipe *r,
                                        "proof_weight",
                                        "overlong_penalty",
                                        "overlong_from",
+                                       "length_weight",
+                                       "language",
+                                       "language_consistency_weight",
+                                       "rubric",
+                                       "show_reference",
+                                       "show_rubric",
                                        "epsilon",
                                        "epsilon_high",
                                        "beta",
@@ -384,8 +397,8 @@ static int read_all(const cJSON *root, const char *path, struct el_rl_recipe *r,
                                        NULL};
     static int (*const readers[])(const cJSON *, const char *, struct el_rl_recipe *,
                                   struct el_error *) = {
-        read_roles,   read_rejection, read_data,  read_balance,  read_judge,
-        read_numbers, read_wholes,    read_flags, read_schedule, read_threshold};
+        read_roles,  read_rejection, read_data,     read_balance,   read_judge,      read_numbers,
+        read_wholes, read_flags,     read_schedule, read_threshold, el_rl_read_terms};
     int rc = el_json_only(root, path, keys, err);
     if (rc == 0 && !r->model)
         rc = copy_string(root, path, "model", &r->model, err);
@@ -458,6 +471,7 @@ void el_rl_recipe_release(struct el_rl_recipe *r)
     el_free(r->prompts);
     el_free(r->store);
     el_free(r->set);
+    el_rubric_free(r->rewards.rubric);
     for (int i = 0; i < EL_ROLES; i++)
         el_free(r->rejection.source[i]);
     memset(r, 0, sizeof *r);

@@ -19,16 +19,27 @@
  *     "alpha", "beta_self"    weights of R_Y and R_Z: 0.76, 0.24
  *     "verifications", "meta_verifications"  judgements a proof, an analysis gets; their mean
  * counts "judge_retries"         further attempts after an unreadable judgement
- *     "final_answer_weight"   extra term: the rule-based final answer (all witnesses hold)
- *     "proof_weight"          1; 0 leaves only extra terms: outcome reward
- *     "overlong_penalty", "overlong_from"  soft penalty up to the first value, growing from that
- *                             share of max_completion_length on
- *   optimisation (core/train/grpo.h, policy.h)
- *     "epsilon", "epsilon_high", "beta", "use_bias_correction_kl", "off_policy_mask_threshold"
- * (null: off), "scale_rewards", "mask_truncated_completions", "keep_routing", "keep_sampling_mask",
- *     "mini_batches", "num_iterations", "indexer_kl_weight" (0: the indexer is frozen),
- *     "bias_update_speed", "learning_rate", "final_learning_rate", "warmup_steps",
- *     "lr_scheduler_type", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
+ *     "show_reference", "show_rubric"  false; the store's reference solution and grading guidelines
+ * of a problem stand in the prompts of verifier and meta-verifier, of the policy and of the judge;
+ * the prompt set must have a place for them extra terms, all off by default (rewards/terms.h says
+ * how they are added) "final_answer_weight"   the rule-based final answer of who writes proofs: on
+ * the small world all witnesses hold, exactly; elsewhere the last box of the proof equals the
+ *                             stored answer (rewards/answer.h). A problem whose answer cannot be
+ * checked is trained without this term "proof_weight"          1; 0 leaves only extra terms:
+ * outcome reward, and only problems whose answer can be checked "length_weight"         of
+ * completion tokens / max_completion_length: > 0 a bonus, < 0 a penalty "overlong_penalty",
+ * "overlong_from"  soft penalty up to the first value, growing from that share of
+ * max_completion_length on "language", "language_consistency_weight"  "en", "zh", ...
+ * (rewards/language.h): the share of the words of the whole completion that are in it; weight 0
+ * only shows it "rubric"                {"weight": 0.1, "guidelines": true, "items": [{"name":
+ * "names both claims", "part": "proof", "pattern": "\\(1\\)", "points": 1, "absent": false}]}: the
+ * share of points by rule (rewards/rubric.h) of the items that apply to a role and, for who writes
+ * proofs, of the store's grading guidelines. weight 0 only shows it optimisation
+ * (core/train/grpo.h, policy.h) "epsilon", "epsilon_high", "beta", "use_bias_correction_kl",
+ * "off_policy_mask_threshold" (null: off), "scale_rewards", "mask_truncated_completions",
+ * "keep_routing", "keep_sampling_mask", "mini_batches", "num_iterations", "indexer_kl_weight" (0:
+ * the indexer is frozen), "bias_update_speed", "learning_rate", "final_learning_rate",
+ * "warmup_steps", "lr_scheduler_type", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
  *     "max_grad_norm", "batch_rows" (rows of one pass)
  *   rejection fine-tuning instead of GRPO
  *     "rejection"             {"steps": 32, "min_reward": 1, "max_per_prompt": 1, "sources":
@@ -44,7 +55,9 @@
 #include "core/train/grpo.h"
 #include "core/train/optimizer.h"
 #include "core/train/schedule.h"
+#include "rewards/language.h"
 #include "rewards/rewards.h"
+#include "rewards/rubric.h"
 #include "roles/role.h"
 
 enum { EL_RL_GENERATIONS = 1024 }; /* the most of one group */
@@ -54,7 +67,12 @@ struct el_rl_rewards {
     struct el_reward_weights weights;
     int verifications, meta_verifications, judge_retries;
     double proof_weight, final_answer_weight;
-    double overlong_penalty, overlong_from;
+    double overlong_penalty, overlong_from, length_weight;
+    const struct el_language *language; /* NULL: not measured */
+    double language_weight;
+    struct el_rubric *rubric; /* NULL: no items */
+    int guidelines;
+    double rubric_weight;
 };
 
 struct el_rl_rejection {
@@ -76,6 +94,7 @@ struct el_rl_recipe {
     int prompts_per_step, num_generations;
     struct el_sampling sampling;
     struct el_rl_rewards rewards;
+    int show_reference, show_rubric;
     struct el_rl_rejection rejection;
     struct el_grpo_config grpo;
     int mask_truncated_completions, keep_routing, keep_sampling_mask;

@@ -1,5 +1,6 @@
 #include "training/rl/sample.h"
 
+#include "rewards/answer.h"
 #include "rewards/terms.h"
 
 #include <math.h>
@@ -7,9 +8,11 @@
 
 const char *el_rl_term_name(enum el_rl_term term)
 {
-    static const char *const names[EL_TERMS] = {"format",    "score",        "meta",     "proof",
-                                                "self",      "final_answer", "overlong", "true",
-                                                "true_meta", "true_proof"};
+    static const char *const names[EL_TERMS] = {"format",    "score",  "meta",
+                                                "proof",     "self",   "final_answer",
+                                                "overlong",  "length", "language_consistency",
+                                                "rubric",    "true",   "true_meta",
+                                                "true_proof"};
     return names[term];
 }
 
@@ -66,11 +69,62 @@ static double with_extras(const struct el_rl_recipe *r, const struct el_rl_task 
                           const struct el_rl_sample *s, double reward)
 {
     const struct el_rl_rewards *w = &r->rewards;
-    if (proves(t->role) && (w->final_answer_weight > 0 || w->proof_weight == 0))
+    const struct {
+        enum el_rl_term term;
+        double weight;
+    } extra[] = {{EL_TERM_OVERLONG, w->overlong_penalty},
+                 {EL_TERM_LENGTH, w->length_weight},
+                 {EL_TERM_LANGUAGE, w->language_weight},
+                 {EL_TERM_RUBRIC, w->rubric_weight}};
+    int format = el_reply_format(&s->reply);
+    double answer = s->term[EL_TERM_FINAL_ANSWER];
+    if (proves(t->role) && !isnan(answer) && (w->final_answer_weight > 0 || w->proof_weight == 0))
         reward =
-            el_reward_with_answer(el_reply_format(&s->reply), reward, s->term[EL_TERM_FINAL_ANSWER],
-                                  w->proof_weight, w->final_answer_weight);
-    return reward + (w->overlong_penalty > 0 ? w->overlong_penalty * s->term[EL_TERM_OVERLONG] : 0);
+            el_reward_with_answer(format, reward, answer, w->proof_weight, w->final_answer_weight);
+    for (size_t i = 0; i < sizeof extra / sizeof *extra; i++)
+        reward = el_reward_add(reward, format, extra[i].weight, s->term[extra[i].term]);
+    return reward;
+}
+
+static int rubric(const struct el_rl_recipe *r, const struct el_rl_task *t, struct el_rl_sample *s,
+                  struct el_error *err)
+{
+    const struct el_rl_rewards *w = &r->rewards;
+    struct el_rubric_points points = {0};
+    int rc = 0, format = el_reply_format(&s->reply);
+    struct el_rubric_text part[EL_RUBRIC_PARTS] = {{s->completion.text, s->completion.text_len}};
+    s->term[EL_TERM_RUBRIC] = NAN;
+    if (format && proves(t->role)) {
+        struct el_slice y = el_rl_sample_proof(t, s);
+        part[EL_RUBRIC_PROOF] = (struct el_rubric_text){y.data, y.len};
+    }
+    if (format) {
+        struct el_slice v = el_rl_sample_analysis(s);
+        part[EL_RUBRIC_ANALYSIS] = (struct el_rubric_text){v.data, v.len};
+    }
+    if (w->rubric)
+        rc = el_rubric_check(w->rubric, part, &points, err);
+    if (w->guidelines && t->rubric && part[EL_RUBRIC_PROOF].data)
+        el_rubric_guidelines(t->rubric, part[EL_RUBRIC_PROOF].data, part[EL_RUBRIC_PROOF].n,
+                             &points);
+    s->term[EL_TERM_RUBRIC] = el_rubric_share(&points);
+    return rc;
+}
+
+int el_rl_sample_rules(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                       struct el_rl_sample *s, struct el_error *err)
+{
+    const struct el_rl_rewards *w = &r->rewards;
+    int tokens = s->completion.completion_tokens, limit = r->sampling.max_tokens;
+    s->term[EL_TERM_OVERLONG] = s->term[EL_TERM_LENGTH] = s->term[EL_TERM_LANGUAGE] = NAN;
+    if (w->overlong_penalty > 0)
+        s->term[EL_TERM_OVERLONG] = el_reward_overlong(tokens, limit, w->overlong_from);
+    if (w->length_weight != 0)
+        s->term[EL_TERM_LENGTH] = el_reward_length(tokens, limit);
+    if (w->language)
+        s->term[EL_TERM_LANGUAGE] =
+            el_reward_language_consistency(w->language, s->completion.text, s->completion.text_len);
+    return rubric(r, t, s, err);
 }
 
 void el_rl_sample_reward(const struct el_rl_recipe *r, const struct el_rl_task *t,
@@ -79,10 +133,6 @@ void el_rl_sample_reward(const struct el_rl_recipe *r, const struct el_rl_task *
     double reward = 0, score = NAN, self = NAN;
     int format = el_reply_format(&s->reply);
     s->term[EL_TERM_FORMAT] = format;
-    s->term[EL_TERM_OVERLONG] = NAN;
-    if (r->rewards.overlong_penalty > 0)
-        s->term[EL_TERM_OVERLONG] = el_reward_overlong(
-            s->completion.completion_tokens, r->sampling.max_tokens, r->rewards.overlong_from);
     if (format)
         reward = paper_reward(r, t, s, j, &score, &self);
     s->term[EL_TERM_SCORE] = score;
@@ -131,6 +181,16 @@ static double final_answer(const struct el_rl_task *t, const struct el_rl_sample
     return 1;
 }
 
+/* Outside the small world: the box against the stored answer. */
+static double boxed_answer(const struct el_rl_task *t, const struct el_rl_sample *s)
+{
+    if (!proves(t->role) || !el_answer_checkable(t->answer))
+        return NAN;
+    struct el_slice proof = el_rl_sample_proof(t, s);
+    return el_reply_format(&s->reply) ? el_reward_final_answer(proof.data, proof.len, t->answer)
+                                      : 0;
+}
+
 /* What the meta-verifier should have said, from the texts it was shown. */
 static double true_meta_score(const struct el_rl_task *t)
 {
@@ -144,7 +204,8 @@ void el_rl_sample_truth(const struct el_rl_recipe *r, const struct el_rl_task *t
 {
     double score, self;
     if (!t->in_world) {
-        s->term[EL_TERM_TRUE] = s->term[EL_TERM_FINAL_ANSWER] = NAN;
+        s->term[EL_TERM_TRUE] = NAN;
+        s->term[EL_TERM_FINAL_ANSWER] = boxed_answer(t, s);
         s->term[EL_TERM_TRUE_PROOF] = s->term[EL_TERM_TRUE_META] = NAN;
         return;
     }

@@ -12,8 +12,11 @@ enum el_rl_term {
     EL_TERM_META,         /* R_meta of V or Z, where it was asked for */
     EL_TERM_PROOF,        /* R_Y */
     EL_TERM_SELF,         /* R_Z */
-    EL_TERM_FINAL_ANSWER, /* all witnesses hold */
-    EL_TERM_OVERLONG,     /* <= 0, before its weight */
+    EL_TERM_FINAL_ANSWER, /* by rule: all witnesses hold, or the box equals the stored answer */
+    EL_TERM_OVERLONG,     /* <= 0; this and the next three before their weights */
+    EL_TERM_LENGTH,       /* share of the limit */
+    EL_TERM_LANGUAGE,     /* share of words in the target language */
+    EL_TERM_RUBRIC,       /* share of points by rule */
     EL_TERM_TRUE,         /* the reward that the oracle would have given */
     EL_TERM_TRUE_META,    /* quality of the analysis by the oracle, ms */
     EL_TERM_TRUE_PROOF,   /* score of the proof by the oracle */
@@ -48,14 +51,20 @@ struct el_rl_judgement {
     double analysis; /* ms of V or Z; NAN: not asked for */
 };
 
-/* Fills terms (but those of the oracle) and reward from reply and judgement. Pure. */
+/* Fills the extra terms that need no judge: length, language, rubric. 0 or EL_ENOMEM. Pure. */
+int el_rl_sample_rules(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                       struct el_rl_sample *s, struct el_error *err);
+
+/* Fills terms (but those of the oracle and of the rules, which come first) and reward from reply
+ * and judgement. Pure. */
 void el_rl_sample_reward(const struct el_rl_recipe *r, const struct el_rl_task *t,
                          const struct el_rl_judgement *j, struct el_rl_sample *s);
 
 /* The oracle's judgement of a sample with a legal reply to a task of the small world. Pure. */
 struct el_rl_judgement el_rl_oracle(const struct el_rl_task *t, const struct el_rl_sample *s);
 
-/* The oracle's terms, and the final answer's; NAN for a task outside the small world. Pure. */
+/* The oracle's terms, NAN for a task outside the small world; and the final answer's, NAN outside
+ * of it where the store has no answer that can be checked. Pure. */
 void el_rl_sample_truth(const struct el_rl_recipe *r, const struct el_rl_task *t,
                         struct el_rl_sample *s);
 

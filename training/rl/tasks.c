@@ -1,6 +1,7 @@
 #include "training/rl/tasks.h"
 
 #include "core/base/alloc.h"
+#include "rewards/answer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,33 +56,127 @@ static int index_refinable(struct el_rl_tasks *t, struct el_error *err)
     return rc;
 }
 
-static int add_statement(void *user, const struct el_problem *p, struct el_error *err)
+static int copy(const char *from, char **to)
+{
+    if (!from || *to)
+        return 0;
+    *to = el_strdup(from);
+    return *to ? 0 : EL_ENOMEM;
+}
+
+static int add_problem(void *user, const struct el_problem *p, struct el_error *err)
 {
     struct el_rl_tasks *t = user;
-    char **more = el_realloc(t->statements, (t->n_statements + 1) * sizeof *more);
-    if (more)
-        t->statements = more;
-    char *copy = more ? el_strdup(p->statement) : NULL;
-    if (!copy)
+    struct el_rl_problem *more = el_realloc(t->problem, (t->n_problems + 1) * sizeof *more);
+    if (!more)
         return el_error_set(err, EL_ENOMEM, "out of memory for problems");
-    t->statements[t->n_statements++] = copy;
+    t->problem = more;
+    struct el_rl_problem *q = &more[t->n_problems++];
+    *q = (struct el_rl_problem){0};
+    if (copy(p->statement, &q->statement) < 0 || copy(p->answer, &q->answer) < 0 ||
+        copy(p->reference, &q->reference) < 0 || copy(p->rubric, &q->rubric) < 0)
+        return el_error_set(err, EL_ENOMEM, "out of memory for problems");
     return 0;
+}
+
+static void release_problem(struct el_rl_problem *p)
+{
+    el_free(p->statement);
+    el_free(p->answer);
+    el_free(p->reference);
+    el_free(p->rubric);
 }
 
 static int by_text(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    const struct el_rl_problem *x = a, *y = b;
+    return strcmp(x->statement, y->statement);
+}
+
+static void take(char **from, char **to)
+{
+    if (*to)
+        return;
+    *to = *from;
+    *from = NULL;
+}
+
+/* Imports of several files may hold a problem twice, each with a part of what is known of it. */
+static void merge_copies(struct el_rl_tasks *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_problems; i++) {
+        struct el_rl_problem *p = &t->problem[i], *last = n ? &t->problem[n - 1] : NULL;
+        if (!last || strcmp(last->statement, p->statement) != 0) {
+            t->problem[n++] = *p;
+            continue;
+        }
+        take(&p->answer, &last->answer);
+        take(&p->reference, &last->reference);
+        take(&p->rubric, &last->rubric);
+        release_problem(p);
+    }
+    t->n_problems = n;
 }
 
 /* The problems of a store that was given, in an order of their own. */
-static int read_statements(struct el_rl_tasks *t, struct el_store *s, struct el_error *err)
+static int read_problems(struct el_rl_tasks *t, struct el_store *s, struct el_error *err)
 {
-    int rc = el_store_problem_each(s, t->recipe->set, add_statement, t, err);
-    if (rc == 0 && t->n_statements == 0)
-        rc = el_error_set(err, EL_ENOTFOUND, "the store holds no problems to prove");
-    if (rc == 0)
-        qsort(t->statements, t->n_statements, sizeof *t->statements, by_text);
-    return rc;
+    int rc = el_store_problem_each(s, t->recipe->set, add_problem, t, err);
+    if (rc < 0 || t->n_problems == 0)
+        return rc;
+    qsort(t->problem, t->n_problems, sizeof *t->problem, by_text);
+    merge_copies(t);
+    return 0;
+}
+
+/* A reward for outcomes alone needs problems whose outcome can be checked. */
+static int is_provable(const struct el_rl_tasks *t, const struct el_rl_problem *p)
+{
+    struct el_world_problem world;
+    return t->recipe->rewards.proof_weight > 0 || el_answer_checkable(p->answer) ||
+           el_world_problem_parse(p->statement, strlen(p->statement), &world, NULL) == 0;
+}
+
+static int index_provable(struct el_rl_tasks *t, struct el_error *err)
+{
+    t->provable = el_alloc_array(t->n_problems + 1, sizeof *t->provable);
+    if (!t->provable)
+        return el_error_set(err, EL_ENOMEM, "out of memory for problems");
+    for (size_t i = 0; i < t->n_problems; i++)
+        if (is_provable(t, &t->problem[i]))
+            t->provable[t->n_provable++] = i;
+    if (t->n_problems && t->n_provable == 0)
+        return el_error_set(err, EL_ENOTFOUND,
+                            "proof_weight 0: none of the store's %zu problems has an answer that "
+                            "can be checked by rule",
+                            t->n_problems);
+    return t->n_provable ? 0
+                         : el_error_set(err, EL_ENOTFOUND, "the store holds no problems to prove");
+}
+
+/* NULL when the store has none of that statement. */
+static const struct el_rl_problem *find_problem(const struct el_rl_tasks *t, const char *statement)
+{
+    const struct el_rl_problem key = {.statement = (char *)(uintptr_t)statement};
+    return t->n_problems ? bsearch(&key, t->problem, t->n_problems, sizeof key, by_text) : NULL;
+}
+
+/* Whether anything but the statements of the store's problems plays a part. */
+static int uses_problems(const struct el_rl_recipe *r)
+{
+    return r->rewards.final_answer_weight > 0 || r->rewards.guidelines || r->show_reference ||
+           r->show_rubric;
+}
+
+static void digest_problems(const struct el_rl_tasks *t, struct el_digest *d)
+{
+    for (size_t i = 0; i < t->n_problems; i++) {
+        const struct el_rl_problem *p = &t->problem[i];
+        const char *part[] = {p->statement, p->answer, p->reference, p->rubric};
+        for (int k = 0; k < 4; k++)
+            el_digest_str(d, part[k] ? part[k] : "");
+    }
 }
 
 static void take_digest(struct el_rl_tasks *t)
@@ -96,8 +191,10 @@ static void take_digest(struct el_rl_tasks *t)
         el_dataset_digest(&t->data[i], part);
         el_digest_str(&d, part);
     }
-    for (size_t i = 0; i < t->n_statements; i++)
-        el_digest_str(&d, t->statements[i]);
+    for (size_t i = 0; i < t->n_provable; i++)
+        el_digest_str(&d, t->problem[t->provable[i]].statement);
+    if (uses_problems(t->recipe))
+        digest_problems(t, &d);
     el_digest_hex(&d, t->digest);
 }
 
@@ -112,8 +209,10 @@ int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
         rc = load(t, EL_DATASET_DMV, s, err);
     if (rc == 0 && r->share[EL_ROLE_REFINER] > 0)
         rc = index_refinable(t, err);
-    if (rc == 0 && r->share[EL_ROLE_GENERATOR] > 0 && !own)
-        rc = read_statements(t, s, err);
+    if (rc == 0 && !own && (r->share[EL_ROLE_GENERATOR] > 0 || uses_problems(r)))
+        rc = read_problems(t, s, err);
+    if (rc == 0 && !own && r->share[EL_ROLE_GENERATOR] > 0)
+        rc = index_provable(t, err);
     if (rc == 0)
         take_digest(t);
     else
@@ -129,9 +228,10 @@ void el_rl_tasks_release(struct el_rl_tasks *t)
             el_free(t->by_label[i][k]);
     }
     el_free(t->refinable);
-    for (size_t i = 0; i < t->n_statements; i++)
-        el_free(t->statements[i]);
-    el_free(t->statements);
+    for (size_t i = 0; i < t->n_problems; i++)
+        release_problem(&t->problem[i]);
+    el_free(t->problem);
+    el_free(t->provable);
     memset(t, 0, sizeof *t);
 }
 
@@ -189,8 +289,8 @@ static int draw_problem(const struct el_rl_tasks *t, uint64_t number, struct el_
     struct el_world_problem p;
     struct el_buf text;
     out->label = EL_SCORE_NONE;
-    if (t->n_statements) {
-        out->statement = t->statements[pick(t->n_statements, rng)];
+    if (t->n_provable) {
+        out->statement = t->problem[t->provable[pick(t->n_provable, rng)]].statement;
         return 0;
     }
     el_buf_init(&text);
@@ -203,6 +303,24 @@ static int draw_problem(const struct el_rl_tasks *t, uint64_t number, struct el_
     return out->statement ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for a problem");
 }
 
+/* What the store knows of the problem. */
+static void look_up(const struct el_rl_tasks *t, struct el_rl_task *out)
+{
+    const struct el_rl_problem *p = find_problem(t, out->statement);
+    if (!p)
+        return;
+    out->answer = p->answer;
+    out->reference = p->reference;
+    out->rubric = p->rubric;
+}
+
+struct el_prompt_extras el_rl_task_extras(const struct el_rl_recipe *r, const struct el_rl_task *t)
+{
+    return (struct el_prompt_extras){.reference =
+                                         el_slice_str(r->show_reference ? t->reference : NULL),
+                                     .rubric = el_slice_str(r->show_rubric ? t->rubric : NULL)};
+}
+
 static int make_prompt(const struct el_rl_tasks *t, struct el_rl_task *out, struct el_error *err)
 {
     struct el_slice analysis = el_slice_str(out->analysis ? out->analysis : "");
@@ -213,7 +331,8 @@ static int make_prompt(const struct el_rl_tasks *t, struct el_rl_task *out, stru
                                      .proof = candidate.proof,
                                      .analysis = analysis,
                                      .candidates = &candidate,
-                                     .n_candidates = 1};
+                                     .n_candidates = 1,
+                                     .extras = el_rl_task_extras(t->recipe, out)};
     return el_role_prompt(out->role, t->prompts, &in, &out->prompt, err);
 }
 
@@ -244,8 +363,10 @@ int el_rl_tasks_draw(const struct el_rl_tasks *t, int64_t step, int i, struct el
     if (rc == 0)
         out->in_world = el_world_problem_parse(out->statement, strlen(out->statement),
                                                &out->problem, NULL) == 0;
-    if (rc == 0)
+    if (rc == 0) {
+        look_up(t, out);
         rc = make_prompt(t, out, err);
+    }
     if (rc < 0)
         el_rl_task_release(out);
     return rc;

@@ -10,6 +10,11 @@
 #include "roles/role.h"
 #include "training/rl/recipe.h"
 
+/* A problem of a store that was given; what it lacks is NULL. */
+struct el_rl_problem {
+    char *statement, *answer, *reference, *rubric;
+};
+
 struct el_rl_tasks {
     const struct el_rl_recipe *recipe;
     const struct el_prompt_set *prompts;
@@ -17,8 +22,10 @@ struct el_rl_tasks {
     size_t *by_label[2][3];    /* their items of each label */
     size_t *refinable;         /* D_mv items whose analysis scores its proof below 1 */
     size_t n_refinable;
-    char **statements; /* problems to prove; NULL: those of the small world's train split */
-    size_t n_statements;
+    struct el_rl_problem *problem; /* in the order of their statements; NULL: a store of its own */
+    size_t n_problems;
+    size_t *provable; /* those that the generator is given; NULL: the small world's train split */
+    size_t n_provable;
     char digest[EL_DIGEST_HEX]; /* of everything above */
 };
 
@@ -31,6 +38,7 @@ struct el_rl_task {
     enum el_role role;
     const char *statement;        /* X */
     const char *proof, *analysis; /* Y, V as far as the role is shown them, else NULL; borrowed */
+    const char *answer, *reference, *rubric; /* of the problem; NULL where it has none; borrowed */
     int label;    /* halves: s for the verifier, ms for the meta-verifier, else -1 */
     int in_world; /* problem is set: there is an oracle */
     struct el_world_problem problem;
@@ -42,5 +50,8 @@ struct el_rl_task {
 int el_rl_tasks_draw(const struct el_rl_tasks *t, int64_t step, int i, struct el_rl_task *out,
                      struct el_error *err);
 void el_rl_task_release(struct el_rl_task *t);
+
+/* What the recipe shows to the judges of this task, the policy as a judge included. */
+struct el_prompt_extras el_rl_task_extras(const struct el_rl_recipe *r, const struct el_rl_task *t);
 
 #endif
