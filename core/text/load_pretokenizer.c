@@ -56,6 +56,20 @@ static int load_split(struct el_pretokenizer *p, const cJSON *step, const char *
     return rc;
 }
 
+static int load_digits(struct el_pretokenizer *p, const cJSON *step, const char *where,
+                       struct el_error *err)
+{
+    int single = 0;
+    int rc = el_json_bool(step, where, "individual_digits", &single, err);
+    if (rc < 0)
+        return rc;
+    rc = el_pretokenizer_add(p, "\\p{N}", 0, single ? EL_SPLIT_ISOLATED : EL_SPLIT_CONTIGUOUS, 0,
+                             err);
+    if (rc < 0)
+        el_error_prefix(err, "%s", where);
+    return rc;
+}
+
 static int load_byte_level(struct el_pretokenizer *p, const cJSON *step, const char *where,
                            struct el_error *err)
 {
@@ -78,13 +92,16 @@ static int load_step(struct el_pretokenizer *p, const cJSON *step, int last, con
     int rc = el_json_str(step, where, "type", &type, err);
     if (rc < 0)
         return rc;
-    int is_split = strcmp(type, "Split") == 0, is_byte_level = strcmp(type, "ByteLevel") == 0;
-    if (!is_split && !is_byte_level)
+    int is_split = strcmp(type, "Split") == 0, is_digits = strcmp(type, "Digits") == 0;
+    int is_byte_level = strcmp(type, "ByteLevel") == 0;
+    if (!is_split && !is_digits && !is_byte_level)
         return el_error_set(err, EL_EREFUSED, "%s: type '%.80s' is not supported", where, type);
     if (is_byte_level != last)
         return el_error_set(err, EL_EREFUSED, "%s: the last step, and no other, must be ByteLevel",
                             where);
-    return is_split ? load_split(p, step, where, err) : load_byte_level(p, step, where, err);
+    return is_split    ? load_split(p, step, where, err)
+           : is_digits ? load_digits(p, step, where, err)
+                       : load_byte_level(p, step, where, err);
 }
 
 static int load_sequence(struct el_pretokenizer *p, const cJSON *pre, struct el_error *err)

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/utf8.h"
+#include "core/text/pattern.h"
 
 #include <string.h>
 
@@ -37,17 +38,18 @@ void el_pretokenizer_release(struct el_pretokenizer *p)
     *p = (struct el_pretokenizer){0};
 }
 
-static int compile_error(int code, PCRE2_SIZE at, struct el_error *err)
+static int compile_error(int code, const char *pattern, PCRE2_SIZE at, struct el_error *err)
 {
     char why[128];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof why);
     if (code == PCRE2_ERROR_HEAP_FAILED)
         return el_error_set(err, EL_ENOMEM, "out of memory for the pattern");
-    return el_error_set(err, EL_EFORMAT, "the pattern is wrong at byte %zu: %s", at, why);
+    return el_error_set(err, EL_EFORMAT, "the pattern is wrong before '%.40s': %s", pattern + at,
+                        why);
 }
 
-/* MULTILINE because ^ and $ mean lines in the engine that the `tokenizers` library uses. A match
- * must never end inside a character, so \C is not allowed. */
+/* MULTILINE because ^ and $ mean lines in Oniguruma, and a line ends in LF there. A match must
+ * never end inside a character, so \C is not allowed. */
 static int compile(struct el_pretokenizer *p, const char *pattern, int literal, pcre2_code **code,
                    struct el_error *err)
 {
@@ -59,10 +61,23 @@ static int compile(struct el_pretokenizer *p, const char *pattern, int literal, 
     int why;
     PCRE2_SIZE at;
     pcre2_set_max_pattern_length(cc, 1 << 16);
+    pcre2_set_newline(cc, PCRE2_NEWLINE_LF);
     *code =
         pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, (uint32_t)options, &why, &at, cc);
     pcre2_compile_context_free(cc);
-    return *code ? 0 : compile_error(why, at, err);
+    return *code ? 0 : compile_error(why, pattern, at, err);
+}
+
+static int compile_regex(struct el_pretokenizer *p, const char *pattern, pcre2_code **code,
+                         struct el_error *err)
+{
+    struct el_buf translated;
+    el_buf_init(&translated);
+    int rc = el_pattern_translate(pattern, &translated, err);
+    if (rc == 0)
+        rc = compile(p, translated.data, 0, code, err);
+    el_buf_release(&translated);
+    return rc;
 }
 
 int el_pretokenizer_add(struct el_pretokenizer *p, const char *pattern, int literal,
@@ -71,7 +86,7 @@ int el_pretokenizer_add(struct el_pretokenizer *p, const char *pattern, int lite
     if (p->n_splits == EL_SPLITS_MAX)
         return el_error_set(err, EL_ELIMIT, "more than %d steps", EL_SPLITS_MAX);
     pcre2_code *code;
-    int rc = compile(p, pattern, literal, &code, err);
+    int rc = literal ? compile(p, pattern, 1, &code, err) : compile_regex(p, pattern, &code, err);
     if (rc < 0)
         return rc;
     /* Without the compiler (not every machine allows it) the interpreter finds the same. */

@@ -2,7 +2,8 @@
  *
  * What a file may hold
  *   normalizer      null, or a Sequence of nothing
- *   pre_tokenizer   ByteLevel, or a Sequence of Split steps that ends in ByteLevel
+ *   pre_tokenizer   ByteLevel, or a Sequence of Split and Digits steps that ends in ByteLevel; of
+ *                   regular expressions, what core/text/pattern.h says
  *   model           BPE; merges as "a b" or ["a", "b"]; ignore_merges
  *   decoder         ByteLevel
  *   added_tokens    without single_word, lstrip and rstrip
@@ -10,9 +11,9 @@
  * truncation are not read: the chat format adds its own tokens and the caller knows its limit.
  *
  * What encoding promises
- *   1. For valid UTF-8 the ids are those of the Hugging Face `tokenizers` library, up to the
- *      differences between its regex engine and PCRE2: U+180E counts as white space in PCRE2,
- *      and characters younger than either engine's Unicode tables have no class there.
+ *   1. For valid UTF-8 the ids are those of the Hugging Face `tokenizers` library, but for
+ *      characters that are younger than PCRE2's Unicode tables and have no class there (Debian 12:
+ *      younger than Unicode 14).
  *   2. Any bytes are accepted for which the vocabulary has tokens; the usual ones have all 256.
  *      Each longest run of bytes that are not UTF-8 is a piece of its own: no pre-tokenizer pattern
  *      sees it and no merge crosses its ends.
