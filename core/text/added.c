@@ -13,6 +13,8 @@ int el_added_init(struct el_added_set *set, size_t n)
 
 void el_added_release(struct el_added_set *set)
 {
+    for (size_t i = 0; i < set->n; i++)
+        el_free(set->tokens[i].own);
     el_free(set->tokens);
     *set = (struct el_added_set){0};
 }

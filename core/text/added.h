@@ -5,7 +5,8 @@
 #include "core/text/vocab.h"
 
 struct el_added_token {
-    struct el_slice content; /* not empty; in the vocabulary's pool */
+    struct el_slice content; /* what is looked for, not empty; in the vocabulary's pool or own */
+    char *own;               /* el_alloc, or NULL */
     int32_t id;
     int control; /* not matched in untrusted text, see EL_ENCODE_PLAIN */
 };

@@ -1,5 +1,6 @@
 #include "core/text/loader.h"
 
+#include "core/base/alloc.h"
 #include "core/base/buf.h"
 #include "core/text/tokenizer.h"
 #include "core/base/utf8.h"
@@ -85,6 +86,24 @@ static int looks_like_control(const char *content)
     return n >= 2 && content[0] == '<' && content[n - 1] == '>';
 }
 
+/* A token that follows the normalizer is looked for in normal form. */
+static int normalize_content(const struct el_normalizer *z, struct el_added_token *a,
+                             struct el_error *err)
+{
+    struct el_normalizer_work w;
+    const char *text;
+    size_t n;
+    el_normalizer_work_init(&w);
+    int rc = el_normalizer_run(z, &w, a->content.data, a->content.len, &text, &n);
+    if (rc == 0 && text != a->content.data) {
+        a->own = el_strndup(text, n);
+        a->content = (struct el_slice){a->own, n};
+        rc = a->own ? 0 : EL_ENOMEM;
+    }
+    el_normalizer_work_release(&w);
+    return rc < 0 ? el_error_set(err, rc, "out of memory for added_tokens") : 0;
+}
+
 static int load_one(struct el_tokenizer *t, const cJSON *f, size_t index, struct el_error *err)
 {
     char where[48];
@@ -97,12 +116,13 @@ static int load_one(struct el_tokenizer *t, const cJSON *f, size_t index, struct
         return rc;
     int flags = EL_VOCAB_ADDED | (a.special ? EL_VOCAB_SPECIAL : 0);
     struct el_added_set *set = &t->added[a.normalized];
-    set->tokens[set->n++] = (struct el_added_token){
+    struct el_added_token *token = &set->tokens[set->n++];
+    *token = (struct el_added_token){
         .content = el_vocab_add_content(&t->vocab, a.id, a.content, flags),
         .id = a.id,
         .control = a.special || looks_like_control(a.content),
     };
-    return 0;
+    return a.normalized ? normalize_content(&t->normalizer, token, err) : 0;
 }
 
 static int check_distinct(const struct el_added_set sets[2], struct el_error *err)

@@ -8,21 +8,6 @@
 
 enum { file_bytes_max = 1 << 28 };
 
-static int check_normalizer(const cJSON *root, struct el_error *err)
-{
-    const cJSON *f = cJSON_GetObjectItemCaseSensitive(root, "normalizer");
-    if (!f || cJSON_IsNull(f))
-        return 0;
-    const char *type;
-    int rc = el_json_str(f, "normalizer", "type", &type, err);
-    if (rc < 0)
-        return rc;
-    const cJSON *steps = cJSON_GetObjectItemCaseSensitive(f, "normalizers");
-    if (strcmp(type, "Sequence") == 0 && cJSON_IsArray(steps) && !steps->child)
-        return 0;
-    return el_error_set(err, EL_EREFUSED, "normalizer: type '%.80s' is not supported", type);
-}
-
 static int check_decoder(const cJSON *root, struct el_error *err)
 {
     const cJSON *f = cJSON_GetObjectItemCaseSensitive(root, "decoder");
@@ -40,7 +25,7 @@ static int load_parts(struct el_tokenizer *t, const cJSON *root, struct el_error
     int rc;
     if (!cJSON_IsObject(root))
         return el_error_set(err, EL_EFORMAT, "must be an object");
-    if ((rc = check_normalizer(root, err)) < 0 || (rc = check_decoder(root, err)) < 0 ||
+    if ((rc = el_load_normalizer(t, root, err)) < 0 || (rc = check_decoder(root, err)) < 0 ||
         (rc = el_load_pretokenizer(t, root, err)) < 0 || (rc = el_load_model(t, root, err)) < 0)
         return rc;
     return el_load_added(t, root, err);

@@ -9,7 +9,9 @@
 
 /* "model": vocabulary and merges. Makes room in t->vocab for the added tokens as well. */
 int el_load_model(struct el_tokenizer *t, const cJSON *root, struct el_error *err);
-/* "added_tokens"; after el_load_model. */
+/* "normalizer". */
+int el_load_normalizer(struct el_tokenizer *t, const cJSON *root, struct el_error *err);
+/* "added_tokens"; after el_load_model and el_load_normalizer. */
 int el_load_added(struct el_tokenizer *t, const cJSON *root, struct el_error *err);
 /* "pre_tokenizer". */
 int el_load_pretokenizer(struct el_tokenizer *t, const cJSON *root, struct el_error *err);

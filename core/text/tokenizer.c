@@ -20,11 +20,12 @@ int el_tokenizer_is_special(const struct el_tokenizer *t, int32_t id)
 int el_tokenizer_id(const struct el_tokenizer *t, const char *token)
 {
     struct el_slice content = {token, strlen(token)};
-    for (int k = 0; k < 2; k++) {
-        const struct el_added_token *a = el_added_get(&t->added[k], content);
-        if (a)
-            return a->id;
-    }
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < t->added[k].n; i++) {
+            int id = t->added[k].tokens[i].id; /* what is looked for may be its normal form */
+            if (el_slice_compare(t->vocab.texts[id], content) == 0)
+                return id;
+        }
     char *scratch = el_alloc(content.len);
     if (!scratch)
         return EL_ENOMEM;
@@ -39,6 +40,8 @@ struct encoder {
     int flags;
     struct el_tokens *out;
     struct el_error *err;
+    struct el_normalizer_work normal;
+    struct el_buf joined; /* the normal forms of stretches, and other bytes between them */
     struct el_pretokenizer_work pieces;
     struct el_bpe_work bpe;
 };
@@ -71,13 +74,42 @@ static int encode_text(struct encoder *e, const char *text, size_t n)
     return rc;
 }
 
+/* Stretches of UTF-8 in normal form, other bytes as they are. */
+static int normalize(struct encoder *e, const char *text, size_t n)
+{
+    int rc = 0;
+    el_buf_clear(&e->joined);
+    for (size_t at = 0; at < n && rc == 0;) {
+        const char *form = text + at;
+        size_t valid = el_utf8_valid_prefix(text + at, n - at);
+        size_t other = valid ? 0 : el_utf8_invalid_prefix(text + at, n - at), form_n = other;
+        if (valid)
+            rc = el_normalizer_run(&e->t->normalizer, &e->normal, text + at, valid, &form, &form_n);
+        if (rc == 0)
+            rc = el_buf_add(&e->joined, form, form_n);
+        at += valid + other;
+    }
+    return rc < 0 ? el_error_set(e->err, rc, "out of memory for the normal form of the text") : 0;
+}
+
+static int encode_with_added(struct encoder *e, int k, const char *text, size_t n);
+
+/* What lies between the added tokens of set k. */
+static int encode_between(struct encoder *e, int k, const char *text, size_t n)
+{
+    if (k == 1)
+        return encode_text(e, text, n);
+    if (e->t->normalizer.n == 0)
+        return encode_with_added(e, 1, text, n);
+    int rc = normalize(e, text, n);
+    return rc < 0 ? rc : encode_with_added(e, 1, e->joined.data, e->joined.len);
+}
+
 /* Looks for the added tokens of set k, and for those of the next set in between. A control token
  * that must not be matched still hides the tokens inside it from this set, as in the `tokenizers`
  * library with encode_special_tokens. */
 static int encode_with_added(struct encoder *e, int k, const char *text, size_t n)
 {
-    if (k == 2)
-        return encode_text(e, text, n);
     const struct el_added_token *a;
     size_t done = 0, at = 0;
     int rc = 0;
@@ -86,12 +118,12 @@ static int encode_with_added(struct encoder *e, int k, const char *text, size_t 
         at += a->content.len;
         if (a->control && !(e->flags & EL_ENCODE_SPECIAL))
             continue;
-        rc = encode_with_added(e, k + 1, text + done, start - done);
+        rc = encode_between(e, k, text + done, start - done);
         if (rc == 0 && el_tokens_push(e->out, a->id) < 0)
             rc = el_error_set(e->err, EL_ENOMEM, "out of memory for the token list");
         done = at;
     }
-    return rc < 0 ? rc : encode_with_added(e, k + 1, text + done, n - done);
+    return rc < 0 ? rc : encode_between(e, k, text + done, n - done);
 }
 
 int el_tokenizer_encode(const struct el_tokenizer *t, const char *text, size_t n, int flags,
@@ -102,12 +134,16 @@ int el_tokenizer_encode(const struct el_tokenizer *t, const char *text, size_t n
     struct encoder e = {.t = t, .flags = flags, .out = out, .err = err};
     size_t before = out->len;
     int rc = el_pretokenizer_work_init(&e.pieces, &t->pretokenizer);
+    el_normalizer_work_init(&e.normal);
+    el_buf_init(&e.joined);
     el_bpe_work_init(&e.bpe);
     if (rc < 0)
         el_error_set(err, rc, "out of memory for encoding text");
     else
         rc = encode_with_added(&e, 0, text, n);
     el_bpe_work_release(&e.bpe);
+    el_buf_release(&e.joined);
+    el_normalizer_work_release(&e.normal);
     el_pretokenizer_work_release(&e.pieces);
     if (rc < 0)
         out->len = before;

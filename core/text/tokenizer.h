@@ -1,7 +1,7 @@
 /* Text to token ids and back: byte-level BPE from a Hugging Face tokenizer.json.
  *
  * What a file may hold
- *   normalizer      null, or a Sequence of nothing
+ *   normalizer      null, NFC, NFD, NFKC, NFKD, or a Sequence of these
  *   pre_tokenizer   ByteLevel, or a Sequence of Split and Digits steps that ends in ByteLevel; of
  *                   regular expressions, what core/text/pattern.h says
  *   model           BPE; merges as "a b" or ["a", "b"]; ignore_merges
@@ -18,7 +18,7 @@
  *      Each longest run of bytes that are not UTF-8 is a piece of its own: no pre-tokenizer pattern
  *      sees it and no merge crosses its ends.
  *   3. Decoding what was encoded gives the same bytes, unless the file itself changes the text
- *      (a Split with behavior Removed, ByteLevel with add_prefix_space).
+ *      (a normalizer, a Split with behavior Removed, ByteLevel with add_prefix_space).
  *   4. n bytes cost O(n log n) in the merges, whatever the text is.
  *
  * A loaded tokenizer never changes; any number of threads may use it at once. */
@@ -61,9 +61,9 @@ enum el_encode_flags {
 
 /* Appends the ids of text[0..n) to out. Added tokens are found before anything else, leftmost
  * first and the longest there: those with "normalized": false in the whole text, then the others
- * in what lies between. A failure leaves out as it was. EL_EREFUSED: the text holds a byte for
- * which the vocabulary has no token; EL_ELIMIT: a pattern of the file exceeds PCRE2's limits, or
- * the text is 2 GiB or longer. */
+ * in the normal form of what lies between. A failure leaves out as it was. EL_EREFUSED: the text
+ * holds a byte for which the vocabulary has no token; EL_ELIMIT: a pattern of the file exceeds
+ * PCRE2's limits, or the text is 2 GiB or longer. */
 int el_tokenizer_encode(const struct el_tokenizer *t, const char *text, size_t n, int flags,
                         struct el_tokens *out, struct el_error *err);
 

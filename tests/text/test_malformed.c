@@ -35,18 +35,23 @@ static int parse(const char *json, struct el_tokenizer **t, struct el_error *err
     return el_tokenizer_parse("t.json", json, strlen(json), t, err);
 }
 
-/* good with the first `from` replaced by `to`. */
-static char *changed(const char *from, const char *to)
+/* The file with the first `from` replaced by `to`. */
+static char *changed_in(const char *file, const char *from, const char *to)
 {
-    const char *at = strstr(good, from);
+    const char *at = strstr(file, from);
     if (!at)
         fail_msg("the good file has no '%s'", from);
     struct el_buf b;
     el_buf_init(&b);
-    assert_int_equal(el_buf_add(&b, good, (size_t)(at - good)), 0);
+    assert_int_equal(el_buf_add(&b, file, (size_t)(at - file)), 0);
     assert_int_equal(el_buf_puts(&b, to), 0);
     assert_int_equal(el_buf_puts(&b, at + strlen(from)), 0);
     return el_buf_detach(&b);
+}
+
+static char *changed(const char *from, const char *to)
+{
+    return changed_in(good, from, to);
 }
 
 static void expect_failure(const char *json, int code, const char *part)
@@ -260,12 +265,28 @@ static void pre_tokenizer(void **state)
         {"\"invert\":false", "\"invert\":0", EL_EFORMAT, "pretokenizers[0]: field 'invert'"},
         {"space\":false", "space\":1", EL_EFORMAT, "[1]: field 'add_prefix_space'"},
         {"use_regex\":false", "use_regex\":1", EL_EFORMAT, "[1]: field 'use_regex'"},
-        {"\"normalizer\":null", "\"normalizer\":{\"type\":\"NFC\"}", EL_EREFUSED,
-         "normalizer: type 'NFC'"},
-        {"\"normalizer\":null", "\"normalizer\":7", EL_EFORMAT, "normalizer"},
         {"\"decoder\":{\"type\":\"ByteLevel\"}", "\"decoder\":{\"type\":\"Fuse\"}", EL_EREFUSED,
          "decoder: type 'Fuse'"},
         {"\"decoder\":{\"type\":\"ByteLevel\"}", "\"decoder\":null", EL_EFORMAT, "decoder"},
+    };
+    EXPECT_FAILURES(list);
+}
+
+static void normalizer(void **state)
+{
+    (void)state;
+#define NORMALIZER(json) "\"normalizer\":null", "\"normalizer\":" json
+#define SEQUENCE(steps)  NORMALIZER("{\"type\":\"Sequence\",\"normalizers\":" steps "}")
+#define NFC              "{\"type\":\"NFC\"}"
+    static const struct change list[] = {
+        {NORMALIZER("7"), EL_EFORMAT, "normalizer: "},
+        {NORMALIZER("{}"), EL_EFORMAT, "normalizer: missing field 'type'"},
+        {NORMALIZER("{\"type\":\"Lowercase\"}"), EL_EREFUSED, "normalizer: type 'Lowercase'"},
+        {SEQUENCE("7"), EL_EFORMAT, "normalizer: field 'normalizers'"},
+        {SEQUENCE("[" NFC ",7]"), EL_EFORMAT, "normalizer.normalizers[1]: "},
+        {SEQUENCE("[{\"type\":\"Sequence\"}]"), EL_EREFUSED, "normalizer.normalizers[0]: type"},
+        {SEQUENCE("[" NFC "," NFC "," NFC "," NFC "," NFC "," NFC "," NFC "," NFC "," NFC "]"),
+         EL_ELIMIT, "normalizer.normalizers[8]: more than 8 steps"},
     };
     EXPECT_FAILURES(list);
 }
@@ -318,13 +339,29 @@ static void a_hostile_pattern_is_stopped(void **state)
     el_free(json);
 }
 
-static int parse_and_encode(struct el_tokens *ids, struct el_buf *text, struct el_error *err)
+/* Two contents that the normalizer makes equal. */
+static void added_tokens_with_one_normal_form(void **state)
+{
+    (void)state;
+    char *nfc = changed(NORMALIZER(NFC));
+    char *json = changed_in(nfc, "{\"id\":9,",
+                            "{\"id\":8,\"content\":\"\u00E9\"},"
+                            "{\"id\":10,\"content\":\"e\u0301\"},{\"id\":9,");
+    expect_failure(json, EL_EFORMAT, "'\u00E9' stands there twice");
+    el_free(json);
+    el_free(nfc);
+}
+
+static int parse_and_encode(const char *json, struct el_tokens *ids, struct el_buf *text,
+                            struct el_error *err)
 {
     struct el_tokenizer *t;
-    int rc = parse(good, &t, err);
+    int rc = parse(json, &t, err);
+    assert_int_equal(err->code, rc);
     if (rc < 0)
         return rc;
-    rc = el_tokenizer_encode(t, "aac<s>abba\xE9", 10, EL_ENCODE_SPECIAL, ids, err);
+    rc = el_tokenizer_encode(t, "aac<s>ab\uFF42a", 12, EL_ENCODE_SPECIAL, ids, err);
+    assert_int_equal(err->code, rc);
     if (rc == 0)
         rc = el_tokenizer_decode(t, ids->ids, ids->len, 0, text);
     int id = el_tokenizer_id(t, "aac");
@@ -333,11 +370,28 @@ static int parse_and_encode(struct el_tokens *ids, struct el_buf *text, struct e
     return rc;
 }
 
+/* With a normalizer, \s in a pattern, and a token that has another normal form. */
+static char *rich(void)
+{
+    char *json = changed(NORMALIZER("{\"type\":\"NFKC\"}"));
+    static const char *const changes[][2] = {
+        {"\"content\":\"ca\"", "\"content\":\"\uFB01\""},
+        {"\"b+\"", "\"b\\\\s\""},
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        char *next = changed_in(json, changes[i][0], changes[i][1]);
+        el_free(json);
+        json = next;
+    }
+    return json;
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
     int rc = EL_ENOMEM;
     long n;
+    char *json = rich();
     for (n = 1; rc < 0; n++) {
         struct el_error err = {0};
         struct el_tokens ids;
@@ -345,7 +399,7 @@ static void every_allocation_may_fail(void **state)
         el_tokens_init(&ids);
         el_buf_init(&text);
         el_alloc_fail_after(n);
-        rc = parse_and_encode(&ids, &text, &err);
+        rc = parse_and_encode(json, &ids, &text, &err);
         el_alloc_fail_after(0);
         assert_true(rc == 0 || rc == EL_ENOMEM);
         assert_true(rc < 0 || strcmp(text.data, "aac<s>abba") == 0);
@@ -353,7 +407,8 @@ static void every_allocation_may_fail(void **state)
         el_tokens_release(&ids);
         assert_true(n < 10000);
     }
-    assert_true(n > 20);
+    assert_true(n > 30);
+    el_free(json);
 }
 
 int main(void)
@@ -367,7 +422,9 @@ int main(void)
         cmocka_unit_test(added_tokens),
         cmocka_unit_test(an_added_token_with_two_texts),
         cmocka_unit_test(pre_tokenizer),
+        cmocka_unit_test(normalizer),
         cmocka_unit_test(too_many_steps),
+        cmocka_unit_test(added_tokens_with_one_normal_form),
         cmocka_unit_test(an_empty_normalizer_is_none),
         cmocka_unit_test(a_hostile_pattern_is_stopped),
         cmocka_unit_test(every_allocation_may_fail),
