@@ -1,6 +1,7 @@
 #include "core/text/added.h"
 
 #include "core/base/alloc.h"
+#include "core/text/charclass.h"
 
 #include <stdlib.h>
 
@@ -76,13 +77,53 @@ static const struct el_added_token *longest_at(const struct el_added_set *set, c
     return best;
 }
 
-const struct el_added_token *el_added_find(const struct el_added_set *set, const char *text,
-                                           size_t n, size_t *at)
+/* The first token at or after *at; *at becomes its place. */
+static const struct el_added_token *find(const struct el_added_set *set, const char *text, size_t n,
+                                         size_t *at)
 {
     for (; *at < n && set->n; (*at)++) {
         const struct el_added_token *t = longest_at(set, text + *at, n - *at);
         if (t)
             return t;
+    }
+    return NULL;
+}
+
+static size_t strip_left(const char *text, size_t start, size_t floor)
+{
+    size_t k;
+    while (start > floor && (k = el_space_before(text, start)))
+        start -= k;
+    return start < floor ? floor : start;
+}
+
+static size_t strip_right(struct el_added_scan *s, const char *text, size_t n, size_t stop)
+{
+    size_t k;
+    if (stop < s->blank_end)
+        return s->blank_end;
+    while ((k = el_space_after(text, n, stop)))
+        stop += k;
+    return s->blank_end = stop;
+}
+
+static int is_single_word(const char *text, size_t n, size_t start, size_t stop)
+{
+    return !el_word_before(text, start) && !el_word_after(text, n, stop);
+}
+
+const struct el_added_token *el_added_next(const struct el_added_set *set, struct el_added_scan *s,
+                                           const char *text, size_t n)
+{
+    const struct el_added_token *t;
+    while ((t = find(set, text, n, &s->at))) {
+        size_t start = s->at, stop = start + t->content.len;
+        s->at = stop;
+        if ((t->control && s->plain) || (t->single_word && !is_single_word(text, n, start, stop)))
+            continue;
+        s->start = t->lstrip ? strip_left(text, start, s->stop) : start;
+        s->stop = t->rstrip ? strip_right(s, text, n, stop) : stop;
+        return t;
     }
     return NULL;
 }

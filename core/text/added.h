@@ -8,7 +8,9 @@ struct el_added_token {
     struct el_slice content; /* what is looked for, not empty; in the vocabulary's pool or own */
     char *own;               /* el_alloc, or NULL */
     int32_t id;
-    int control; /* not matched in untrusted text, see EL_ENCODE_PLAIN */
+    int control;        /* not matched in untrusted text, see EL_ENCODE_PLAIN */
+    int single_word;    /* not matched beside a word character */
+    int lstrip, rstrip; /* takes the white space before it, behind it */
 };
 
 struct el_added_set {
@@ -26,9 +28,19 @@ void el_added_index(struct el_added_set *set);
 /* The token with this content, or NULL. */
 const struct el_added_token *el_added_get(const struct el_added_set *set, struct el_slice content);
 
-/* The first place at or after *at where a token's content stands, and the longest content there;
- * *at becomes that place. NULL when there is none up to n. */
-const struct el_added_token *el_added_find(const struct el_added_set *set, const char *text,
-                                           size_t n, size_t *at);
+/* A walk over one text. Zeroed but for the first field. */
+struct el_added_scan {
+    int plain;          /* pass over control tokens */
+    size_t at;          /* where the search goes on */
+    size_t start, stop; /* the last match with the white space that it takes */
+    size_t blank_end;   /* of the last white space that was looked through */
+};
+
+/* The next match of text[0..n), or NULL: leftmost, and the longest there. As in the `tokenizers`
+ * library, a token that is passed over hides those that overlap it, and one that lies in white
+ * space which the match before has taken is found there all the same: then s->start is below the
+ * s->stop of before. O(n) for a whole walk, times the longest content. */
+const struct el_added_token *el_added_next(const struct el_added_set *set, struct el_added_scan *s,
+                                           const char *text, size_t n);
 
 #endif

@@ -12,22 +12,8 @@ enum { content_max = 1024 };
 
 struct added_fields {
     const char *content;
-    int id, special, normalized;
+    int id, special, normalized, single_word, lstrip, rstrip;
 };
-
-static int refuse_flags(const cJSON *f, const char *where, struct el_error *err)
-{
-    static const char *const names[] = {"single_word", "lstrip", "rstrip"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        int set = 0;
-        int rc = el_json_bool_or(f, where, names[i], &set, err);
-        if (rc < 0)
-            return rc;
-        if (set)
-            return el_error_set(err, EL_EREFUSED, "%s: %s is not supported", where, names[i]);
-    }
-    return 0;
-}
 
 static int check_content(const char *content, const char *where, struct el_error *err)
 {
@@ -53,7 +39,9 @@ static int read_fields(const cJSON *f, const char *where, int limit, struct adde
     /* As the `tokenizers` library makes them: only ordinary tokens follow the normalizer. */
     a->normalized = !a->special;
     if ((rc = el_json_bool_or(f, where, "normalized", &a->normalized, err)) < 0 ||
-        (rc = refuse_flags(f, where, err)) < 0)
+        (rc = el_json_bool_or(f, where, "single_word", &a->single_word, err)) < 0 ||
+        (rc = el_json_bool_or(f, where, "lstrip", &a->lstrip, err)) < 0 ||
+        (rc = el_json_bool_or(f, where, "rstrip", &a->rstrip, err)) < 0)
         return rc;
     a->id = el_load_id(cJSON_GetObjectItemCaseSensitive(f, "id"), where, a->content, limit, err);
     return a->id < 0 ? a->id : 0;
@@ -121,6 +109,9 @@ static int load_one(struct el_tokenizer *t, const cJSON *f, size_t index, struct
         .content = el_vocab_add_content(&t->vocab, a.id, a.content, flags),
         .id = a.id,
         .control = a.special || looks_like_control(a.content),
+        .single_word = a.single_word,
+        .lstrip = a.lstrip,
+        .rstrip = a.rstrip,
     };
     return a.normalized ? normalize_content(&t->normalizer, token, err) : 0;
 }

@@ -105,23 +105,19 @@ static int encode_between(struct encoder *e, int k, const char *text, size_t n)
     return rc < 0 ? rc : encode_with_added(e, 1, e->joined.data, e->joined.len);
 }
 
-/* Looks for the added tokens of set k, and for those of the next set in between. A control token
- * that must not be matched still hides the tokens inside it from this set, as in the `tokenizers`
- * library with encode_special_tokens. */
+/* Looks for the added tokens of set k, and for those of the next set in between. */
 static int encode_with_added(struct encoder *e, int k, const char *text, size_t n)
 {
+    struct el_added_scan s = {.plain = !(e->flags & EL_ENCODE_SPECIAL)};
     const struct el_added_token *a;
-    size_t done = 0, at = 0;
+    size_t done = 0;
     int rc = 0;
-    while (rc == 0 && (a = el_added_find(&e->t->added[k], text, n, &at))) {
-        size_t start = at;
-        at += a->content.len;
-        if (a->control && !(e->flags & EL_ENCODE_SPECIAL))
-            continue;
-        rc = encode_between(e, k, text + done, start - done);
+    while (rc == 0 && (a = el_added_next(&e->t->added[k], &s, text, n))) {
+        if (done < s.start)
+            rc = encode_between(e, k, text + done, s.start - done);
         if (rc == 0 && el_tokens_push(e->out, a->id) < 0)
             rc = el_error_set(e->err, EL_ENOMEM, "out of memory for the token list");
-        done = at;
+        done = s.stop;
     }
     return rc < 0 ? rc : encode_between(e, k, text + done, n - done);
 }

@@ -6,7 +6,7 @@
  *                   regular expressions, what core/text/pattern.h says
  *   model           BPE; merges as "a b" or ["a", "b"]; ignore_merges
  *   decoder         ByteLevel
- *   added_tokens    without single_word, lstrip and rstrip
+ *   added_tokens    with single_word, lstrip, rstrip, normalized, special
  * Anything else that would change the ids is refused with its name. post_processor, padding and
  * truncation are not read: the chat format adds its own tokens and the caller knows its limit.
  *
@@ -18,7 +18,8 @@
  *      Each longest run of bytes that are not UTF-8 is a piece of its own: no pre-tokenizer pattern
  *      sees it and no merge crosses its ends.
  *   3. Decoding what was encoded gives the same bytes, unless the file itself changes the text
- *      (a normalizer, a Split with behavior Removed, ByteLevel with add_prefix_space).
+ *      (a normalizer, a Split with behavior Removed, ByteLevel with add_prefix_space, added tokens
+ *      with lstrip or rstrip).
  *   4. n bytes cost O(n log n) in the merges, whatever the text is.
  *
  * A loaded tokenizer never changes; any number of threads may use it at once. */

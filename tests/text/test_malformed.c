@@ -214,9 +214,9 @@ static void added_tokens(void **state)
         {"\"id\":9", "\"id\":8.5", EL_EFORMAT, "added_tokens[1]: the id of 'ca'"},
         {"\"id\":9", "\"id\":2000000000", EL_EFORMAT, "added_tokens[1]: the id of 'ca'"},
         {"\"id\":9", "\"idd\":9", EL_EFORMAT, "added_tokens[1]: the id of 'ca'"},
-        {"word\":false", "word\":true", EL_EREFUSED, "added_tokens[0]: single_word"},
-        {"lstrip\":false", "lstrip\":true", EL_EREFUSED, "added_tokens[0]: lstrip"},
-        {"rstrip\":false", "rstrip\":true", EL_EREFUSED, "added_tokens[0]: rstrip"},
+        {"word\":false", "word\":0", EL_EFORMAT, "added_tokens[0]: field 'single_word'"},
+        {"lstrip\":false", "lstrip\":\"\"", EL_EFORMAT, "added_tokens[0]: field 'lstrip'"},
+        {"rstrip\":false", "rstrip\":[]", EL_EFORMAT, "added_tokens[0]: field 'rstrip'"},
         {"special\":true", "special\":3", EL_EFORMAT, "added_tokens[0]: field 'special'"},
         {"normalized\":false", "normalized\":3", EL_EFORMAT, "added_tokens[0]: field 'normalized'"},
     };
@@ -360,7 +360,7 @@ static int parse_and_encode(const char *json, struct el_tokens *ids, struct el_b
     assert_int_equal(err->code, rc);
     if (rc < 0)
         return rc;
-    rc = el_tokenizer_encode(t, "aac<s>ab\uFF42a", 12, EL_ENCODE_SPECIAL, ids, err);
+    rc = el_tokenizer_encode(t, "aac<s> ab\uFF42a", 13, EL_ENCODE_SPECIAL, ids, err);
     assert_int_equal(err->code, rc);
     if (rc == 0)
         rc = el_tokenizer_decode(t, ids->ids, ids->len, 0, text);
@@ -370,12 +370,14 @@ static int parse_and_encode(const char *json, struct el_tokens *ids, struct el_b
     return rc;
 }
 
-/* With a normalizer, \s in a pattern, and a token that has another normal form. */
+/* With a normalizer, \s in a pattern, a token that has another normal form and one that takes
+ * white space. */
 static char *rich(void)
 {
     char *json = changed(NORMALIZER("{\"type\":\"NFKC\"}"));
     static const char *const changes[][2] = {
         {"\"content\":\"ca\"", "\"content\":\"\uFB01\""},
+        {"\"rstrip\":false", "\"rstrip\":true"},
         {"\"b+\"", "\"b\\\\s\""},
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
