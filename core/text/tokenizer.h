@@ -11,9 +11,9 @@
  * truncation are not read: the chat format adds its own tokens and the caller knows its limit.
  *
  * What encoding promises
- *   1. For valid UTF-8 the ids are those of the Hugging Face `tokenizers` library, but for
- *      characters that are younger than PCRE2's Unicode tables and have no class there (Debian 12:
- *      younger than Unicode 14).
+ *   1. For valid UTF-8 the ids are those of the Hugging Face `tokenizers` library (0.23.3:
+ *      tests/text/compare_tokenizers.py), but for characters that are younger than PCRE2's Unicode
+ *      tables and have no class there (Debian 12: younger than Unicode 14).
  *   2. Any bytes are accepted for which the vocabulary has tokens; the usual ones have all 256.
  *      Each longest run of bytes that are not UTF-8 is a piece of its own: no pre-tokenizer pattern
  *      sees it and no merge crosses its ends.

@@ -145,9 +145,9 @@ def variants():
     for behavior in ["isolated", "removed", "merged_with_previous", "merged_with_next",
                      "contiguous"]:
         for invert in [False, True]:
-            for pattern in ["-", Regex("--?|b*")]:
+            for kind, pattern in [("string", "-"), ("regex", Regex("--?|b*"))]:
                 split = pre_tokenizers.Split(pattern, behavior, invert)
-                name = f"{behavior} {'inverted ' if invert else ''}{pattern}"
+                name = f"{behavior} {'inverted ' if invert else ''}{kind}"
                 out.append((name, small(pre_tokenizers.Sequence([split, byte_level]), MERGES)))
     out.append(("gpt2", small(pre_tokenizers.ByteLevel(False, True), MERGES)))
     out.append(("prefix", small(pre_tokenizers.ByteLevel(True, True), MERGES)))
