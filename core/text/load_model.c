@@ -5,9 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Tables are as long as the highest id, so ids may leave gaps, but not without bound: a small file
- * must not ask for gigabytes. */
-enum { gap_max = 1 << 16, tokens_max = 1 << 24 };
+/* Tables are as long as the highest id, so ids may leave gaps (a large vocabulary cut down may keep
+ * its ids), but not without bound: a small file must not ask for gigabytes. */
+enum { gap_max = 1 << 18, tokens_max = 1 << 24 };
 
 int el_load_id(const cJSON *field, const char *where, const char *token, int limit,
                struct el_error *err)

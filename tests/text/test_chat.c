@@ -1,4 +1,5 @@
 #include "core/base/alloc.h"
+#include "core/base/json.h"
 #include "core/text/chat.h"
 
 #include <setjmp.h>
@@ -102,6 +103,44 @@ static void several_turns(void **state)
            {"assistant", "Hello! I am DeepSeek."}, {"user", "1+1=?"});
     EXPECT(0, "{B}{U}hello{A}{/T}Hello!{E}{U}1+1=?{A}{/T}", {"user", "hello"},
            {"assistant", "Hello!"}, {"user", "1+1=?"});
+}
+
+static const cJSON *get(const cJSON *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+/* The published ids of a conversation with DeepSeek-V3.2; golden/make_chat.py made the file. */
+static void the_published_conversation(void **state)
+{
+    (void)state;
+    cJSON *all;
+    struct el_tokenizer *t;
+    struct el_chat_format f;
+    struct el_message m[3];
+    struct el_tokens got;
+    int n = 0;
+    assert_int_equal(el_json_load(EL_SOURCE_DIR "/tests/text/golden/chat.json", &all, NULL), 0);
+    const cJSON *item, *id = get(all, "ids")->child;
+    char *json = cJSON_PrintUnformatted(get(all, "tokenizer"));
+    assert_int_equal(el_tokenizer_parse("chat.json", json, strlen(json), &t, NULL), 0);
+    assert_int_equal(el_chat_format_init(&f, t, NULL), 0);
+    cJSON_ArrayForEach(item, get(all, "messages"))
+    {
+        assert_in_range(n, 0, 2);
+        m[n++] =
+            (struct el_message){get(item, "role")->valuestring, get(item, "content")->valuestring};
+    }
+    el_tokens_init(&got);
+    assert_int_equal(el_chat_encode(&f, t, m, n, 1, &got, NULL), 0);
+    assert_int_equal(got.len, 21);
+    for (size_t i = 0; i < got.len; i++, id = id->next)
+        assert_int_equal(got.ids[i], id->valueint);
+    assert_null(id);
+    el_tokens_release(&got);
+    el_tokenizer_free(t);
+    cJSON_free(json);
+    cJSON_Delete(all);
 }
 
 static void old_thinking_is_dropped(void **state)
@@ -241,6 +280,7 @@ int main(void)
         cmocka_unit_test(tokens_have_distinct_ids),
         cmocka_unit_test(one_question),
         cmocka_unit_test(several_turns),
+        cmocka_unit_test(the_published_conversation),
         cmocka_unit_test(old_thinking_is_dropped),
         cmocka_unit_test(the_last_thinking_is_kept),
         cmocka_unit_test(forged_tokens_stay_text),
