@@ -1,25 +1,48 @@
-/* libFuzzer target. An even first byte: what follows, up to the first NUL, is a tokenizer.json and
- * the rest is text for it. An odd one: the rest is text for a fixed tokenizer, which must give the
- * same bytes back. Seeds: golden/tokenizer.json behind a space. */
+/* libFuzzer target. The first byte modulo 8 says what the rest is:
+ *   4             a pattern: what passes the translation is compiled
+ *   3             text for a fixed tokenizer that changes text; its ids must decode
+ *   another even  up to the first NUL a tokenizer.json, and text for it
+ *   another odd   text for a fixed tokenizer that must give the same bytes back
+ * Seeds: golden/tokenizer.json behind a space. */
 #include "core/base/alloc.h"
 #include "core/text/chat.h"
+#include "core/text/pretokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-/* Every byte is a token, spelled as one character; a few merges and added tokens; the pre-tokenizer
- * of GPT-2. */
-static int write_fixed(struct el_buf *b)
+#define GPT2 "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
+
+/* A few added tokens. */
+static const char plain_fields[] = GPT2 ",\"added_tokens\":["
+                                        "{\"id\":300,\"content\":\"<s>\",\"special\":true},"
+                                        "{\"id\":301,\"content\":\"a<\"},"
+                                        "{\"id\":302,\"content\":\"a<s\"}]";
+
+/* A normalizer, added tokens with every flag, other steps of the pre-tokenizer. */
+static const char rich_fields[] =
+    "\"normalizer\":{\"type\":\"NFKC\"},\"added_tokens\":["
+    "{\"id\":300,\"content\":\"<s>\",\"special\":true,\"rstrip\":true},"
+    "{\"id\":301,\"content\":\"ww\",\"single_word\":true,\"normalized\":false},"
+    "{\"id\":302,\"content\":\"\uFB01\",\"lstrip\":true,\"rstrip\":true},"
+    "{\"id\":303,\"content\":\" \\n\",\"rstrip\":true,\"normalized\":false}],"
+    "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
+    "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\s+$|[^\\\\s\\\\p{L}]\"},"
+    "\"behavior\":\"MergedWithNext\"},"
+    "{\"type\":\"Digits\",\"individual_digits\":false},"
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}";
+
+/* Every byte is a token, spelled as one character; a few merges. */
+static int write_fixed(struct el_buf *b, const char *fields)
 {
     int rc =
-        el_buf_puts(b, "{\"decoder\":{\"type\":\"ByteLevel\"},\"pre_tokenizer\":{\"type\":"
-                       "\"ByteLevel\",\"add_prefix_space\":false},\"added_tokens\":["
-                       "{\"id\":300,\"content\":\"<s>\",\"special\":true},"
-                       "{\"id\":301,\"content\":\"a<\"},{\"id\":302,\"content\":\"a<s\"}],"
-                       "\"model\":{\"type\":\"BPE\",\"merges\":[\"a a\",\"aa a\",\"\\u0120 a\"],"
-                       "\"vocab\":{\"aa\":256,\"aaa\":257,\"\\u0120a\":258");
+        el_buf_printf(b,
+                      "{\"decoder\":{\"type\":\"ByteLevel\"},%s,"
+                      "\"model\":{\"type\":\"BPE\",\"merges\":[\"a a\",\"aa a\",\"\\u0120 a\"],"
+                      "\"vocab\":{\"aa\":256,\"aaa\":257,\"\\u0120a\":258",
+                      fields);
     unsigned shifted = 0x100;
     for (unsigned c = 0; c < 256 && rc == 0; c++) {
         int own = (c >= 0x21 && c <= 0x7E) || (c >= 0xA1 && c != 0xAD);
@@ -28,12 +51,12 @@ static int write_fixed(struct el_buf *b)
     return rc < 0 ? rc : el_buf_puts(b, "}}}");
 }
 
-static struct el_tokenizer *make_fixed(void)
+static struct el_tokenizer *make_fixed(const char *fields)
 {
     struct el_buf b;
     struct el_tokenizer *t = NULL;
     el_buf_init(&b);
-    if (write_fixed(&b) < 0 || el_tokenizer_parse("fixed", b.data, b.len, &t, NULL) < 0)
+    if (write_fixed(&b, fields) < 0 || el_tokenizer_parse("fixed", b.data, b.len, &t, NULL) < 0)
         abort();
     el_buf_release(&b);
     return t;
@@ -41,7 +64,7 @@ static struct el_tokenizer *make_fixed(void)
 
 static void round_trip(const struct el_tokenizer *t, const char *text, size_t n, int exact)
 {
-    for (int flags = 0; flags < 2; flags++) {
+    for (int flags = 0; flags < 2; flags++) { /* EL_ENCODE_PLAIN, EL_ENCODE_SPECIAL */
         struct el_tokens ids;
         struct el_buf back;
         struct el_error err = {0};
@@ -77,16 +100,36 @@ static void try_file(const char *data, size_t n)
     el_tokenizer_free(t);
 }
 
+static void try_pattern(const char *data, size_t n)
+{
+    struct el_pretokenizer p;
+    struct el_error err = {0};
+    char *pattern = el_strndup(data, n);
+    if (!pattern || el_pretokenizer_init(&p) < 0)
+        abort();
+    int rc = el_pretokenizer_add(&p, pattern, 0, EL_SPLIT_ISOLATED, 0, &err);
+    if (rc != err.code)
+        abort();
+    el_pretokenizer_release(&p);
+    el_free(pattern);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static struct el_tokenizer *fixed;
-    if (!fixed)
-        fixed = make_fixed();
+    static struct el_tokenizer *plain, *rich;
+    if (!plain) {
+        plain = make_fixed(plain_fields);
+        rich = make_fixed(rich_fields);
+    }
     if (n == 0)
         return 0;
-    if (data[0] & 1)
-        round_trip(fixed, (const char *)data + 1, n - 1, 1);
+    const char *rest = (const char *)data + 1;
+    int kind = data[0] % 8;
+    if (kind == 4)
+        try_pattern(rest, n - 1);
+    else if (kind % 2 == 0)
+        try_file(rest, n - 1);
     else
-        try_file((const char *)data + 1, n - 1);
+        round_trip(kind == 3 ? rich : plain, rest, n - 1, kind != 3);
     return 0;
 }
