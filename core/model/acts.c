@@ -85,21 +85,24 @@ static void place_layer(struct el_carve *v, struct el_layer_acts *a, const struc
 static void place_all(struct el_carve *v, struct el_acts *a, const struct el_config *c)
 {
     int rows = a->max_rows, first[2] = {-1, -1};
-    float *shared_x = a->keep ? NULL : el_carve_floats(v, rows, c->hidden_size);
+    int keep = a->keep == EL_ACTS_KEEP;
+    float *shared_x = keep ? NULL : el_carve_floats(v, rows, c->hidden_size);
     for (int l = 0; l < a->layers; l++) {
         struct el_layer_acts *la = &a->layer[l];
         int moe = el_config_layer_is_moe(c, l);
-        if (a->keep || first[moe] < 0) {
+        if (keep || first[moe] < 0) {
             place_layer(v, la, c, rows, l);
             first[moe] = l;
         } else {
             *la = a->layer[first[moe]];
             if (moe) /* routing traces read every layer's choice after the pass */
                 la->chosen = el_carve_ints(v, rows, c->num_experts_per_tok);
+            if (a->keep == EL_ACTS_SHARE_SELECT)
+                la->selected = el_carve_ints(v, rows, c->index_topk);
         }
-        la->x = a->keep ? el_carve_floats(v, rows, c->hidden_size) : shared_x;
+        la->x = keep ? el_carve_floats(v, rows, c->hidden_size) : shared_x;
     }
-    a->x_out = a->keep ? el_carve_floats(v, rows, c->hidden_size) : shared_x;
+    a->x_out = keep ? el_carve_floats(v, rows, c->hidden_size) : shared_x;
     a->final = el_carve_floats(v, rows, c->hidden_size);
     a->final_rstd = el_carve_floats(v, rows, 1);
     a->scratch = el_carve_floats(v, rows, c->index_n_heads > 0 ? c->index_n_heads : 1);

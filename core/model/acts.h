@@ -1,8 +1,9 @@
 /* Activations of a forward pass.
  *
- * Training keeps every layer's (`keep` 1) for the backward pass; serving lets all layers share one
- * set (`keep` 0), but for `chosen`, which traces read after the pass. Either way the buffers are
- * made once for max_rows rows and reused by every pass.
+ * Training keeps every layer's (EL_ACTS_KEEP) for the backward pass; serving lets all layers share
+ * one set (EL_ACTS_SHARE), but for `chosen`, which traces read after the pass, and for `selected`
+ * where traces read that, too (EL_ACTS_SHARE_SELECT). Either way the buffers are made once for
+ * max_rows rows and reused by every pass.
  *
  *   R rows (tokens of all sequences, one after another), C hidden, H heads, r latent, dr rope,
  *   P = R * experts per token (row, expert) pairs */
@@ -13,6 +14,8 @@
 #include "core/tensor/device.h"
 
 #include <stdint.h>
+
+enum { EL_ACTS_SHARE = 0, EL_ACTS_KEEP = 1, EL_ACTS_SHARE_SELECT = 2 };
 
 struct el_layer_acts {
     float *x;             /* (R, C) the residual stream as it enters the layer */

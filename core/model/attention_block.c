@@ -177,7 +177,7 @@ void el_attention_forward(const struct el_pass *p, const struct el_acts *acts, i
                                     .scale = p->w->softmax_scale,
                                     .q = a->ql,
                                     .kv = el_pass_keys(p, a, layer).kv,
-                                    .selected = p->mode == EL_ATTENTION_MQA ? a->selected : NULL,
+                                    .selected = el_pass_selected(p, a, layer),
                                     .topk = p->w->config.index_topk,
                                     .out = a->ol,
                                     .lse = a->lse});
@@ -323,21 +323,20 @@ void el_attention_backward(const struct el_pass *p, const struct el_acts *acts, 
     el_linear_dw(p->s, d.rows, d.hidden, o_width, b->dx, a->o, g->o);
     values_up_back(p, a, b, w, g, d);
     el_fill(p->s, &(struct el_fill){.n = (int64_t)d.rows * d.key, .x = b->dkv});
-    el_attn_bwd(p->s,
-                &(struct el_attn_bwd){.at = p->at,
-                                      .heads = d.heads,
-                                      .latent = d.latent,
-                                      .rope = d.rope,
-                                      .scale = p->w->softmax_scale,
-                                      .q = a->ql,
-                                      .kv = a->kv,
-                                      .selected = p->mode == EL_ATTENTION_MQA ? a->selected : NULL,
-                                      .topk = p->w->config.index_topk,
-                                      .out = a->ol,
-                                      .lse = a->lse,
-                                      .dout = b->dol,
-                                      .dq = b->dql,
-                                      .dkv = b->dkv});
+    el_attn_bwd(p->s, &(struct el_attn_bwd){.at = p->at,
+                                            .heads = d.heads,
+                                            .latent = d.latent,
+                                            .rope = d.rope,
+                                            .scale = p->w->softmax_scale,
+                                            .q = a->ql,
+                                            .kv = a->kv,
+                                            .selected = el_pass_selected(p, a, layer),
+                                            .topk = p->w->config.index_topk,
+                                            .out = a->ol,
+                                            .lse = a->lse,
+                                            .dout = b->dol,
+                                            .dq = b->dql,
+                                            .dkv = b->dkv});
     queries_down_back(p, a, b, w, g, d);
     queries_back(p, a, b, w, g, d);
     keys_back(p, a, b, w, g, d);

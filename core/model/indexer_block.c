@@ -101,27 +101,26 @@ static void losses(const struct el_pass *p, const struct el_layer_acts *a, int l
     const struct el_config *c = &p->w->config;
     int rows = p->at.rows;
     el_fill(p->s, &(struct el_fill){.n = (int64_t)rows * c->index_head_dim, .x = b->dki});
-    el_index_loss(
-        p->s, &(struct el_index_loss){.at = p->at,
-                                      .heads = c->num_attention_heads,
-                                      .latent = c->kv_lora_rank,
-                                      .rope = c->qk_rope_head_dim,
-                                      .scale = p->w->softmax_scale,
-                                      .q = a->ql,
-                                      .kv = a->kv,
-                                      .lse = a->lse,
-                                      .selected = p->mode == EL_ATTENTION_MQA ? a->selected : NULL,
-                                      .topk = c->index_topk,
-                                      .index_heads = c->index_n_heads,
-                                      .index_dim = c->index_head_dim,
-                                      .qi = a->qi,
-                                      .w = a->wi,
-                                      .k = a->ki,
-                                      .coef = coef,
-                                      .loss = b->kl + (int64_t)layer * rows,
-                                      .dqi = b->dqi,
-                                      .dw = b->dwi,
-                                      .dk = b->dki});
+    el_index_loss(p->s, &(struct el_index_loss){.at = p->at,
+                                                .heads = c->num_attention_heads,
+                                                .latent = c->kv_lora_rank,
+                                                .rope = c->qk_rope_head_dim,
+                                                .scale = p->w->softmax_scale,
+                                                .q = a->ql,
+                                                .kv = a->kv,
+                                                .lse = a->lse,
+                                                .selected = el_pass_selected(p, a, layer),
+                                                .topk = c->index_topk,
+                                                .index_heads = c->index_n_heads,
+                                                .index_dim = c->index_head_dim,
+                                                .qi = a->qi,
+                                                .w = a->wi,
+                                                .k = a->ki,
+                                                .coef = coef,
+                                                .loss = b->kl + (int64_t)layer * rows,
+                                                .dqi = b->dqi,
+                                                .dw = b->dwi,
+                                                .dk = b->dki});
 }
 
 void el_indexer_backward(const struct el_pass *p, const struct el_acts *acts, int layer, float coef,

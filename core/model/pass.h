@@ -33,7 +33,20 @@ struct el_pass {
     const int32_t *slot;  /* (R) device, cache row of each new row; NULL in training */
     const struct el_layer_cache *cache; /* (L), NULL in training */
     const int32_t *routing; /* (MoE layers, R, k) device: routing replay, or NULL: live */
+    /* (L, R, index_topk) device: keys to read instead of those that the indexer selects, which
+     * stand in the activations all the same; or NULL. MQA mode. */
+    const int32_t *selected;
 };
+
+/* The keys that the rows of a layer read; NULL: every visible one. */
+static inline const int32_t *el_pass_selected(const struct el_pass *p,
+                                              const struct el_layer_acts *a, int layer)
+{
+    int64_t size = (int64_t)p->at.rows * p->w->config.index_topk;
+    if (p->mode != EL_ATTENTION_MQA)
+        return NULL;
+    return p->selected ? p->selected + layer * size : a->selected;
+}
 
 static inline struct el_layer_cache el_pass_keys(const struct el_pass *p,
                                                  const struct el_layer_acts *a, int layer)

@@ -8,6 +8,7 @@ void el_completion_release(struct el_completion *c)
     el_free(c->ids);
     el_free(c->logps);
     el_free(c->routed);
+    el_free(c->selected);
     el_free(c->kept_start);
     el_free(c->kept);
     *c = (struct el_completion){0};

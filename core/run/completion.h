@@ -53,6 +53,10 @@ struct el_completion {
     float *logps;               /* (n_ids - prompt_tokens) */
     int32_t *routed;            /* (n_ids, MoE layers, experts per token); -1 for the last token */
     int32_t *kept_start, *kept; /* kept sampling sets of the completion's tokens, or NULL: all */
+    uint32_t
+        *selected; /* (n_ids, layers, selected_words) bits of the keys that the indexer selected
+                      (core/model/selection.h), where the backend keeps them, else NULL */
+    int selected_words;
 };
 
 struct el_backend {

@@ -1,6 +1,7 @@
 #include "core/run/engine_internal.h"
 
 #include "core/base/alloc.h"
+#include "core/model/selection.h"
 #include "core/tensor/carve.h"
 
 #include <string.h>
@@ -44,13 +45,18 @@ static int host_parts(struct el_engine *e)
     e->row_of = el_alloc_array((size_t)e->o.max_rows, sizeof *e->row_of);
     e->host_logits = el_alloc_array(sequences * (size_t)e->w->config.vocab_size, sizeof(float));
     e->host_logp = el_alloc_array(sequences, sizeof(float));
-    if (e->o.trace) {
-        size_t rows = (size_t)e->pool.n_blocks * block_size;
+    size_t rows = (size_t)e->pool.n_blocks * block_size;
+    if (e->o.trace & EL_TRACE_ROUTED) {
         size_t per_row = (size_t)el_engine_moe_layers(e) * (size_t)e->w->config.num_experts_per_tok;
         e->routed = el_alloc_array(rows * per_row, sizeof *e->routed);
     }
+    if (e->o.trace & EL_TRACE_SELECTED)
+        e->selected = el_alloc_array(rows * (size_t)e->w->config.num_hidden_layers *
+                                         (size_t)el_selection_words(e->o.context),
+                                     sizeof *e->selected);
     return e->host && e->running && e->row_of && e->host_logits && e->host_logp &&
-           (e->routed || !e->o.trace);
+           (e->routed || !(e->o.trace & EL_TRACE_ROUTED)) &&
+           (e->selected || !(e->o.trace & EL_TRACE_SELECTED));
 }
 
 static int check_options(const struct el_weights *w, const struct el_engine_options *o,
@@ -67,6 +73,8 @@ static int check_options(const struct el_weights *w, const struct el_engine_opti
     if (o->cache_tokens < o->context)
         return el_error_set(err, EL_EINVAL, "a cache of %d tokens cannot hold one context of %d",
                             o->cache_tokens, o->context);
+    if ((o->trace & EL_TRACE_SELECTED) && o->attention != EL_ATTENTION_MQA)
+        return el_error_set(err, EL_EINVAL, "dense attention selects no keys to trace");
     if (o->cache_tokens > max_cache_tokens)
         return el_error_set(err, EL_EINVAL, "a cache of %d tokens: expected at most %d",
                             o->cache_tokens, max_cache_tokens);
@@ -87,7 +95,8 @@ int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_st
     rc =
         el_kv_pool_init(&e->pool, (o->cache_tokens + block_size - 1) / block_size, block_size, err);
     if (rc == 0)
-        rc = el_acts_init(&e->acts, &w->config, w->device, o->max_rows, 0, err);
+        rc = el_acts_init(&e->acts, &w->config, w->device, o->max_rows,
+                          o->trace & EL_TRACE_SELECTED ? EL_ACTS_SHARE_SELECT : EL_ACTS_SHARE, err);
     if (rc == 0)
         rc = el_sampler_init(&e->sampler, w->config.vocab_size, err);
     if (rc == 0)
@@ -126,6 +135,7 @@ void el_engine_release(struct el_engine *e)
     el_free(e->host_logits);
     el_free(e->host_logp);
     el_free(e->routed);
+    el_free(e->selected);
     memset(e, 0, sizeof *e);
 }
 
@@ -139,8 +149,25 @@ void el_sequence_free(struct el_sequence *q)
     el_free(q->kept_start);
     el_free(q->kept);
     el_free(q->routed);
+    el_free(q->selected);
     el_free(q->logits);
     el_free(q);
+}
+
+static int trace_arrays(const struct el_engine *e, struct el_sequence *q)
+{
+    const struct el_config *c = &e->w->config;
+    size_t n = (size_t)q->capacity;
+    q->kept_start = el_alloc_array(n - (size_t)q->n_prompt + 1, sizeof *q->kept_start);
+    if (e->routed)
+        q->routed =
+            el_alloc_array(n * (size_t)el_engine_moe_layers(e) * (size_t)c->num_experts_per_tok,
+                           sizeof *q->routed);
+    q->selected_words = e->selected ? el_selection_words(q->capacity) : 0;
+    if (e->selected)
+        q->selected = el_alloc_array(n * (size_t)c->num_hidden_layers * (size_t)q->selected_words,
+                                     sizeof *q->selected);
+    return q->kept_start && (q->routed || !e->routed) && (q->selected || !e->selected);
 }
 
 static int sequence_arrays(const struct el_engine *e, struct el_sequence *q)
@@ -151,14 +178,8 @@ static int sequence_arrays(const struct el_engine *e, struct el_sequence *q)
     q->blocks = el_alloc_array((size_t)e->table_stride, sizeof *q->blocks);
     if (e->o.logits)
         q->logits = el_alloc_array(room * (size_t)e->w->config.vocab_size, sizeof *q->logits);
-    if (q->trace) {
-        size_t per_token =
-            (size_t)el_engine_moe_layers(e) * (size_t)e->w->config.num_experts_per_tok;
-        q->kept_start = el_alloc_array(room + 1, sizeof *q->kept_start);
-        q->routed = el_alloc_array((size_t)q->capacity * per_token, sizeof *q->routed);
-    }
     return q->tokens && q->logps && q->blocks && (q->logits || !e->o.logits) &&
-           (!q->trace || (q->kept_start && q->routed));
+           (!q->trace || trace_arrays(e, q));
 }
 
 static int check_prompt(const struct el_engine *e, const int32_t *tokens, int n, int trace,

@@ -11,13 +11,20 @@
 #include "core/run/kv_pool.h"
 #include "core/run/sampler.h"
 
+/* Both are kept by cache row, where sequences that share a prefix find them: 4 * MoE layers * k
+ * bytes, and layers * context / 8 bytes, for each of cache_tokens. */
+enum {
+    EL_TRACE_ROUTED = 1,   /* the experts that were chosen */
+    EL_TRACE_SELECTED = 2, /* the keys that each layer's indexer selected; MQA mode */
+};
+
 struct el_engine_options {
     enum el_attention attention;
     int max_sequences; /* in one batch */
     int max_rows;      /* in one pass: decode rows plus prompt pieces; at least max_sequences */
     int context;       /* longest sequence, prompt and completion */
     int cache_tokens;  /* room in the cache over all sequences; at least context */
-    int trace;         /* keep routed experts of every token */
+    int trace;         /* EL_TRACE_* bits: what is kept of every token */
     int logits;        /* keep the logits of every drawn token in its sequence */
 };
 
@@ -39,7 +46,10 @@ struct el_sequence {
     size_t n_kept, kept_room;
     int32_t *routed; /* with trace, when done: (n, MoE layers, experts per token), -1 for the last
                         token, which no pass has seen */
-    float *logits;   /* with the option logits: (capacity - prompt, V) what each was drawn from */
+    uint32_t *selected; /* with trace of them, when done: (n, L, selected_words), as
+                           core/model/selection.h has it; no bits for the last token */
+    int selected_words;
+    float *logits; /* with the option logits: (capacity - prompt, V) what each was drawn from */
     enum el_finish finish;
     double logp;
     void *user;
@@ -63,7 +73,8 @@ struct el_engine {
     struct el_acts acts;
     struct el_layer_cache *cache; /* (L) */
     void *cache_block;
-    int32_t *routed; /* host (cache rows, MoE layers, k) with trace */
+    int32_t *routed;    /* host (cache rows, MoE layers, k) with trace */
+    uint32_t *selected; /* host (cache rows, L, words of the context) with trace of them */
     struct el_sequence **running;
     int n_running;
     struct el_sequence *waiting, *waiting_tail, *finished, *finished_tail;

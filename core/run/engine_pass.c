@@ -7,6 +7,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/rng.h"
+#include "core/model/selection.h"
 #include "core/ops/loss.h"
 #include "core/ops/pointwise.h"
 
@@ -117,6 +118,27 @@ static int save_routing(struct el_engine *e, const struct el_pass_arrays *a,
                    (size_t)k * sizeof *chosen);
     }
     el_free(chosen);
+    return 0;
+}
+
+/* The keys that every row selected, likewise. */
+static int save_selection(struct el_engine *e, const struct el_pass_arrays *a,
+                          const struct plan *plan, struct el_error *err)
+{
+    int topk = e->w->config.index_topk, layers = e->w->config.num_hidden_layers;
+    int64_t words = el_selection_words(e->o.context);
+    size_t n = (size_t)plan->rows * (size_t)topk;
+    int32_t *selected = el_alloc_array(n, sizeof *selected);
+    if (!selected)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a trace of selected keys");
+    for (int l = 0; l < layers; l++) {
+        e->w->device->copy_out(e->w->device, selected, e->acts.layer[l].selected,
+                               n * sizeof *selected);
+        for (int r = 0; r < plan->rows; r++)
+            el_selection_pack(selected + (int64_t)r * topk, topk,
+                              e->selected + ((int64_t)a->slot[r] * layers + l) * words, (int)words);
+    }
+    el_free(selected);
     return 0;
 }
 
@@ -251,6 +273,20 @@ static void copy_routing(const struct el_engine *e, struct el_sequence *q)
         q->routed[i] = -1;
 }
 
+/* Bits beyond the sequence's own words are 0: they stand for positions it does not have. */
+static void copy_selection(const struct el_engine *e, struct el_sequence *q)
+{
+    int shift = e->pool.block_shift, mask = e->pool.block_size - 1;
+    int64_t layers = e->w->config.num_hidden_layers, words = el_selection_words(e->o.context);
+    for (int64_t pos = 0; pos < q->computed; pos++) {
+        int64_t slot = ((int64_t)q->blocks[pos >> shift] << shift) + (pos & mask);
+        for (int64_t l = 0; l < layers; l++)
+            memcpy(q->selected + (pos * layers + l) * q->selected_words,
+                   e->selected + (slot * layers + l) * words,
+                   (size_t)q->selected_words * sizeof *q->selected);
+    }
+}
+
 /* Appends a drawn token; says whether and how the sequence ends. */
 static int append(struct el_engine *e, struct el_sequence *q, int32_t token, float logp)
 {
@@ -295,8 +331,10 @@ static void sweep_done(struct el_engine *e)
         struct el_sequence *q = e->running[i];
         if (q->state != EL_SEQ_DONE)
             continue;
-        if (q->trace)
+        if (q->trace && q->routed)
             copy_routing(e, q);
+        if (q->trace && q->selected)
+            copy_selection(e, q);
         el_engine_finish(e, i, q->finish);
     }
 }
@@ -326,8 +364,10 @@ static int run_pass(struct el_engine *e, struct el_pass_arrays *host, struct pla
     if (plan->picks)
         pick_logits(e, &pass, &dev, plan->picks);
     int rc = el_stream_check(e->s, err);
-    if (rc == 0 && e->o.trace)
+    if (rc == 0 && e->routed)
         rc = save_routing(e, host, plan, err);
+    if (rc == 0 && e->selected)
+        rc = save_selection(e, host, plan, err);
     if (rc < 0 || !plan->picks)
         return rc;
     draw_tokens(e, host, plan->picks);

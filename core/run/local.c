@@ -152,9 +152,12 @@ static void move_trace(struct el_sequence *q, struct el_completion *out)
     out->n_ids = q->n;
     out->logps = q->logps;
     out->routed = q->routed;
+    out->selected = q->selected;
+    out->selected_words = q->selected_words;
     q->tokens = NULL;
     q->logps = NULL;
     q->routed = NULL;
+    q->selected = NULL;
     if (!q->n_kept)
         return;
     out->kept_start = q->kept_start;

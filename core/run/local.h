@@ -14,7 +14,7 @@ struct el_local_options {
     int context;      /* tokens; 0: what the model allows, at most 4096 */
     int cache_tokens; /* 0: 2 * batch * context, at most what fits 2 GiB */
     int threads;      /* 0: one per core */
-    int trace;        /* keep log-probabilities, kept sets and routed experts */
+    int trace;        /* EL_TRACE_* bits: what traces hold beside log-probabilities and kept sets */
     const char *isa;  /* op table by name; NULL: the fastest */
     /* Sees the text of every request grow, piece by piece (a piece may be part of a character, or
      * of a stop string that the completion's text will not hold). May be NULL. */

@@ -8,7 +8,7 @@
 struct batch {
     const struct el_rollout *r;
     int first, end, skip;
-    int routed, kept; /* all of them have routes, kept sets */
+    int routed, kept, selected; /* all of them have routes, kept sets, selected sets */
 };
 
 static int taken(const struct batch *b, int i)
@@ -38,7 +38,7 @@ static int add_rollout(struct el_trainer *t, const struct el_rollout *r, struct 
 static int pack_some(struct el_trainer *t, struct batch *b, int n, struct el_error *err)
 {
     el_pack_clear(&t->pack);
-    b->routed = b->kept = 1;
+    b->routed = b->kept = b->selected = 1;
     for (b->end = b->first; b->end < n; b->end++) {
         const struct el_rollout *r = &b->r[b->end];
         if (!taken(b, b->end))
@@ -51,6 +51,7 @@ static int pack_some(struct el_trainer *t, struct batch *b, int n, struct el_err
             return rc;
         b->routed &= r->routed != NULL;
         b->kept &= r->kept_start != NULL;
+        b->selected &= r->selected != NULL;
     }
     return 0;
 }
@@ -72,6 +73,38 @@ static void upload_routes(struct el_trainer *t, const struct batch *b, struct el
     m->device->copy_in(m->device, m->routing, m->host_routing,
                        (size_t)(m->layers * rows * k) * sizeof *m->routing);
     p->routing = m->routing;
+}
+
+static void upload_selection(struct el_trainer *t, const struct batch *b, struct el_pass *p)
+{
+    int row = 0;
+    for (int i = b->first; i < b->end; i++) {
+        const struct el_rollout *r = &b->r[i];
+        if (!taken(b, i))
+            continue;
+        el_selection_fill(&t->selection, r->selected, r->selected_words, r->n - 1, row,
+                          t->pack.rows);
+        row += r->n - 1;
+    }
+    p->selected = el_selection_upload(&t->selection, t->pack.rows);
+}
+
+/* What was selected at sampling against what the forward pass would have selected. */
+static void compare_selection(struct el_trainer *t, const struct batch *b,
+                              struct el_selection_sums *sums)
+{
+    for (int l = 0; l < t->acts.layers; l++) {
+        int row = 0;
+        el_selection_download(&t->selection, &t->acts, l, t->pack.rows);
+        for (int i = b->first; i < b->end; i++) {
+            const struct el_rollout *r = &b->r[i];
+            if (!taken(b, i))
+                continue;
+            el_selection_compare(&t->selection, r->selected, r->selected_words, r->n - 1, row, l,
+                                 sums);
+            row += r->n - 1;
+        }
+    }
 }
 
 static int gather_kept(struct el_trainer *t, const struct batch *b, struct el_targets *targets,
@@ -97,10 +130,15 @@ static int forward(struct el_trainer *t, const struct el_weights *w, const struc
                    struct el_error *err)
 {
     int rc = el_replay_prepare(&t->replay, &t->w->config, t->w->device, t->pack.max_rows, err);
+    if (rc == 0 && b->selected && o->mode == EL_ATTENTION_MQA)
+        rc =
+            el_selection_prepare(&t->selection, &t->w->config, t->w->device, t->pack.max_rows, err);
     if (rc < 0)
         return rc;
     *p = el_trainer_pass(t, o->mode, 0);
     p->w = w;
+    if (o->keep_selection && b->selected && o->mode == EL_ATTENTION_MQA)
+        upload_selection(t, b, p);
     if (o->keep_routing && b->routed && t->replay.layers)
         upload_routes(t, b, p);
     *targets = el_trainer_targets(t);
@@ -211,6 +249,8 @@ int el_policy_accumulate(struct el_trainer *t, const struct el_rollout *r, int n
         if (rc < 0)
             break;
         objective(t, &b, sequences, c, sums);
+        if (b.selected && o->mode == EL_ATTENTION_MQA)
+            compare_selection(t, &b, &sums->selection);
         rc = backward(t, &p, &targets, o, kl_rows, sums, err);
         if (rc < 0)
             break;

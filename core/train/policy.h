@@ -6,7 +6,11 @@
  * indices are replayed, the gate weights come from live logits, so the router still learns. Keep
  * sampling mask: log-probabilities are over the set that top-k and top-p kept. The temperature is
  * the sampler's. With all of it and unchanged weights, what is computed here equals what the
- * sampler reported to the last bit. */
+ * sampler reported to the last bit.
+ *
+ * Selected sets: in MQA mode the keys that a row reads are those that the indexer selects with the
+ * weights as they are (live), or those it selected at sampling (keep_selection). Either way
+ * el_policy_accumulate counts how far the two differ, for rollouts that have them. */
 #ifndef EL_TRAIN_POLICY_H
 #define EL_TRAIN_POLICY_H
 
@@ -20,6 +24,9 @@ struct el_rollout {
     const float *old_logp, *ref_logp; /* (n - prompt); ref_logp NULL: no KL */
     const int32_t *kept_start, *kept; /* (n - prompt + 1) and the sets, or NULL: all tokens kept */
     const int32_t *routed;            /* (n, MoE layers, k), the last token's not read; or NULL */
+    const uint32_t *selected; /* (n, L, selected_words) bits as in core/model/selection.h, the
+                                 last token's not read; or NULL */
+    int selected_words;
     double advantage;
     int no_loss; /* takes no part in the loss (a truncated completion that is masked) */
 };
@@ -29,6 +36,7 @@ struct el_policy_options {
     double temperature;     /* of the sampler, > 0 */
     int keep_routing;       /* replay rollouts' routes where they have them */
     int keep_sampling_mask; /* replay rollouts' kept sets where they have them */
+    int keep_selection;     /* replay rollouts' selected sets where they have them, in MQA mode */
     double kl_weight;       /* of the indexer's loss in MQA mode; 0: the indexer is frozen */
 };
 
@@ -45,6 +53,7 @@ struct el_policy_sums {
     double indexer_kl; /* as el_step_stats.kl_loss */
     int64_t rows;      /* rows that went through the model */
     int64_t passes;
+    struct el_selection_sums selection; /* of rollouts with selected sets */
 };
 
 /* Adds the gradient of -J over the rollouts (one mini-batch: each sequence weighs 1/`sequences`,

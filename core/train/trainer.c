@@ -89,6 +89,7 @@ void el_trainer_release(struct el_trainer *t)
     el_free(t->load);
     el_free(t->offsets);
     el_replay_release(&t->replay);
+    el_selection_release(&t->selection);
     memset(t, 0, sizeof *t);
 }
 

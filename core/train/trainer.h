@@ -10,6 +10,7 @@
 #include "core/train/lm_head.h"
 #include "core/train/optimizer.h"
 #include "core/train/replay.h"
+#include "core/train/selection.h"
 
 /* Which stage of DSA training a step belongs to (DeepSeek-V3.2 section 2.1.1). */
 enum el_stage {
@@ -31,10 +32,11 @@ struct el_trainer {
     struct el_optimizer opt;
     struct el_view grad; /* view of opt.grad */
     int32_t *row, *token;
-    float *coef, *logp, *kl; /* host (max_rows), kl (L * max_rows) */
-    int64_t *load;           /* host (L, E): rows per expert since the last update */
-    int32_t *offsets;        /* host (E+1) */
-    struct el_replay replay; /* made when a policy is trained */
+    float *coef, *logp, *kl;              /* host (max_rows), kl (L * max_rows) */
+    int64_t *load;                        /* host (L, E): rows per expert since the last update */
+    int32_t *offsets;                     /* host (E+1) */
+    struct el_replay replay;              /* made when a policy is trained */
+    struct el_selection_replay selection; /* made when its rollouts have selected sets */
 };
 
 struct el_trainer_options {

@@ -58,6 +58,7 @@ static void defaults(void **state)
     struct el_error err = {0};
     assert_int_equal(load("{" BASE "}", &r, &err), 0);
     assert_true(r.rewards.length_weight == 0 && !r.rewards.language && !r.rewards.rubric);
+    assert_int_equal(r.selected_sets, EL_RL_SELECTED_LIVE);
     assert_true(!r.rewards.guidelines && !r.show_rubric && !r.show_reference);
     assert_true(r.grpo.epsilon == 0.2 && r.grpo.epsilon_high == 0.28);
     assert_true(r.grpo.use_bias_correction_kl && r.keep_routing && r.keep_sampling_mask);
@@ -84,7 +85,8 @@ static void fields(void **state)
     assert_int_equal(r.schedule.steps, 9);
     el_rl_recipe_release(&r);
     assert_int_equal(load("{" BASE ",\"language\":\"ja\",\"language_consistency_weight\":0.1,"
-                          "\"length_weight\":-0.2,\"show_rubric\":true,\"rubric\":{\"weight\":0.3,"
+                          "\"length_weight\":-0.2,\"show_rubric\":true,\"selected_sets\":"
+                          "\"replay\",\"rubric\":{\"weight\":0.3,"
                           "\"guidelines\":true,\"items\":[{\"name\":\"n\",\"pattern\":\"x\","
                           "\"part\":\"analysis\",\"points\":2,\"absent\":true}]}}",
                           &r, &err),
@@ -93,6 +95,7 @@ static void fields(void **state)
     assert_true(r.rewards.language_weight == 0.1 && r.rewards.length_weight == -0.2);
     assert_true(r.rewards.rubric && r.rewards.guidelines && r.rewards.rubric_weight == 0.3);
     assert_true(r.show_rubric && !r.show_reference);
+    assert_int_equal(r.selected_sets, EL_RL_SELECTED_REPLAY);
     el_rl_recipe_release(&r);
     assert_int_equal(load("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"refiner\":2},\"data\":{"
                           "\"world\":3,\"raters\":\"human,oracle\"}}",
@@ -139,6 +142,7 @@ static void wrong_fields(void **state)
         {"\"overlong_from\":1", "overlong_from"},
         {"\"proof_weight\":0", "proof_weight"},
         {"\"off_policy_mask_threshold\":0", "off_policy_mask_threshold"},
+        {"\"selected_sets\":\"dead\"", "selected_sets"},
         {"\"length_weight\":\"long\"", "length_weight"},
         {"\"language\":\"klingon\"", "klingon"},
         {"\"language_consistency_weight\":0.1", "language"},

@@ -270,6 +270,59 @@ static void sampling_mask(void **state)
     assert_true(difference[0] > 0 && ratio[0] < 1);
 }
 
+/* Tensors of the indexer, and others, that differ from those of the start. */
+static void count_changed(const char *dir, int changed[2])
+{
+    struct el_weights *w[2] = {NULL};
+    struct el_error err = {0};
+    if (el_weights_load(EL_SOURCE_DIR "/models/small", el_device_host(), &w[0], NULL, NULL, &err) <
+            0 ||
+        el_weights_load(dir, el_device_host(), &w[1], NULL, NULL, &err) < 0)
+        fail_msg("%s", err.msg);
+    changed[0] = changed[1] = 0;
+    for (int i = 0; i < w[0]->layout.n; i++) {
+        const struct el_tensor_info *t = &w[0]->layout.tensors[i];
+        size_t bytes = (size_t)t->count * sizeof(float);
+        changed[(t->flags & EL_TENSOR_INDEXER) != 0] +=
+            memcmp(w[0]->data + t->offset, w[1]->data + t->offset, bytes) != 0;
+    }
+    el_weights_free(w[0]);
+    el_weights_free(w[1]);
+}
+
+/* Selected sets are those of sampling until the weights move; live or replayed, the mismatch shows.
+ * With indexer_kl_weight 0 the indexer stays as it was, otherwise it goes on learning. */
+static void selected_sets(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"live", "replay", "unrecorded"};
+    double objective[3];
+    for (int i = 0; i < 3; i++) {
+        char changes[500];
+        int changed[2];
+        snprintf(changes, sizeof changes,
+                 "\"selected_sets\":\"%s\",\"indexer_kl_weight\":%d,\"learning_rate\":1e-3,"
+                 "\"prompts_per_step\":8,\"max_steps\":1,\"judge\":\"oracle\",\"data\":{"
+                 "\"world\":24},\"roles\":{\"verifier\":1,\"generator\":1}",
+                 kinds[i], i != 1);
+        must_train(recipe("sets.json", changes), at(kinds[i]));
+        cJSON *line = metrics(at(kinds[i]), 0);
+        double first = value(line, "sampling/selected_rows_differ/first");
+        double rows = value(line, "sampling/selected_rows_differ");
+        double keys = value(line, "sampling/selected_keys_differ");
+        assert_true(value(line, "sampling/sampling_logp_difference/max") == 0);
+        assert_true(i == 2 ? isnan(first) && isnan(rows) && isnan(keys)
+                           : first == 0 && rows > 0 && keys > 0 && keys <= rows && rows <= 1);
+        objective[i] = value(line, "sampling/importance_sampling_ratio/max");
+        cJSON_Delete(line);
+        char model[300];
+        snprintf(model, sizeof model, "%s/model", at(kinds[i]));
+        count_changed(model, changed);
+        assert_true(changed[0] > 10 && (i == 1 ? changed[1] == 0 : changed[1] > 4));
+    }
+    assert_true(objective[0] == objective[2] && objective[0] != objective[1]);
+}
+
 /* Without steps that teach anything the weights stay those of the start. */
 static void nothing_to_learn(void **state)
 {
@@ -354,6 +407,7 @@ int main(void)
         cmocka_unit_test(sampler_and_trainer_agree),
         cmocka_unit_test(recorded),
         cmocka_unit_test(sampling_mask),
+        cmocka_unit_test(selected_sets),
         cmocka_unit_test(nothing_to_learn),
         cmocka_unit_test(rejection),
         cmocka_unit_test(refusals),

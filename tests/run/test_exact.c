@@ -1,5 +1,6 @@
 /* What the sampler reports and what the trainer recomputes are the same numbers: log-probabilities
  * with a difference of 0, with and without truncated sampling, and the routed experts. */
+#include "core/model/selection.h"
 #include "core/train/trainer.h"
 #include "tests/run/engine_fixture.h"
 
@@ -19,7 +20,7 @@ static void bench_open(struct bench *b, const char *name, const struct el_ops *o
     struct el_trainer_options o = {.max_rows = 900, .max_sequences = 50, .head_chunk = 37};
     struct el_engine_options eo = engine_options(mode, 24, 100);
     *b = (struct bench){0};
-    eo.trace = 1;
+    eo.trace = EL_TRACE_ROUTED | (mode == EL_ATTENTION_MQA ? EL_TRACE_SELECTED : 0);
     golden_open(&b->g, name, el_device_host());
     el_stream_init(&b->s, el_device_host(), ops, 1);
     golden_must(el_trainer_init(&b->t, b->g.w, &b->s, &o, &err));
@@ -225,13 +226,48 @@ static void test_routing(void **state)
     }
 }
 
+static void check_selection(struct bench *b, const struct el_sequence *q)
+{
+    const struct el_config *c = &b->g.w->config;
+    int layers = c->num_hidden_layers, topk = c->index_topk;
+    whole_pass(b, q, EL_ATTENTION_MQA);
+    assert_int_equal(q->selected_words, el_selection_words(q->capacity));
+    for (int l = 0; l < layers; l++)
+        for (int pos = 0; pos < q->n; pos++) {
+            const uint32_t *bits = q->selected + ((int64_t)pos * layers + l) * q->selected_words;
+            const int32_t *right = b->t.acts.layer[l].selected + (int64_t)pos * topk;
+            int32_t traced[64];
+            el_selection_unpack(bits, q->selected_words, traced, topk);
+            if (pos + 1 < q->n)
+                assert_memory_equal(traced, right, (size_t)topk * sizeof *right);
+            else
+                assert_int_equal(traced[0], -1);
+        }
+}
+
+/* So are the keys that every token selected, in every layer. */
+static void test_selection(void **state)
+{
+    (void)state;
+    struct el_sampling how = {.temperature = 1, .top_p = 1, .max_tokens = 30};
+    for (int k = 0; k < 2; k++) {
+        struct bench b;
+        bench_open(&b, k ? "ungrouped_tied" : "base", el_ops_cpu(), EL_ATTENTION_MQA);
+        assert_in_range(b.g.w->config.index_topk, 2, 64);
+        sample(&b, how);
+        assert_true(b.e.stats.cached_tokens > 0);
+        for (int i = 0; i < JOBS; i++)
+            check_selection(&b, b.q[i]);
+        bench_close(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_log_probabilities),
-        cmocka_unit_test(test_kept_sets),
-        cmocka_unit_test(test_whole_vocabulary),
-        cmocka_unit_test(test_routing),
+        cmocka_unit_test(test_log_probabilities), cmocka_unit_test(test_kept_sets),
+        cmocka_unit_test(test_whole_vocabulary),  cmocka_unit_test(test_routing),
+        cmocka_unit_test(test_selection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

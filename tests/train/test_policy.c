@@ -45,7 +45,7 @@ static void sample(struct bench *b, struct el_sampling how, enum el_attention mo
     static struct job jobs[JOBS];
     struct el_engine e;
     struct el_engine_options o = engine_options(mode, 24, 100);
-    o.trace = 1;
+    o.trace = EL_TRACE_ROUTED | (mode == EL_ATTENTION_MQA ? EL_TRACE_SELECTED : 0);
     golden_must(el_engine_init(&e, b->g.w, &b->s, &o, &err));
     make_jobs(jobs, JOBS, b->g.vocab, 50, 33);
     for (int i = 0; i < JOBS; i++)
@@ -69,6 +69,8 @@ static void sample(struct bench *b, struct el_sampling how, enum el_attention mo
                                       .kept_start = q->n_kept ? q->kept_start : NULL,
                                       .kept = q->kept,
                                       .routed = q->routed,
+                                      .selected = q->selected,
+                                      .selected_words = q->selected_words,
                                       .advantage = i % 3 - 0.8};
         b->tokens += n;
     }
@@ -139,7 +141,7 @@ static void routing_replay(void **state)
     (void)state;
     static struct bench b;
     static float replayed[MOST], live[MOST];
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     for (int l = b.g.w->config.first_k_dense_replace; l < b.g.layers; l++)
@@ -157,13 +159,63 @@ static void routing_replay(void **state)
     bench_close(&b);
 }
 
+static struct el_selection_sums selection_of(struct bench *b, const struct el_policy_options *o)
+{
+    struct el_grpo_config c = el_grpo_config_default();
+    struct el_policy_sums sums = {0};
+    c.beta = 0;
+    golden_must(el_policy_accumulate(&b->t, b->r, JOBS, JOBS, &c, o, &sums, &err));
+    return sums.selection;
+}
+
+/* When the indexer drifts, replay reads the old keys; how far it drifted shows either way. */
+static void selection_replay(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
+    bench_open(&b, el_ops_cpu(), el_device_host());
+    sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
+    struct el_selection_sums same = selection_of(&b, &o);
+    int64_t choices = 0;
+    for (int i = 0; i < JOBS; i++) {
+        int64_t rows = b.r[i].n - 1 - b.g.w->config.index_topk;
+        choices += rows > 0 ? rows * b.g.layers : 0;
+    }
+    assert_true(choices > 100 && same.rows == choices);
+    assert_int_equal(same.keys, same.rows * b.g.w->config.index_topk);
+    assert_true(same.rows_differ == 0 && same.keys_differ == 0);
+    for (int i = 0; i < b.g.w->layout.n; i++) {
+        const struct el_tensor_info *t = &b.g.w->layout.tensors[i];
+        for (int64_t j = 0; (t->flags & EL_TENSOR_INDEXER) && j < t->count; j += 3)
+            b.g.w->data[t->offset + j] *= -1;
+    }
+    assert_true(difference_to_sampler(&b, &o) > 1e-3);
+    struct el_selection_sums live = selection_of(&b, &o);
+    assert_true(live.rows == choices && live.rows_differ > 0 && live.rows_differ <= live.rows);
+    assert_true(live.keys_differ >= live.rows_differ && live.keys_differ < live.keys);
+    o.keep_selection = 1; /* the indexer decides about the keys alone: nothing has changed */
+    assert_true(difference_to_sampler(&b, &o) == 0);
+    el_trainer_release(&b.t);
+    trainer_open(&b, 120, 2); /* in many small passes, too */
+    assert_true(difference_to_sampler(&b, &o) == 0);
+    /* the first layer's inputs are those of the live pass, so its rows differ at least */
+    struct el_selection_sums replayed = selection_of(&b, &o);
+    assert_true(replayed.rows == choices && replayed.rows_differ > 0);
+    for (int i = 0; i < JOBS; i++)
+        b.r[i].selected = NULL; /* nothing recorded: live, and nothing to compare */
+    assert_true(difference_to_sampler(&b, &o) > 1e-3);
+    assert_int_equal(selection_of(&b, &o).rows, 0);
+    bench_close(&b);
+}
+
 /* log pi_ref under weights of its own, by the policy's trainer. */
 static void reference_weights(void **state)
 {
     (void)state;
     static struct bench b, other;
     static float with[MOST], own[MOST];
-    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 0, 0};
     const struct el_sampling how = {.temperature = 0.9, .top_p = 0.9, .max_tokens = 30};
     bench_open(&b, el_ops_cpu(), el_device_host());
     bench_open(&other, el_ops_cpu(), el_device_host());
@@ -243,7 +295,7 @@ static void gradient_of_the_whole_model(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_DENSE, 0.8, 1, 1, 0};
+    struct el_policy_options o = {EL_ATTENTION_DENSE, 0.8, 1, 1, 0, 0};
     int checked = 0;
     c.beta = 0.2;
     bench_open(&b, el_ops_cpu(), el_device_host());
@@ -295,7 +347,7 @@ static void passes_add_up(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0.7};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0.7};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     make_off_policy(&b);
@@ -318,7 +370,7 @@ static void without_loss(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_DENSE, 1, 1, 1, 0};
+    struct el_policy_options o = {EL_ATTENTION_DENSE, 1, 1, 1, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     make_off_policy(&b);
@@ -348,7 +400,7 @@ static void indexer_apart(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     make_off_policy(&b);
@@ -379,7 +431,7 @@ static void closed_device(void **state)
     static float logp[MOST];
     struct el_device *d = el_device_guard_create();
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 1};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 1, 1};
     const struct el_sampling how = {.temperature = 0.9, .top_p = 0.9, .max_tokens = 20};
     assert_non_null(d);
     bench_open(&b, el_ops_cpu(), el_device_host());
@@ -406,7 +458,7 @@ static void refusals(void **state)
     static struct bench b;
     struct el_error why = {0};
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
     struct el_policy_sums sums = {0};
     float logp[64];
     const int32_t ids[4] = {1, 2, 3, 4}, far[2] = {1, 100000};
@@ -428,7 +480,7 @@ static void out_of_memory(void **state)
     (void)state;
     static struct bench b;
     static float logp[MOST];
-    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 1, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 0.9, .top_p = 0.9, .max_tokens = 20}, o.mode);
     int rc = -1;
@@ -451,6 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sampler_and_policy_agree),
         cmocka_unit_test(routing_replay),
+        cmocka_unit_test(selection_replay),
         cmocka_unit_test(reference_weights),
         cmocka_unit_test(gradient_of_the_whole_model),
         cmocka_unit_test(passes_add_up),

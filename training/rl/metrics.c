@@ -65,6 +65,10 @@ static void add_sums(struct el_policy_sums *to, const struct el_policy_sums *s)
     to->indexer_kl += s->indexer_kl;
     to->rows += s->rows;
     to->passes += s->passes;
+    to->selection.rows += s->selection.rows;
+    to->selection.rows_differ += s->selection.rows_differ;
+    to->selection.keys += s->selection.keys;
+    to->selection.keys_differ += s->selection.keys_differ;
 }
 
 void el_rl_metrics_update(struct el_rl_step_metrics *m, const struct el_policy_sums *sums,
@@ -130,6 +134,12 @@ static int put_rest(struct el_buf *out, const struct el_rl_step_metrics *m)
         {"sampling/importance_sampling_ratio/min", m->updates ? all->ratio_min : NAN},
         {"sampling/importance_sampling_ratio/mean", per(all->ratio, tokens)},
         {"sampling/importance_sampling_ratio/max", m->updates ? all->ratio_max : NAN},
+        {"sampling/selected_rows_differ/first",
+         per((double)m->first.selection.rows_differ, (double)m->first.selection.rows)},
+        {"sampling/selected_rows_differ",
+         per((double)m->all.selection.rows_differ, (double)m->all.selection.rows)},
+        {"sampling/selected_keys_differ",
+         per((double)m->all.selection.keys_differ, (double)m->all.selection.keys)},
         {"off_policy_mask_fraction", per((double)all->masked, (double)all->sequences)},
         {"top_p_kept_vocab_per_token", per((double)m->kept, (double)m->kept_tokens)},
         {"trajectory_staleness", per(m->staleness, (double)all->sequences)},

@@ -5,6 +5,9 @@
  *   completions/{mean,min,max}_length, completions/clipped_ratio,
  *   sampling/sampling_logp_difference/{mean,max}   at the first update, before any weight moved
  *   sampling/importance_sampling_ratio/{min,mean,max}   over all updates of the step
+ *   sampling/selected_{rows,keys}_differ   share of rows (of all layers, where there is a choice)
+ *                       whose selected keys are not all those of sampling, and of such keys, over
+ *                       all updates; sampling/selected_rows_differ/first   at the first update
  *   off_policy_mask_fraction, top_p_kept_vocab_per_token, trajectory_staleness (updates between
  *   sampling and training, mean), drops/{judge,prompt,zero_variance}, judge/{asked,unreadable},
  *   drops/judge_proof_bytes beside judge/proof_bytes (means: do long proofs break judges?),

@@ -177,6 +177,24 @@ static int read_threshold(const cJSON *o, const char *path, struct el_rl_recipe 
     return el_json_double_or(o, path, key, &r->grpo.off_policy_mask_threshold, err);
 }
 
+static int read_selected(const cJSON *o, const char *path, struct el_rl_recipe *r,
+                         struct el_error *err)
+{
+    static const char *const names[] = {"live", "replay", "unrecorded"};
+    const char *name = names[0];
+    int rc = el_json_str_or(o, path, "selected_sets", &name, err);
+    for (int i = 0; i < 3 && rc == 0; i++)
+        if (strcmp(name, names[i]) == 0) {
+            r->selected_sets = (enum el_rl_selected_sets)i;
+            return 0;
+        }
+    return rc < 0 ? rc
+                  : el_error_set(err, EL_EFORMAT,
+                                 "%s: field 'selected_sets' is '%.20s': expected live, replay or "
+                                 "unrecorded",
+                                 path, name);
+}
+
 /* ---- Parts ---- */
 
 static int read_roles(const cJSON *root, const char *path, struct el_rl_recipe *r,
@@ -377,6 +395,7 @@ static int read_all(const cJSON *root, const char *path, struct el_rl_recipe *r,
                                        "mask_truncated_completions",
                                        "keep_routing",
                                        "keep_sampling_mask",
+                                       "selected_sets",
                                        "mini_batches",
                                        "num_iterations",
                                        "indexer_kl_weight",
@@ -397,8 +416,9 @@ static int read_all(const cJSON *root, const char *path, struct el_rl_recipe *r,
                                        NULL};
     static int (*const readers[])(const cJSON *, const char *, struct el_rl_recipe *,
                                   struct el_error *) = {
-        read_roles,  read_rejection, read_data,     read_balance,   read_judge,      read_numbers,
-        read_wholes, read_flags,     read_schedule, read_threshold, el_rl_read_terms};
+        read_roles,    read_rejection, read_data,     read_balance,
+        read_judge,    read_numbers,   read_wholes,   read_flags,
+        read_schedule, read_threshold, read_selected, el_rl_read_terms};
     int rc = el_json_only(root, path, keys, err);
     if (rc == 0 && !r->model)
         rc = copy_string(root, path, "model", &r->model, err);

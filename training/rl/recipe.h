@@ -1,52 +1,82 @@
 /* Recipes for training roles by GRPO: one JSON object, fields named as the field names them.
  *
- *   what is trained, from what
- *     "model"                 folder of the start; also the reference of the KL
- *     "judge"                 folder of the frozen judge ("start": the start itself), or "oracle":
- *                             exact truth of the small world
- *     "prompts"               folder of a prompt set
- *     "roles"                 {"verifier": 1, "meta_verifier": 0.5, "generator": 0, "refiner": 0}:
- *                             shares of the prompts of a step
- *     "data"                  {"store": FILE, "raters": "human,oracle", "set": NAME}: D_v and D_mv
- * of a store; or {"world": N, "attempts": M}: a store of the run's own with N programmed proofs and
- * analyses and M attempts of the start at problems of the train split, scored by the oracle
- *     "label_balance"         [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
- *   sampling
- *     "prompts_per_step", "num_generations" (G), "temperature", "top_p", "top_k",
- *     "max_completion_length"
- *   rewards (rewards/rewards.h)
- *     "use_meta_reward"       R_meta is part of the verifier's reward
- *     "alpha", "beta_self"    weights of R_Y and R_Z: 0.76, 0.24
- *     "verifications", "meta_verifications"  judgements a proof, an analysis gets; their mean
- * counts "judge_retries"         further attempts after an unreadable judgement
- *     "show_reference", "show_rubric"  false; the store's reference solution and grading guidelines
- * of a problem stand in the prompts of verifier and meta-verifier, of the policy and of the judge;
- * the prompt set must have a place for them extra terms, all off by default (rewards/terms.h says
- * how they are added) "final_answer_weight"   the rule-based final answer of who writes proofs: on
- * the small world all witnesses hold, exactly; elsewhere the last box of the proof equals the
- *                             stored answer (rewards/answer.h). A problem whose answer cannot be
- * checked is trained without this term "proof_weight"          1; 0 leaves only extra terms:
- * outcome reward, and only problems whose answer can be checked "length_weight"         of
- * completion tokens / max_completion_length: > 0 a bonus, < 0 a penalty "overlong_penalty",
- * "overlong_from"  soft penalty up to the first value, growing from that share of
- * max_completion_length on "language", "language_consistency_weight"  "en", "zh", ...
- * (rewards/language.h): the share of the words of the whole completion that are in it; weight 0
- * only shows it "rubric"                {"weight": 0.1, "guidelines": true, "items": [{"name":
- * "names both claims", "part": "proof", "pattern": "\\(1\\)", "points": 1, "absent": false}]}: the
- * share of points by rule (rewards/rubric.h) of the items that apply to a role and, for who writes
- * proofs, of the store's grading guidelines. weight 0 only shows it optimisation
- * (core/train/grpo.h, policy.h) "epsilon", "epsilon_high", "beta", "use_bias_correction_kl",
- * "off_policy_mask_threshold" (null: off), "scale_rewards", "mask_truncated_completions",
- * "keep_routing", "keep_sampling_mask", "mini_batches", "num_iterations", "indexer_kl_weight" (0:
- * the indexer is frozen), "bias_update_speed", "learning_rate", "final_learning_rate",
- * "warmup_steps", "lr_scheduler_type", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay",
- *     "max_grad_norm", "batch_rows" (rows of one pass)
- *   rejection fine-tuning instead of GRPO
- *     "rejection"             {"steps": 32, "min_reward": 1, "max_per_prompt": 1, "sources":
- * {"verifier": DIR, ...}}: that many batches of prompts are sampled, each role by the model of its
- * source (default: the start); the best completions of a prompt that earn at least min_reward are
- * kept, and max_steps steps of supervised training on them start from "model" the run "seed",
- * "max_steps", "save_steps" */
+ * What is trained, from what
+ *
+ *   "model"             folder of the start; also the reference of the KL
+ *   "judge"             folder of the frozen judge ("start": the start itself), or "oracle":
+ *                       exact truth of the small world
+ *   "prompts"           folder of a prompt set
+ *   "roles"             {"verifier": 1, "meta_verifier": 0.5, "generator": 0, "refiner": 0}:
+ *                       shares of the prompts of a step
+ *   "data"              {"store": FILE, "raters": "human,oracle", "set": NAME}: D_v and D_mv
+ *                       of a store; or {"world": N, "attempts": M}: a store of the run's own
+ *                       with N programmed proofs and analyses and M attempts of the start at
+ *                       problems of the train split, scored by the oracle
+ *   "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
+ *
+ * Sampling
+ *
+ *   "prompts_per_step", "num_generations" (G), "temperature", "top_p", "top_k",
+ *   "max_completion_length"
+ *
+ * Rewards (rewards/rewards.h)
+ *
+ *   "use_meta_reward"   R_meta is part of the verifier's reward
+ *   "alpha", "beta_self"  weights of R_Y and R_Z: 0.76, 0.24
+ *   "verifications", "meta_verifications"  judgements a proof, an analysis gets; their mean
+ *                       counts
+ *   "judge_retries"     further attempts after an unreadable judgement
+ *   "show_reference", "show_rubric"  false; the store's reference solution and grading
+ *                       guidelines of a problem stand in the prompts of verifier and
+ *                       meta-verifier, of the policy and of the judge; the prompt set must
+ *                       have a place for them
+ *
+ * Extra terms, all off by default (rewards/terms.h says how they are added)
+ *
+ *   "final_answer_weight"  the rule-based final answer of who writes proofs: on the small world
+ *                       all witnesses hold, exactly; elsewhere the last box of the proof
+ *                       equals the stored answer (rewards/answer.h). A problem whose answer
+ *                       cannot be checked is trained without this term
+ *   "proof_weight"      1; 0 leaves only extra terms: outcome reward, and only problems whose
+ *                       answer can be checked
+ *   "length_weight"     of completion tokens / max_completion_length: > 0 a bonus, < 0 a
+ *                       penalty
+ *   "overlong_penalty", "overlong_from"  soft penalty up to the first value, growing from that
+ *                       share of max_completion_length on
+ *   "language", "language_consistency_weight"  "en", "zh", ... (rewards/language.h): the share
+ *                       of words of the whole completion that are in it; weight 0 only shows
+ *                       it
+ *   "rubric"            {"weight": 0.1, "guidelines": true, "items": [{"name": "both claims",
+ *                       "part": "proof", "pattern": "[(]1[)]", "points": 1,
+ *                       "absent": false}]}: the share of points by rule (rewards/rubric.h) of
+ *                       the items that apply to a role and, for who writes proofs, of the
+ *                       store's grading guidelines; weight 0 only shows it
+ *
+ * Optimisation (core/train/grpo.h, policy.h)
+ *
+ *   "epsilon", "epsilon_high", "beta", "use_bias_correction_kl", "scale_rewards",
+ *   "mask_truncated_completions", "mini_batches", "num_iterations", "bias_update_speed",
+ *   "learning_rate", "final_learning_rate", "warmup_steps", "lr_scheduler_type", "adam_beta1",
+ *   "adam_beta2", "adam_epsilon", "weight_decay", "max_grad_norm"
+ *   "off_policy_mask_threshold"  null: off
+ *   "keep_routing", "keep_sampling_mask"  true
+ *   "selected_sets"     "live": the indexer's selection with the weights as they are; "replay":
+ *                       that of sampling; "unrecorded": live, and what was selected at sampling
+ *                       is not kept (layers * context / 8 bytes for each cached token), so
+ *                       that the mismatch is not shown
+ *   "indexer_kl_weight" 0: the indexer is frozen
+ *   "batch_rows"        rows of one pass
+ *
+ * Rejection fine-tuning instead of GRPO
+ *
+ *   "rejection"         {"steps": 32, "min_reward": 1, "max_per_prompt": 1,
+ *                       "sources": {"verifier": DIR, ...}}: that many batches of prompts are
+ *                       sampled, each role by the model of its source (default: the start);
+ *                       the best completions of a prompt that earn at least min_reward are
+ *                       kept, and max_steps steps of supervised training on them start from
+ *                       "model"
+ *
+ * The run: "seed", "max_steps", "save_steps". */
 #ifndef EL_TRAINING_RL_RECIPE_H
 #define EL_TRAINING_RL_RECIPE_H
 
@@ -61,6 +91,8 @@
 #include "roles/role.h"
 
 enum { EL_RL_GENERATIONS = 1024 }; /* the most of one group */
+
+enum el_rl_selected_sets { EL_RL_SELECTED_LIVE, EL_RL_SELECTED_REPLAY, EL_RL_SELECTED_UNRECORDED };
 
 struct el_rl_rewards {
     int use_meta_reward;
@@ -98,6 +130,7 @@ struct el_rl_recipe {
     struct el_rl_rejection rejection;
     struct el_grpo_config grpo;
     int mask_truncated_completions, keep_routing, keep_sampling_mask;
+    enum el_rl_selected_sets selected_sets;
     int mini_batches, num_iterations;
     double indexer_kl_weight, bias_update_speed;
     struct el_schedule schedule;

@@ -28,7 +28,7 @@ static int open_backend(struct el_rl_run *t, const struct el_weights *w, struct 
     const struct el_local_options o = {.attention = EL_ATTENTION_MQA,
                                        .batch = 128,
                                        .threads = t->o->threads,
-                                       .trace = 1,
+                                       .trace = EL_TRACE_ROUTED,
                                        .isa = t->o->isa};
     return el_local_wrap(&o, w, t->tokenizer_path, out, err);
 }

@@ -106,10 +106,11 @@ static int open_trainer(struct el_rl_run *t, struct el_error *err)
 
 static int open_backends(struct el_rl_run *t, struct el_error *err)
 {
+    int selected = t->recipe.selected_sets == EL_RL_SELECTED_UNRECORDED ? 0 : EL_TRACE_SELECTED;
     struct el_local_options o = {.attention = EL_ATTENTION_MQA,
                                  .batch = 128,
                                  .threads = t->o->threads,
-                                 .trace = 1,
+                                 .trace = EL_TRACE_ROUTED | selected,
                                  .isa = t->o->isa};
     int rc = el_local_wrap(&o, t->policy, t->tokenizer_path, &t->sampler, err);
     o.trace = 0;

@@ -81,6 +81,8 @@ static void add_rollout(struct step *s, int i)
         .kept_start = c->kept_start,
         .kept = c->kept,
         .routed = c->routed,
+        .selected = c->selected,
+        .selected_words = c->selected_words,
         .advantage = s->advantage[i],
         .no_loss = c->finish == EL_FINISH_LENGTH && s->run->recipe.mask_truncated_completions};
 }
@@ -106,6 +108,7 @@ static struct el_policy_options policy_options(const struct el_rl_recipe *r)
                                       .temperature = r->sampling.temperature,
                                       .keep_routing = r->keep_routing,
                                       .keep_sampling_mask = r->keep_sampling_mask,
+                                      .keep_selection = r->selected_sets == EL_RL_SELECTED_REPLAY,
                                       .kl_weight = r->indexer_kl_weight};
 }
 
