@@ -121,8 +121,12 @@ const struct el_added_token *el_added_next(const struct el_added_set *set, struc
         s->at = stop;
         if ((t->control && s->plain) || (t->single_word && !is_single_word(text, n, start, stop)))
             continue;
-        s->start = t->lstrip ? strip_left(text, start, s->stop) : start;
-        s->stop = t->rstrip ? strip_right(s, text, n, stop) : stop;
+        start = t->lstrip ? strip_left(text, start, s->stop) : start;
+        stop = t->rstrip ? strip_right(s, text, n, stop) : stop;
+        if (start >= stop)
+            continue;
+        s->start = start;
+        s->stop = stop;
         return t;
     }
     return NULL;

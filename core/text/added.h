@@ -39,7 +39,8 @@ struct el_added_scan {
 /* The next match of text[0..n), or NULL: leftmost, and the longest there. As in the `tokenizers`
  * library, a token that is passed over hides those that overlap it, and one that lies in white
  * space which the match before has taken is found there all the same: then s->start is below the
- * s->stop of before. O(n) for a whole walk, times the longest content. */
+ * s->stop of before. With lstrip it begins where that match ends, and is passed over when nothing
+ * is left of it. O(n) for a whole walk, times the longest content. */
 const struct el_added_token *el_added_next(const struct el_added_set *set, struct el_added_scan *s,
                                            const char *text, size_t n);
 

@@ -28,7 +28,7 @@ static void add(struct el_added_set *set, const char *content, int flags)
 
 static void make(struct el_added_set *set)
 {
-    assert_int_equal(el_added_init(set, 9), 0);
+    assert_int_equal(el_added_init(set, 10), 0);
     add(set, "w", word);
     add(set, "L", left);
     add(set, "R", right);
@@ -38,6 +38,7 @@ static void make(struct el_added_set *set)
     add(set, "aw", 0);
     add(set, "\t", right);
     add(set, "wx", 0);
+    add(set, "\v", left);
     el_added_index(set);
 }
 
@@ -109,6 +110,9 @@ static void white_space_between_two(void **state)
     expect(0, "L  R", "[L]  [R]");
     expect(0, "B B B", "[B ][B ][B]");
     expect(0, "R \t x", "[R \t ][\t ]x"); /* a token inside what was taken */
+    expect(0, "R \v", "[R \v]");          /* nothing of it is left */
+    expect(0, "R \v x", "[R \v ]x");
+    expect(0, "x \v\v x", "x[ \v][\v] x");
 }
 
 static void control_tokens(void **state)
