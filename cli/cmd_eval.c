@@ -13,8 +13,8 @@
 const char cmd_eval_help[] = "the numbers of a run, of imported ratings or of a training";
 
 struct flags {
-    const char *run, *against, *html;
-    int ratings, training, json, resamples;
+    const char *run, *against, *html, *roles;
+    int ratings, training, apart, json, resamples;
     uint64_t seed;
 };
 
@@ -164,17 +164,69 @@ static int eval_ratings(struct el_store *s, const struct flags *f, struct el_err
     return rc;
 }
 
+static const char long_help[] =
+    "Prints Pass@1 and Best@k for every number of rounds out of one run, with the rules and\n"
+    "bootstrap intervals beside the numbers; on the small proof world also against exact truth.\n"
+    "\n"
+    "With --roles, how well models judge the scored proofs and analyses of a store; of several,\n"
+    "the mean with an interval over them.\n"
+    "\n"
+    "With --training, what the folders of trainings hold in metrics.jsonl, over each other when\n"
+    "there are several. Those whose recipes differ in the seed alone are one arm: their mean\n"
+    "with an interval, and curves with a band.\n"
+    "\n"
+    "  elenchus eval --training runs/a1 runs/a2 runs/a3 runs/b --html arms.html\n"
+    "  elenchus eval --training --arm with runs/a1 runs/a2 --arm without runs/b1 runs/b2\n"
+    "  elenchus eval test.db --arm with runs/a?/model --arm without runs/b?/model";
+
+/* --roles MODEL, the arguments behind the store, and arms. */
+static int eval_roles(struct el_store *s, struct cli_eval_roles *roles, const char *model,
+                      char **more, int n, struct el_error *err)
+{
+    int fits = !model || cli_arms_add(&roles->models, model);
+    for (int i = 0; i < n && fits; i++)
+        fits = cli_arms_add(&roles->models, more[i]);
+    return fits ? cli_eval_roles(s, roles, err)
+                : el_error_set(err, EL_EINVAL, "more than %d models", CLI_ARMS);
+}
+
+static int eval_training(const struct flags *f, const struct cli_arms *arms, char **dirs, int n)
+{
+    struct cli_eval_training o = {
+        .runs = *arms, .html = f->html, .json = f->json, .apart = f->apart};
+    for (int i = 0; i < n; i++)
+        if (!cli_arms_add(&o.runs, dirs[i]))
+            return cli_usage_error("more than %d trainings", CLI_ARMS);
+    if (o.runs.n_items == 0)
+        return cli_usage_error("eval --training needs folders of trainings");
+    return cli_eval_training(&o);
+}
+
+static int eval_store(struct flags *f, struct cli_eval_roles *roles, char **argv, int argc)
+{
+    struct el_error err = {0};
+    struct el_store *s = NULL;
+    int rc = el_store_open(argv[1], EL_STORE_READONLY, &s, &err);
+    if (rc == 0)
+        rc = f->roles || roles->models.n ? eval_roles(s, roles, f->roles, argv + 2, argc - 2, &err)
+             : f->ratings                ? eval_ratings(s, f, &err)
+                                         : eval_run(s, f, &err);
+    el_store_close(s);
+    return rc < 0 ? cli_fail(&err) : CLI_DONE;
+}
+
 int cmd_eval(int argc, char **argv)
 {
     struct flags f = {0};
     struct cli_eval_roles roles = {0};
+    const char *arm = NULL; /* taken before: its row is for --help */
     const struct cli_option options[] = {
         {"run", CLI_STRING, &f.run, "NAME", "the run to evaluate", 0, 0},
         {"against", CLI_STRING, &f.against, "NAME",
          "compare with this run: equal rounds and equal tokens", 0, 0},
         {"html", CLI_STRING, &f.html, "FILE", "also write a page with curves and histories", 0, 0},
-        {"roles", CLI_STRING, &roles.model, "MODEL",
-         "how well this model judges the store's scored proofs and analyses", 0, 0},
+        {"roles", CLI_STRING, &f.roles, "MODEL...",
+         "how well these models judge the store's scored proofs and analyses", 0, 0},
         {"samples", CLI_INT, &roles.samples, "N", "--roles: replies to each (default 1)", 1, 1024},
         {"limit", CLI_INT, &roles.limit, "N",
          "--roles: proofs, and analyses, at most (default all)", 1, 1 << 30},
@@ -184,25 +236,27 @@ int cmd_eval(int argc, char **argv)
         {"training", CLI_FLAG, &f.training, NULL,
          "the metrics of trainings: first, last, best, mean of the last tenth; curves with --html",
          0, 0},
+        {"arm", CLI_STRING, &arm, "NAME WHAT...",
+         "these trainings (or models, with a store) together, under this name; may be repeated", 0,
+         0},
+        {"apart", CLI_FLAG, &f.apart, NULL,
+         "--training: trainings with different seeds stay apart, unless in an --arm", 0, 0},
         {"resamples", CLI_INT, &f.resamples, "N", "of the bootstrap (default 10000)", 1, 10000000},
         {"seed", CLI_U64, &f.seed, "N", "of the bootstrap (default 0)", 0, 0},
         {"json", CLI_FLAG, &f.json, NULL, "print JSON", 0, 0},
         {0},
     };
     const struct cli_usage usage = {
-        "eval (STORE.db (--run NAME [--against NAME] | --ratings | --roles MODEL) | --training "
+        "eval (STORE.db (--run NAME [--against NAME] | --ratings | --roles MODEL...) | --training "
         "DIR...)",
-        "Prints Pass@1 and Best@k for every number of rounds out of one run, with the rules and\n"
-        "bootstrap intervals beside the numbers; on the small proof world also against exact "
-        "truth. With --roles, how well a model judges the scored proofs and analyses of a store.\n"
-        "With --training, what the folders of trainings hold in metrics.jsonl, over each "
-        "other\n"
-        "when there are several.",
-        options, 1, -1};
-    int rc = cli_parse(&argc, argv, &usage);
+        long_help, options, 0, -1};
+    int rc = cli_arms_take(&argc, argv, &roles.models);
+    if (rc == CLI_GO)
+        rc = cli_parse(&argc, argv, &usage);
     if (rc != CLI_GO)
         return rc;
-    if (!!f.run + !!roles.model + f.ratings + f.training != 1)
+    int by_arm = roles.models.n && !f.training && !f.roles;
+    if (!!f.run + !!f.roles + f.ratings + f.training + by_arm != 1)
         return cli_usage_error(
             "eval needs one of --run NAME, --ratings, --roles MODEL, --training");
     roles.resamples = f.resamples;
@@ -211,16 +265,8 @@ int cmd_eval(int argc, char **argv)
     if (f.training && f.against)
         return cli_usage_error("--against goes with --run");
     if (f.training)
-        return cli_eval_training((const char *const *)argv + 1, argc - 1, f.html, f.json);
-    if (argc != 2)
+        return eval_training(&f, &roles.models, argv + 1, argc - 1);
+    if (argc < 2 || (argc > 2 && !f.roles && !by_arm))
         return cli_usage_error("eval takes one store");
-    struct el_error err = {0};
-    struct el_store *s = NULL;
-    rc = el_store_open(argv[1], EL_STORE_READONLY, &s, &err);
-    if (rc == 0)
-        rc = roles.model ? cli_eval_roles(s, &roles, &err)
-             : f.ratings ? eval_ratings(s, &f, &err)
-                         : eval_run(s, &f, &err);
-    el_store_close(s);
-    return rc < 0 ? cli_fail(&err) : CLI_DONE;
+    return eval_store(&f, &roles, argv, argc);
 }

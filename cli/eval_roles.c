@@ -2,8 +2,9 @@
 
 #include "cli/cli.h"
 #include "cli/prompts.h"
+#include "core/base/alloc.h"
 #include "core/run/local.h"
-#include "training/rl/role_eval.h"
+#include "training/rl/role_arms.h"
 
 /* A store may have labels for one of the two roles alone. */
 static int load(struct el_dataset *d, struct el_store *s, enum el_dataset_what what,
@@ -18,16 +19,15 @@ static int load(struct el_dataset *d, struct el_store *s, enum el_dataset_what w
     return rc < 0 ? el_error_set(err, rc, "%s", why.msg) : 0;
 }
 
-static int measure(const struct cli_eval_roles *o, struct el_role_eval *e, struct el_buf *out,
-                   struct el_error *err)
+static int measure(const struct cli_eval_roles *o, const char *model, struct el_role_eval *e,
+                   struct el_role_report *r, struct el_error *err)
 {
-    struct el_role_report r;
     struct el_backend *b = NULL;
     struct el_prompt_set *prompts = NULL;
     struct cli_progress progress;
     const struct el_local_options local = {
-        .model = o->model, .attention = EL_ATTENTION_MQA, .batch = 128, .threads = o->threads};
-    int rc = cli_prompts_load(o->prompts, o->model, &prompts, err);
+        .model = model, .attention = EL_ATTENTION_MQA, .batch = 128, .threads = o->threads};
+    int rc = cli_prompts_load(o->prompts, model, &prompts, err);
     if (rc == 0)
         rc = el_local_open(&local, &b, err);
     if (rc == 0) {
@@ -35,13 +35,52 @@ static int measure(const struct cli_eval_roles *o, struct el_role_eval *e, struc
         e->backend = b;
         e->prompts = prompts;
         e->progress = &progress.base;
-        rc = el_role_eval(e, &r, err);
+        rc = el_role_eval(e, r, err);
         cli_progress_finish(&progress);
     }
-    if (rc == 0 && (o->json ? el_role_report_json(&r, out) : el_role_report_text(&r, out)) < 0)
-        rc = el_error_set(err, EL_ENOMEM, "out of memory for the report");
     el_backend_free(b);
     el_prompt_set_free(prompts);
+    return rc;
+}
+
+/* Models without a name of their own, if any, are one more arm. */
+static int list_arms(const struct cli_arms *m, const struct el_role_report *r,
+                     struct el_role_arm *arm)
+{
+    int used = 0;
+    for (int i = 0; i < m->n; i++) {
+        arm[i] = (struct el_role_arm){m->arm[i].name, m->item + m->arm[i].first,
+                                      r + m->arm[i].first, m->arm[i].n};
+        used += m->arm[i].n;
+    }
+    if (used == m->n_items)
+        return m->n;
+    arm[m->n] = (struct el_role_arm){"mean", m->item + used, r + used, m->n_items - used};
+    return m->n + 1;
+}
+
+static int print_reports(const struct cli_eval_roles *o, const struct el_role_report *r,
+                         struct el_buf *out)
+{
+    struct el_role_arm arm[CLI_ARMS + 1];
+    if (o->models.n_items == 1 && o->models.n == 0)
+        return o->json ? el_role_report_json(r, out) : el_role_report_text(r, out);
+    int n = list_arms(&o->models, r, arm);
+    return o->json ? el_role_arms_json(arm, n, out) : el_role_arms_text(arm, n, out);
+}
+
+static int measure_all(const struct cli_eval_roles *o, struct el_role_eval *e, struct el_buf *out,
+                       struct el_error *err)
+{
+    int n = o->models.n_items, rc = 0;
+    struct el_role_report *r = el_alloc_array((size_t)n, sizeof *r);
+    if (!r)
+        return el_error_set(err, EL_ENOMEM, "out of memory for the reports");
+    for (int i = 0; i < n && rc == 0; i++)
+        rc = measure(o, o->models.item[i], e, &r[i], err);
+    if (rc == 0 && print_reports(o, r, out) < 0)
+        rc = el_error_set(err, EL_ENOMEM, "out of memory for the report");
+    el_free(r);
     return rc;
 }
 
@@ -66,7 +105,7 @@ int cli_eval_roles(struct el_store *s, const struct cli_eval_roles *o, struct el
                              .seed = o->seed,
                              .resamples = o->resamples ? o->resamples : 10000};
     if (rc == 0)
-        rc = measure(o, &e, &out, err);
+        rc = measure_all(o, &e, &out, err);
     if (rc == 0 && fwrite(out.data, 1, out.len, stdout) != out.len)
         rc = el_error_set(err, EL_EIO, "cannot write the report");
     if (has_dv)

@@ -1,11 +1,16 @@
-/* elenchus eval STORE --roles MODEL: how well a model judges the proofs and analyses of a store. */
+/* elenchus eval STORE --roles MODEL...: how well models judge the proofs and analyses of a store.
+ */
 #ifndef EL_CLI_EVAL_ROLES_H
 #define EL_CLI_EVAL_ROLES_H
 
+#include "cli/arms.h"
 #include "data/store.h"
 
 struct cli_eval_roles {
-    const char *model, *prompts, *author; /* prompts, author: NULL for the default, for everybody */
+    /* items are model folders: one without a name is reported alone, several without one are an arm
+     */
+    struct cli_arms models;
+    const char *prompts, *author; /* NULL for the default, for everybody */
     int samples, limit, resamples, threads, json;
     uint64_t seed;
 };

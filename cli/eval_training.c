@@ -2,6 +2,7 @@
 
 #include "cli/cli.h"
 #include "core/base/io.h"
+#include "refine/training_arms.h"
 #include "refine/training_report.h"
 
 /* Malformed lines do not stop anybody: a training that runs, or was killed, leaves half a line. */
@@ -28,19 +29,35 @@ static int write_page(const struct el_training_runs *runs, const char *path, str
     return rc;
 }
 
-int cli_eval_training(const char *const *dirs, int n, const char *html, int json)
+static int load(const struct cli_eval_training *o, struct el_training_runs *runs,
+                struct el_error *err)
+{
+    struct el_training_named named[CLI_ARMS];
+    for (int i = 0; i < o->runs.n; i++)
+        named[i] =
+            (struct el_training_named){o->runs.arm[i].name, o->runs.arm[i].first, o->runs.arm[i].n};
+    int rc = el_training_runs_load(runs, o->runs.item, o->runs.n_items, err);
+    if (rc < 0)
+        return rc;
+    warn(runs);
+    rc = el_training_arms_make(runs, named, o->runs.n, o->apart, err);
+    if (rc < 0)
+        el_training_runs_release(runs);
+    return rc;
+}
+
+int cli_eval_training(const struct cli_eval_training *o)
 {
     struct el_error err = {0};
     struct el_training_runs runs;
     struct el_buf out;
-    int rc = el_training_runs_load(&runs, dirs, n, &err);
+    int rc = load(o, &runs, &err);
     if (rc < 0)
         return cli_fail(&err);
-    warn(&runs);
     el_buf_init(&out);
-    rc = json ? el_training_json(&runs, &out, &err) : el_training_text(&runs, &out, &err);
-    if (rc == 0 && html)
-        rc = write_page(&runs, html, &err);
+    rc = o->json ? el_training_json(&runs, &out, &err) : el_training_text(&runs, &out, &err);
+    if (rc == 0 && o->html)
+        rc = write_page(&runs, o->html, &err);
     if (rc == 0)
         fwrite(out.data, 1, out.len, stdout);
     el_buf_release(&out);

@@ -147,6 +147,37 @@ void el_percentile_interval(double *rep, int n, double level, double *lo, double
     *hi = quantile(rep, kept, 1 - (1 - level) / 2);
 }
 
+/* The 97.5% quantile of Student's t. */
+static double student(int df)
+{
+    static const double t[] = {12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060,
+                               2.2622,  2.2281, 2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199,
+                               2.1098,  2.1009, 2.0930, 2.0860, 2.0796, 2.0739, 2.0687, 2.0639,
+                               2.0595,  2.0555, 2.0518, 2.0484, 2.0452, 2.0423};
+    const int n = sizeof t / sizeof *t;
+    if (df <= n)
+        return t[df - 1];
+    /* Its expansion in 1/df around the normal quantile: right to 4 digits from here on. */
+    double z = 1.959964, z3 = z * z * z;
+    return z + (z3 + z) / (4.0 * df) + (5 * z3 * z * z + 16 * z3 + 3 * z) / (96.0 * df * df);
+}
+
+void el_mean_interval(const double *x, int n, double *mean, double *lo, double *hi)
+{
+    double sum = 0, squares = 0;
+    for (int i = 1; i < n; i++)
+        sum += x[i] - x[0]; /* so that the mean of equal values is that value */
+    *mean = x[0] + sum / n;
+    *lo = *hi = NAN;
+    if (n < 2)
+        return;
+    for (int i = 0; i < n; i++)
+        squares += (x[i] - *mean) * (x[i] - *mean);
+    double half = student(n - 1) * sqrt(squares / (n - 1) / n);
+    *lo = *mean - half;
+    *hi = *mean + half;
+}
+
 double el_interpolate(const double *xs, const double *ys, int n, double x)
 {
     if (!(x >= xs[0] && x <= xs[n - 1]))

@@ -47,6 +47,10 @@ int el_bootstrap(const double *num, const double *den, int n_rows, int n, int re
  * 1 - (1 - level) / 2, linearly interpolated. Sorts rep. NaN when there is no number. */
 void el_percentile_interval(double *rep, int n, double level, double *lo, double *hi);
 
+/* Mean of n >= 1 independent values, e.g. of runs with different seeds, and its 95% interval by
+ * Student's t with n - 1 degrees of freedom: mean +- t * s / sqrt(n). NaN bounds for n = 1. */
+void el_mean_interval(const double *x, int n, double *mean, double *lo, double *hi);
+
 /* y at position x of the polyline through (xs[i], ys[i]), xs not falling, n >= 1; of
  * several points at x the last. NaN outside. */
 double el_interpolate(const double *xs, const double *ys, int n, double x);

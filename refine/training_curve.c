@@ -8,6 +8,7 @@
 
 struct points {
     double *x, *y; /* (n) */
+    int *row;      /* (n) of the log */
     int n;
 };
 
@@ -15,11 +16,13 @@ static int gather(struct points *p, const struct el_training_log *log, const dou
 {
     p->x = el_alloc_array((size_t)log->rows, sizeof *p->x);
     p->y = el_alloc_array((size_t)log->rows, sizeof *p->y);
-    if (!p->x || !p->y)
+    p->row = el_alloc_array((size_t)log->rows, sizeof *p->row);
+    if (!p->x || !p->y || !p->row)
         return EL_ENOMEM;
     for (int i = 0; i < log->rows; i++)
         if (!isnan(values[i])) {
             p->x[p->n] = (double)log->step[i];
+            p->row[p->n] = i;
             p->y[p->n++] = values[i];
         }
     return 0;
@@ -72,6 +75,42 @@ static void smooth(struct el_curve *c, const struct points *p)
     }
 }
 
+/* The band at point i, as number k; where there is one run alone it has no width. */
+static void put_band(struct el_curve *c, const struct el_training_metric *m, const struct points *p,
+                     int i, int k)
+{
+    double lo = m->lo[p->row[i]], hi = m->hi[p->row[i]];
+    double at = c->n_smooth ? c->smooth_y[k] : p->y[i];
+    c->lo_y[k] = isnan(lo) ? at : lo;
+    c->hi_y[k] = isnan(hi) ? at : hi;
+    c->band |= hi > lo;
+}
+
+static void make_band(struct el_curve *c, const struct el_training_metric *m,
+                      const struct points *p)
+{
+    for (int k = 0; k < c->n_smooth; k++)
+        put_band(c, m, p, (int)((int64_t)(p->n - 1) * k / (c->n_smooth - 1)), k);
+    for (int k = 0; c->n_smooth == 0 && p->n == c->n_raw && k < p->n; k++)
+        put_band(c, m, p, k, k);
+}
+
+/* A band of few runs may be many times as wide as the curve: half the curve's height is shown of
+ * it, on either side. */
+static void widen_range(struct el_curve *c)
+{
+    int n = c->n_smooth ? c->n_smooth : c->n_raw;
+    double room = 0.5 * (c->hi - c->lo), lo = c->lo, hi = c->hi;
+    for (int k = 0; c->band && k < n; k++) {
+        lo = fmin(lo, c->lo_y[k]);
+        hi = fmax(hi, c->hi_y[k]);
+    }
+    if (!isfinite(room))
+        return;
+    c->lo = fmax(lo, c->min >= 0 ? fmax(c->lo - room, 0) : c->lo - room);
+    c->hi = fmin(hi, c->hi + room);
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -93,25 +132,31 @@ static void find_range(struct el_curve *c, struct points *p)
     }
 }
 
-int el_curve_make(struct el_curve *c, const struct el_training_log *log, const double *values,
-                  int exact)
+int el_curve_make(struct el_curve *c, const struct el_training_log *log,
+                  const struct el_training_metric *m, int exact)
 {
     struct points p = {0};
     *c = (struct el_curve){0};
-    int rc = gather(&p, log, values);
-    double *block = rc == 0 ? el_alloc_array(4 * EL_CURVE_POINTS, sizeof *block) : NULL;
+    int rc = gather(&p, log, m->value);
+    double *block = rc == 0 ? el_alloc_array(6 * EL_CURVE_POINTS, sizeof *block) : NULL;
     if (block) {
         c->raw_x = block;
         c->raw_y = block + EL_CURVE_POINTS;
         c->smooth_x = block + 2 * EL_CURVE_POINTS;
         c->smooth_y = block + 3 * EL_CURVE_POINTS;
+        c->lo_y = block + 4 * EL_CURVE_POINTS;
+        c->hi_y = block + 5 * EL_CURVE_POINTS;
         thin(c, &p);
         if (!exact && p.n >= 10)
             smooth(c, &p);
+        if (m->lo)
+            make_band(c, m, &p);
         find_range(c, &p);
+        widen_range(c);
     }
     el_free(p.x);
     el_free(p.y);
+    el_free(p.row);
     return block ? 0 : EL_ENOMEM;
 }
 

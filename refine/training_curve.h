@@ -13,13 +13,15 @@ enum { EL_CURVE_POINTS = 800 };
 struct el_curve {
     double *raw_x, *raw_y, *smooth_x, *smooth_y;
     int n_raw, n_smooth;
-    double min, max; /* of all measurements */
-    double lo, hi;   /* of smooth and, from 50 measurements on, of all raw but 1% at either end */
+    double *lo_y, *hi_y; /* of an arm: the interval, at the points of smooth or, without, of raw */
+    int band;            /* 1: there is one */
+    double min, max;     /* of all measurements */
+    double lo, hi; /* of smooth and, from 50 measurements on, of all raw but 1% at either end */
 };
 
-/* values (rows of log), at least one of them a number. 0 or EL_ENOMEM. */
-int el_curve_make(struct el_curve *c, const struct el_training_log *log, const double *values,
-                  int exact);
+/* m is one of log's. 0 or EL_ENOMEM. */
+int el_curve_make(struct el_curve *c, const struct el_training_log *log,
+                  const struct el_training_metric *m, int exact);
 void el_curve_release(struct el_curve *c);
 
 #endif

@@ -21,6 +21,13 @@ static int find(const struct el_training_log *log, const char *name, int hint)
     return -1;
 }
 
+const struct el_training_metric *el_training_log_metric(const struct el_training_log *log,
+                                                        const char *name)
+{
+    int i = find(log, name, 0);
+    return i < 0 ? NULL : &log->metric[i];
+}
+
 const double *el_training_log_values(const struct el_training_log *log, const char *name)
 {
     int i = find(log, name, 0);
@@ -236,11 +243,39 @@ void el_training_log_release(struct el_training_log *log)
     for (int i = 0; i < log->n_metrics; i++) {
         el_free(log->metric[i].name);
         el_free(log->metric[i].value);
+        el_free(log->metric[i].lo);
+        el_free(log->metric[i].hi);
+        el_free(log->metric[i].tail);
     }
+    el_free(log->recipe);
+    el_free(log->arm);
     el_free(log->step);
     el_free(log->path);
     el_free(log->name);
     memset(log, 0, sizeof *log);
+}
+
+/* A run without a readable note is a run all the same. */
+static int load_note(struct el_training_log *log, const char *dir, struct el_error *err)
+{
+    cJSON *o = NULL;
+    const char *recipe = NULL, *arm = NULL;
+    char *path = el_path_join(dir, "run.json");
+    if (!path)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", dir);
+    int rc = el_path_exists(path) ? el_json_load(path, &o, NULL) : EL_ENOTFOUND;
+    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(o, "seed");
+    if (rc == 0 && el_json_str(o, path, "recipe", &recipe, NULL) == 0 &&
+        el_json_str(o, path, "arm", &arm, NULL) == 0 && cJSON_IsNumber(seed) &&
+        seed->valuedouble >= 0 && seed->valuedouble < 1.8e19) {
+        log->recipe = el_strdup(recipe);
+        log->arm = el_strdup(arm);
+        log->seed = (uint64_t)seed->valuedouble;
+        rc = log->recipe && log->arm ? 0 : EL_ENOMEM;
+    }
+    cJSON_Delete(o);
+    el_free(path);
+    return rc == EL_ENOMEM ? el_error_set(err, rc, "%s: out of memory", dir) : 0;
 }
 
 static int load(struct el_training_log *log, const char *dir, struct el_error *err)
@@ -252,6 +287,8 @@ static int load(struct el_training_log *log, const char *dir, struct el_error *e
                   : el_error_set(err, EL_ENOMEM, "%s: out of memory", dir);
     if (rc == 0)
         rc = el_training_log_parse(log, path, text.data, text.len, err);
+    if (rc == 0)
+        rc = load_note(log, dir, err);
     el_free(path);
     el_buf_release(&text);
     return rc;

@@ -14,15 +14,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EL_TRAINING_METRICS = 512, EL_TRAINING_NAMED = 20, EL_TRAINING_RUNS = 12 };
+enum { EL_TRAINING_METRICS = 512, EL_TRAINING_NAMED = 20, EL_TRAINING_RUNS = 60 };
 
 struct el_training_metric {
     char *name;
     double *value; /* (rows), NaN where the step has none; at least one is a number */
+    /* of an arm (refine/training_arms.h), else NULL */
+    double *lo, *hi; /* (rows) interval of the mean */
+    double *tail;    /* (n_tail) of each of its runs that has the metric */
+    int n_tail;
 };
 
 struct el_training_log {
     char *path, *name;
+    char *recipe, *arm; /* of run.json beside the metrics (training/run_note.h); NULL without it */
+    uint64_t seed;
+    int seeds;     /* 0: a run; else an arm of so many */
     int64_t *step; /* (rows), rising */
     int rows, capacity;
     struct el_training_metric metric[EL_TRAINING_METRICS]; /* in the order they appear */
@@ -43,12 +50,14 @@ struct el_training_runs {
 int el_training_log_parse(struct el_training_log *log, const char *path, const char *text, size_t n,
                           struct el_error *err);
 void el_training_log_release(struct el_training_log *log);
-/* The values (rows) of a metric, or NULL. */
+/* A metric by name, and its values (rows); or NULL. */
+const struct el_training_metric *el_training_log_metric(const struct el_training_log *log,
+                                                        const char *name);
 const double *el_training_log_values(const struct el_training_log *log, const char *name);
 
-/* Reads the metrics.jsonl of n folders (1..EL_TRAINING_RUNS). A run is called by as many of the
- * last parts of its path as tell the runs apart. EL_EINVAL when a folder is given twice, or for too
- * many. Release it after success. */
+/* Reads the metrics.jsonl, and run.json where there is one, of n folders (1..EL_TRAINING_RUNS). A
+ * run is called by as many of the last parts of its path as tell the runs apart. EL_EINVAL when a
+ * folder is given twice, or for too many. Release it after success. */
 int el_training_runs_load(struct el_training_runs *runs, const char *const *dirs, int n,
                           struct el_error *err);
 void el_training_runs_release(struct el_training_runs *runs);

@@ -14,10 +14,10 @@
 /* Space for a chart; every curve has a raw line and may have a smooth one. */
 struct drawing {
     const struct el_training_runs *runs;
-    struct el_curve curve[3 * EL_TRAINING_RUNS];
-    int metric[3 * EL_TRAINING_RUNS], run[3 * EL_TRAINING_RUNS]; /* whose */
+    struct el_curve curve[3 * EL_SVG_COLOURS];
+    int metric[3 * EL_SVG_COLOURS], run[3 * EL_SVG_COLOURS]; /* whose */
     int n;
-    struct el_svg_series series[3 + 6 * EL_TRAINING_RUNS];
+    struct el_svg_series series[3 + 6 * EL_SVG_COLOURS];
     int n_series;
 };
 
@@ -34,10 +34,11 @@ static int make_curves(struct drawing *d, const struct el_training_chart *c)
 {
     for (int m = 0; m < c->n; m++)
         for (int r = 0; r < d->runs->n; r++) {
-            const double *values = el_training_log_values(&d->runs->run[r], c->metric[m]);
-            if (!values)
+            const struct el_training_metric *metric =
+                el_training_log_metric(&d->runs->run[r], c->metric[m]);
+            if (!metric)
                 continue;
-            int rc = el_curve_make(&d->curve[d->n], &d->runs->run[r], values, c->exact);
+            int rc = el_curve_make(&d->curve[d->n], &d->runs->run[r], metric, c->exact);
             if (rc < 0)
                 return rc;
             d->metric[d->n] = m;
@@ -73,6 +74,14 @@ static void put_names(struct drawing *d, const struct el_training_chart *c)
     }
 }
 
+static void put_band(struct el_svg_series *s, const struct el_curve *c)
+{
+    if (!c->band)
+        return;
+    s->lo = c->lo_y;
+    s->hi = c->hi_y;
+}
+
 /* Raw lines go behind all smooth ones. */
 static void make_series(struct drawing *d, const struct el_training_chart *c)
 {
@@ -85,6 +94,8 @@ static void make_series(struct drawing *d, const struct el_training_chart *c)
         s->faint = d->curve[i].n_smooth > 0;
         s->dash = s->faint ? 0 : s->dash;
         s->dots = s->n < 10;
+        if (!s->faint)
+            put_band(s, &d->curve[i]);
     }
     for (int i = 0; i < d->n; i++) {
         if (d->curve[i].n_smooth == 0)
@@ -93,6 +104,7 @@ static void make_series(struct drawing *d, const struct el_training_chart *c)
         s->x = d->curve[i].smooth_x;
         s->y = d->curve[i].smooth_y;
         s->n = d->curve[i].n_smooth;
+        put_band(s, &d->curve[i]);
     }
 }
 
@@ -215,6 +227,14 @@ static int put_groups(const struct el_training_runs *runs, const struct el_train
 
 /* ---------------------------------------------------------------------------------------- head */
 
+static int put_members(const struct el_training_log *log, struct el_buf *out)
+{
+    int rc = el_buf_printf(out, "mean of %d runs (", log->seeds);
+    if (rc == 0)
+        rc = el_page_text(out, log->path);
+    return rc == 0 ? el_buf_puts(out, "), ") : rc;
+}
+
 static int put_run(const struct el_training_runs *runs, int i, struct el_buf *out)
 {
     const struct el_training_log *log = &runs->run[i];
@@ -226,9 +246,12 @@ static int put_run(const struct el_training_runs *runs, int i, struct el_buf *ou
                            i);
     if (rc == 0)
         rc = el_page_text(out, log->name);
-    return rc == 0 ? el_buf_printf(out, " <span class=\"soft\">%d step%s up to %lld</span></li>\n",
-                                   log->rows, log->rows == 1 ? "" : "s",
-                                   (long long)log->step[log->rows - 1])
+    if (rc == 0)
+        rc = el_buf_puts(out, " <span class=\"soft\">");
+    if (rc == 0 && log->seeds)
+        rc = put_members(log, out);
+    return rc == 0 ? el_buf_printf(out, "%d step%s up to %lld</span></li>\n", log->rows,
+                                   log->rows == 1 ? "" : "s", (long long)log->step[log->rows - 1])
                    : rc;
 }
 
@@ -250,6 +273,14 @@ static int put_malformed(const struct el_training_log *log, struct el_buf *out)
     return rc == 0 ? el_buf_puts(out, "</p>\n") : rc;
 }
 
+static int has_arms(const struct el_training_runs *runs)
+{
+    for (int i = 0; i < runs->n; i++)
+        if (runs->run[i].seeds)
+            return 1;
+    return 0;
+}
+
 static int put_head(const struct el_training_runs *runs, struct el_buf *out)
 {
     const char *title = runs->n == 1 ? runs->run[0].name : "Trainings";
@@ -261,7 +292,12 @@ static int put_head(const struct el_training_runs *runs, struct el_buf *out)
         rc = put_run(runs, i, out);
     if (rc == 0)
         rc = el_buf_puts(out, "</ul>\n<p class=\"soft\">Pale lines: as measured. Strong lines: "
-                              "means over a twentieth of the steps around each point.</p>\n");
+                              "means over a twentieth of the steps around each point.");
+    if (rc == 0 && has_arms(runs))
+        rc = el_buf_puts(out, " Bands: 95% intervals of the strong line over the runs of an arm "
+                              "(Student's t), as far as they fit into the frame.");
+    if (rc == 0)
+        rc = el_buf_puts(out, "</p>\n");
     for (int i = 0; rc == 0 && i < runs->n; i++)
         if (runs->run[i].n_malformed)
             rc = put_malformed(&runs->run[i], out);
@@ -289,6 +325,9 @@ static int put_numbers(const struct el_training_runs *runs, struct el_buf *out,
 int el_training_html(const struct el_training_runs *runs, struct el_buf *out, struct el_error *err)
 {
     struct el_training_plan plan;
+    if (runs->n > EL_SVG_COLOURS)
+        return el_error_set(err, EL_EINVAL, "a page of %d trainings or arms: at most %d", runs->n,
+                            EL_SVG_COLOURS);
     int rc = el_training_plan_make(&plan, runs, err);
     if (rc < 0)
         return rc;

@@ -2,6 +2,7 @@
 #include "refine/training_report.h"
 
 #include "core/base/alloc.h"
+#include "refine/metrics.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -142,13 +143,19 @@ static void take(struct el_training_figures *f, double value, int64_t step)
     }
 }
 
-void el_training_figures(const struct el_training_log *log, const char *name, const double *values,
+void el_training_figures(const struct el_training_log *log, const struct el_training_metric *m,
                          struct el_training_figures *out)
 {
-    *out = (struct el_training_figures){.better = better(name), .best = NAN, .tail = 0};
+    const double *values = m->value;
+    *out = (struct el_training_figures){
+        .better = better(m->name), .best = NAN, .tail_lo = NAN, .tail_hi = NAN};
     for (int i = 0; i < log->rows; i++)
         if (!isnan(values[i]))
             take(out, values[i], log->step[i]);
+    if (m->n_tail) {
+        el_mean_interval(m->tail, m->n_tail, &out->tail, &out->tail_lo, &out->tail_hi);
+        return;
+    }
     int last = (out->n + 9) / 10;
     for (int i = log->rows - 1, k = 0; i >= 0 && k < last; i--)
         if (!isnan(values[i])) {

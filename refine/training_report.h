@@ -1,5 +1,5 @@
-/* The metrics of trainings as a table, as JSON and as a page of curves. Functions of the logs
- * alone: equal logs give equal bytes. */
+/* The metrics of trainings, and of arms of several of them (refine/training_arms.h), as a table, as
+ * JSON and as a page of curves. Functions of the logs alone: equal logs give equal bytes. */
 #ifndef EL_REFINE_TRAINING_REPORT_H
 #define EL_REFINE_TRAINING_REPORT_H
 
@@ -13,9 +13,11 @@ struct el_training_figures {
     int better;               /* 1: higher is better, -1: lower, 0: neither, then best is NaN */
     double best;              /* the first of equal ones */
     int64_t best_step;
+    /* of an arm: all of the above are of the mean over its runs, but for tail, which is the mean of
+     * theirs with its interval; else NaN */
+    double tail_lo, tail_hi;
 };
-/* values (rows of log) of the metric `name`; n >= 1. */
-void el_training_figures(const struct el_training_log *log, const char *name, const double *values,
+void el_training_figures(const struct el_training_log *log, const struct el_training_metric *m,
                          struct el_training_figures *out);
 
 /* Charts: metrics that are drawn into one frame, in the order of the page and of the table. Known
@@ -39,7 +41,9 @@ void el_training_plan_release(struct el_training_plan *plan);
 /* Each appends to out: 0, or EL_ENOMEM with its message. */
 int el_training_text(const struct el_training_runs *runs, struct el_buf *out, struct el_error *err);
 int el_training_json(const struct el_training_runs *runs, struct el_buf *out, struct el_error *err);
-/* A self-contained page: every metric raw and smoothed, the runs over each other. */
+/* A self-contained page: every metric raw and smoothed, the runs over each other, an arm with the
+ * interval of its mean as a band. At most EL_SVG_COLOURS of them (EL_EINVAL), since each has a
+ * colour. */
 int el_training_html(const struct el_training_runs *runs, struct el_buf *out, struct el_error *err);
 
 #endif

@@ -31,6 +31,8 @@ static int put_figures(const struct el_training_figures *f, struct el_buf *out)
                        : el_buf_puts(out, "         ");
     if (rc == 0)
         rc = put_number(f->tail, out);
+    if (rc == 0 && !isnan(f->tail_lo))
+        rc = el_buf_printf(out, "  [%.5g, %.5g]", f->tail_lo, f->tail_hi);
     return rc == 0 ? el_buf_putc(out, '\n') : rc;
 }
 
@@ -44,10 +46,10 @@ static int put_metric(const struct el_training_runs *runs, const char *name, str
     int rc = 0;
     for (int i = 0; rc == 0 && i < runs->n; i++) {
         struct el_training_figures f;
-        const double *values = el_training_log_values(&runs->run[i], name);
-        if (!values)
+        const struct el_training_metric *m = el_training_log_metric(&runs->run[i], name);
+        if (!m)
             continue;
-        el_training_figures(&runs->run[i], name, values, &f);
+        el_training_figures(&runs->run[i], m, &f);
         rc = el_buf_printf(out, "  %-*s", w.metric, name);
         if (rc == 0 && w.run)
             rc = el_buf_printf(out, "  %-*s", w.run, runs->run[i].name);
@@ -59,12 +61,24 @@ static int put_metric(const struct el_training_runs *runs, const char *name, str
 
 static int put_run(const struct el_training_log *log, struct el_buf *out)
 {
-    int rc = el_buf_printf(out, "%s: %s, %d step%s up to %lld", log->name, log->path, log->rows,
+    int rc = el_buf_printf(out, "%s: ", log->name);
+    if (rc == 0 && log->seeds)
+        rc = el_buf_printf(out, "mean of %d runs, ", log->seeds);
+    if (rc == 0)
+        rc = el_buf_printf(out, "%s, %d step%s up to %lld", log->path, log->rows,
                            log->rows == 1 ? "" : "s", (long long)log->step[log->rows - 1]);
     if (rc == 0 && log->n_malformed)
         rc = el_buf_printf(out, "; %d malformed line%s left out", log->n_malformed,
                            log->n_malformed == 1 ? "" : "s");
     return rc == 0 ? el_buf_putc(out, '\n') : rc;
+}
+
+static int has_arms(const struct el_training_runs *runs)
+{
+    for (int i = 0; i < runs->n; i++)
+        if (runs->run[i].seeds)
+            return 1;
+    return 0;
 }
 
 static int put_table(const struct el_training_runs *runs, const struct el_training_plan *plan,
@@ -84,10 +98,15 @@ static int put_table(const struct el_training_runs *runs, const struct el_traini
         for (int k = 0; rc == 0 && k < c->n; k++)
             rc = put_metric(runs, c->metric[k], w, out);
     }
-    return rc == 0 ? el_buf_puts(out, "\nlast tenth: mean of the last tenth of the steps that have "
-                                      "the metric. best: - where neither\nhigh nor low is "
-                                      "better.\n")
-                   : rc;
+    if (rc == 0)
+        rc = el_buf_puts(out,
+                         "\nlast tenth: mean of the last tenth of the steps that have the metric. "
+                         "best: - where neither\nhigh nor low is better.\n");
+    return rc == 0 && has_arms(runs)
+               ? el_buf_puts(out,
+                             "[..]: 95% interval of the mean over the runs of an arm, Student's "
+                             "t; first, last and best are\nof the mean curve.\n")
+               : rc;
 }
 
 int el_training_text(const struct el_training_runs *runs, struct el_buf *out, struct el_error *err)
@@ -117,7 +136,7 @@ static void put_metric_json(struct el_json_out *j, const struct el_training_log 
                             const struct el_training_metric *m)
 {
     struct el_training_figures f;
-    el_training_figures(log, m->name, m->value, &f);
+    el_training_figures(log, m, &f);
     el_json_open(j, m->name, '{');
     el_json_count(j, "steps", f.n);
     el_json_number(j, "first", f.first);
@@ -127,6 +146,14 @@ static void put_metric_json(struct el_json_out *j, const struct el_training_log 
         el_json_count(j, "best_step", f.best_step);
     }
     el_json_number(j, "last_tenth", f.tail);
+    if (m->n_tail) {
+        el_json_number(j, "last_tenth_lo", f.tail_lo);
+        el_json_number(j, "last_tenth_hi", f.tail_hi);
+        el_json_open(j, "last_tenth_of_runs", '[');
+        for (int i = 0; i < m->n_tail; i++)
+            el_json_number(j, NULL, m->tail[i]);
+        el_json_close(j, ']');
+    }
     el_json_close(j, '}');
 }
 
@@ -134,7 +161,9 @@ static void put_run_json(struct el_json_out *j, const struct el_training_log *lo
 {
     el_json_open(j, NULL, '{');
     el_json_text(j, "name", log->name);
-    el_json_text(j, "path", log->path);
+    el_json_text(j, log->seeds ? "runs" : "path", log->path);
+    if (log->seeds)
+        el_json_count(j, "seeds", log->seeds);
     el_json_count(j, "steps", log->rows);
     el_json_count(j, "last_step", log->step[log->rows - 1]);
     el_json_count(j, "malformed", log->n_malformed);

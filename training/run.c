@@ -1,5 +1,7 @@
 #include "training/run.h"
 
+#include "training/run_note.h"
+
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "data/world_tokenizer.h"
@@ -178,10 +180,20 @@ static int dump_first_step(struct el_train_run *t, struct el_error *err)
     return rc == 0 ? el_train_dump(t, &stats, t->o->dump_gradients, err) : rc;
 }
 
+static int write_note(const struct el_train_run *t, struct el_error *err)
+{
+    struct el_digest d;
+    el_digest_init(&d);
+    int rc = el_run_note_recipe(&d, t->o->recipe, err);
+    return rc < 0 ? rc : el_run_note_write(t->o->out, t->o->recipe, &d, t->recipe.seed, err);
+}
+
 static int run_stages(struct el_train_run *t, struct el_error *err)
 {
     const struct el_recipe *r = &t->recipe;
     int rc = open_log(t, err);
+    if (rc == 0)
+        rc = write_note(t, err);
     if (rc < 0)
         return rc;
     while (t->state.stage < r->n_stages) {

@@ -2,6 +2,7 @@
  *
  *   OUT/state.safetensors        the checkpoint (training/state.h)
  *   OUT/metrics.jsonl            one line every log_every steps, one per attempts stage
+ *   OUT/run.json                 recipe and seed (training/run_note.h)
  *   OUT/attempts.<stage>.jsonl   what the model tried
  *   OUT/tokenizer.json
  *   OUT/lock                     held while a training runs in this folder

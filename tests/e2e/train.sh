@@ -64,6 +64,24 @@ says out '"malformed_lines": [{"line": 2,'
 says err 'metrics.jsonl: line 2 is left out'
 says "$work/two.html" 'class="key"'
 grep -qE '(src|href)=|<script' "$work/two.html" && fail 'the page refers to something outside'
+# Runs that differ in their seed alone are one arm, and so are those that are said to be.
+for seed in 7 8; do
+    mkdir -p "$work/arm$seed"
+    cp "$shared/tiny/metrics.jsonl" "$work/arm$seed"
+    sed "s/\"seed\": 7/\"seed\": $seed/" "$shared/tiny/run.json" >"$work/arm$seed/run.json"
+done
+status 0 "$program" eval --training "$work/arm7" "$work/arm8" --html "$work/arms.html"
+says out 'arm: mean of 2 runs, arm7, arm8, 35 steps up to 175'
+says "$work/arms.html" 'mean of 2 runs'
+status 0 "$program" eval --training "$work/arm7" "$work/arm8" --apart
+says out 'arm8: '
+status 0 "$program" eval --training --arm both "$work/arm7" "$work/arm8" --json
+says out '"name": "both"'
+says out '"seeds": 2'
+status 1 "$program" eval --training --arm twice "$shared/tiny" "$work/arm7"
+says err 'it would count twice'
+status 2 "$program" eval --training --arm both
+says err 'arm needs a name'
 status 2 "$program" eval --training
 status 2 "$program" eval --training "$shared/tiny" --run a
 status 2 "$program" eval a.db b.db --run a

@@ -238,13 +238,34 @@ static void test_interpolate(void **state)
     assert_true(same(el_interpolate(x, y, 1, 10), 0));
 }
 
+/* Against tables of Student's t. */
+static void test_mean_interval(void **state)
+{
+    (void)state;
+    const double one[] = {3}, three[] = {1, 2, 3}, same[] = {5, 5, 5, 5};
+    double mean, lo, hi, many[200];
+    el_mean_interval(one, 1, &mean, &lo, &hi);
+    assert_true(mean == 3 && isnan(lo) && isnan(hi));
+    el_mean_interval(three, 3, &mean, &lo, &hi); /* s = 1, t = 4.3027 */
+    assert_true(mean == 2 && fabs(hi - 2 - 4.3027 / sqrt(3)) < 1e-4 && fabs(lo + hi - 4) < 1e-12);
+    el_mean_interval(same, 4, &mean, &lo, &hi);
+    assert_true(mean == 5 && lo == 5 && hi == 5);
+    for (int i = 0; i < 200; i++)
+        many[i] = i % 2 ? 1 : -1;
+    el_mean_interval(many, 200, &mean, &lo, &hi); /* t(199) = 1.97196 */
+    assert_true(fabs(hi - 1.97196 * sqrt(200.0 / 199) / sqrt(200)) < 1e-5);
+    el_mean_interval(many, 32, &mean, &lo, &hi); /* t(31) = 2.03951 */
+    assert_true(fabs(hi - 2.03951 * sqrt(32.0 / 31) / sqrt(32)) < 5e-4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_vote), cmocka_unit_test(test_vote_ties),
-        cmocka_unit_test(test_selection),  cmocka_unit_test(test_best_at_k_cases),
-        cmocka_unit_test(test_pass_at_k),  cmocka_unit_test(test_bootstrap),
-        cmocka_unit_test(test_interval),   cmocka_unit_test(test_interpolate),
+        cmocka_unit_test(test_every_vote),    cmocka_unit_test(test_vote_ties),
+        cmocka_unit_test(test_selection),     cmocka_unit_test(test_best_at_k_cases),
+        cmocka_unit_test(test_pass_at_k),     cmocka_unit_test(test_bootstrap),
+        cmocka_unit_test(test_interval),      cmocka_unit_test(test_interpolate),
+        cmocka_unit_test(test_mean_interval),
     };
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);
 }

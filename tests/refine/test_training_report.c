@@ -226,7 +226,7 @@ static void test_runs_have_names_of_their_own(void **state)
 static void figures_of(const struct el_training_log *log, const char *name,
                        struct el_training_figures *f)
 {
-    el_training_figures(log, name, el_training_log_values(log, name), f);
+    el_training_figures(log, el_training_log_metric(log, name), f);
 }
 
 static void test_figures(void **state)
@@ -333,26 +333,26 @@ static void test_curves(void **state)
     (void)state;
     struct el_curve c;
     struct el_training_log *log = noisy(9, -1);
-    assert_int_equal(el_curve_make(&c, log, el_training_log_values(log, "x"), 0), 0);
+    assert_int_equal(el_curve_make(&c, log, el_training_log_metric(log, "x"), 0), 0);
     assert_true(c.n_raw == 9 && c.n_smooth == 0 && c.lo == 4 && c.hi == 6);
     el_curve_release(&c);
     drop(log);
 
     log = noisy(100, 50); /* a mean over 5 around each point; the spike does not set the axis */
-    assert_int_equal(el_curve_make(&c, log, el_training_log_values(log, "x"), 0), 0);
+    assert_int_equal(el_curve_make(&c, log, el_training_log_metric(log, "x"), 0), 0);
     assert_true(c.n_raw == 100 && c.n_smooth == 100);
     assert_true(fabs(c.smooth_y[10] - (4 + 6 + 4 + 6 + 4) / 5.0) < 1e-12);
     assert_true(fabs(c.smooth_y[0] - (4 + 6 + 4) / 3.0) < 1e-12);
     assert_true(fabs(c.smooth_y[52] - (1000 + 6 + 4 + 6 + 4) / 5.0) < 1e-9);
     assert_true(c.max == 1000 && c.hi < 300);
     el_curve_release(&c);
-    assert_int_equal(el_curve_make(&c, log, el_training_log_values(log, "x"), 1), 0);
+    assert_int_equal(el_curve_make(&c, log, el_training_log_metric(log, "x"), 1), 0);
     assert_true(c.n_smooth == 0 && c.hi == 1000);
     el_curve_release(&c);
     drop(log);
 
     log = noisy(20001, 12345); /* thinned, but the spike is there and steps still rise */
-    assert_int_equal(el_curve_make(&c, log, el_training_log_values(log, "x"), 0), 0);
+    assert_int_equal(el_curve_make(&c, log, el_training_log_metric(log, "x"), 0), 0);
     assert_true(c.n_raw <= EL_CURVE_POINTS && c.n_raw > EL_CURVE_POINTS / 2);
     assert_true(c.smooth_x[0] == 0 && c.smooth_x[c.n_smooth - 1] == 20000);
     int spikes = 0;

@@ -1,6 +1,7 @@
 /* Tasks drawn from D_v and D_mv, and judging judges: over a store of the small world in memory. */
+#include "core/base/json.h"
 #include "data/world_store.h"
-#include "training/rl/role_eval.h"
+#include "training/rl/role_arms.h"
 #include "training/rl/tasks.h"
 
 #include <math.h>
@@ -344,12 +345,53 @@ static void flatterer(void **state)
     el_buf_release(&text);
 }
 
+/* Several models: means over them, intervals over them, each of them. */
+static void models_together(void **state)
+{
+    (void)state;
+    static const char *const models[] = {"m1", "m\"2", "m3", "alone"};
+    struct el_role_report r[4];
+    struct el_buf out;
+    el_buf_init(&out);
+    for (int i = 0; i < 4; i++) {
+        r[i] = (struct el_role_report){.problems = 5, .analyses = 10, .ratings = 0};
+        for (int k = 0; k < EL_ROLE_METRICS; k++)
+            r[i].metric[k].value = k < EL_ROLE_M_FORMAT ? 0.1 * (i + 1) : NAN;
+        r[i].verifier_balanced.value = 0.2 * (i + 1);
+        r[i].meta_balanced.value = NAN;
+    }
+    const struct el_role_arm arms[] = {{"three", models, r, 3}, {"one", models + 3, r + 3, 1}};
+    assert_int_equal(el_role_arms_text(arms, 2, &out), 0);
+    assert_non_null(strstr(out.data, "\nthree: 3 models: m1, m\"2, m3\n"));
+    /* 0.2 +- 4.3027 * 0.1 / sqrt(3) */
+    assert_non_null(strstr(out.data,
+                           "  verifier/accuracy               0.200  [-0.048, 0.448]  0.100 "
+                           "0.200 0.300\n"));
+    assert_non_null(strstr(out.data, "  verifier/balanced_accuracy      0.400  [-0.097, 0.897]"));
+    assert_null(strstr(out.data, "meta_verifier"));
+    assert_null(strstr(out.data, "nan"));
+    el_buf_clear(&out);
+    assert_int_equal(el_role_arms_json(arms, 2, &out), 0);
+    cJSON *o = cJSON_Parse(out.data);
+    assert_non_null(o);
+    const cJSON *list = cJSON_GetObjectItem(o, "arms");
+    const cJSON *three = cJSON_GetArrayItem(list, 0), *one = cJSON_GetArrayItem(list, 1);
+    const cJSON *v = cJSON_GetObjectItem(three, "verifier/balanced_accuracy");
+    assert_true(fabs(cJSON_GetObjectItem(v, "value")->valuedouble - 0.4) < 1e-6);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(three, "models")), 3);
+    v = cJSON_GetObjectItem(one, "verifier/format");
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(v, "lo")));
+    cJSON_Delete(o);
+    el_buf_release(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(draws),         cmocka_unit_test(identity),
-        cmocka_unit_test(imported),      cmocka_unit_test(nothing_there),
-        cmocka_unit_test(perfect_judge), cmocka_unit_test(flatterer),
+        cmocka_unit_test(draws),           cmocka_unit_test(identity),
+        cmocka_unit_test(imported),        cmocka_unit_test(nothing_there),
+        cmocka_unit_test(perfect_judge),   cmocka_unit_test(flatterer),
+        cmocka_unit_test(models_together),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -1,5 +1,7 @@
 #include "training/rl/run.h"
 
+#include "training/run_note.h"
+
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 
@@ -231,6 +233,18 @@ static int resume(struct el_rl_run *t, struct el_error *err)
     return rc;
 }
 
+/* All of take_owner but what follows from the seed. */
+static int write_note(const struct el_rl_run *t, struct el_error *err)
+{
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_str(&d, t->start->digest);
+    el_digest_str(&d, t->judge ? t->judge->digest : "oracle");
+    el_digest_str(&d, t->recipe.store ? t->tasks.digest : "");
+    int rc = el_run_note_recipe(&d, t->o->recipe, err);
+    return rc < 0 ? rc : el_run_note_write(t->o->out, t->o->recipe, &d, t->recipe.seed, err);
+}
+
 /* Says where a run came to numbers that are not finite, and what it can go back to. */
 static int stopped_at(const struct el_rl_run *t, struct el_error *err)
 {
@@ -282,6 +296,8 @@ int el_rl_train(const struct el_rl_options *o, struct el_error *err)
     int rc = open_run(&t, err);
     if (rc == 0)
         rc = resume(&t, err);
+    if (rc == 0 && !o->export_only)
+        rc = write_note(&t, err);
     if (rc == 0 && t.recipe.rejection.steps && !o->export_only)
         rc = el_rl_reject(&t, err);
     if (rc == 0)

@@ -2,6 +2,7 @@
  *
  *   OUT/state.safetensors   the checkpoint (training/state.h), every save_steps steps
  *   OUT/metrics.jsonl       one line a step
+ *   OUT/run.json            recipe and seed (training/run_note.h)
  *   OUT/data.db             the data, where the recipe makes its own
  *   OUT/lock                held while a training runs in this folder
  *   OUT/model/              at the end: a Hugging Face folder with tokenizer, domain and history
