@@ -9,8 +9,9 @@
 #include "core/ops/attention.h"
 
 /* The top-k visible positions by score: strictly greater first, equal scores by the LOWEST
- * position. When topk or fewer are visible, all of them, never one that is not. No R x T score
- * matrix is written to memory: each row is scored and selected in scratch of its own length. */
+ * position. -0 equals 0, a score that is NaN equals -Inf. When topk or fewer are visible, all of
+ * them, never one that is not. No R x T score matrix is ever in memory: backends keep the scores
+ * of a fixed number of rows for each thread, so that scratch grows with T alone. */
 struct el_index_select {
     struct el_rows at;
     int heads, dim; /* H_I, D_I */

@@ -54,6 +54,14 @@ struct el_panel {
     float *c;
     int64_t c_row;
     int accumulate;
+    const struct el_ahead *ahead; /* NULL: nothing to fetch */
+};
+
+/* Rows that are wanted soon. The product fetches them into the cache a few lines at a time, so that
+ * reading scattered rows costs no waiting. */
+struct el_ahead {
+    const float *rows[EL_PANEL];
+    int count, width; /* count <= EL_PANEL rows of width floats */
 };
 void EL_CPU(panel)(const struct el_panel *t);
 
@@ -63,6 +71,13 @@ void EL_CPU(panels)(struct el_panel t);
 /* dst[p*EL_PANEL + j] = src[j*src_row + p]: transposes `cols` (at most EL_PANEL) rows of k values
  * into a panel. Lanes behind cols become 0. dst is 64-byte aligned. */
 void EL_CPU(pack_transposed)(float *dst, const float *src, int64_t src_row, int cols, int k);
+/* The same for rows that lie anywhere: dst[p*EL_PANEL + j] = rows[j][p], j < cols. */
+void EL_CPU(pack_rows)(float *dst, const float *const *rows, int cols, int k);
+
+/* The k largest of order[0..n-1], equal ones by the lowest index: their indices, ascending, to
+ * selected[0..k-1]. 1 <= k <= n. order holds INT32_MIN from n up to a whole panel; spare is scratch
+ * of n + EL_PANEL integers. */
+void EL_CPU(topk)(const int32_t *order, int n, int k, int32_t *selected, int32_t *spare);
 
 /* Threads worth waking for `work` multiply-adds (or as many simple steps). */
 static inline int el_cpu_threads(const struct el_stream *s, double work)

@@ -1,39 +1,93 @@
-/* Scores of one row against all its visible keys, panel by panel, then the top-k of them:
+/* Scores of query rows against all their visible keys, and the top-k of each row.
  *
- *   scores as sortable integers -> the k-th largest by bisection over its 32 bits, each step one
- *   vector pass of counting -> one scan that takes what is greater and the first of the equal.
+ *            keys ->   a span of panels                    a unit of work: one block x one span
+ *   block of  row 0  [ packed panel | next panel | ... ]   a panel of keys is packed once and meets
+ *   rows      row 1  [      "              "           ]   every row of the block that sees it
+ *             ...
  *
- * The search costs at most 32 n / VL steps, little beside the scores' H_I * D_I * n. */
+ * Rows are taken in groups: first all units of a group in any order, then the selections, row by
+ * row. So threads share a single row's keys as well as they share many rows. What is kept are the
+ * scores of one group, as sortable integers: a fixed number of rows for each thread.
+ *
+ * A score is one chain over the heads of products that are one chain over the dimensions each; how
+ * the work is cut does not enter. */
 #include "core/ops/cpu/cpu.h"
 #include "core/ops/cpu/keys.h"
 #include "core/ops/cpu/vec.h"
 #include "core/ops/indexer.h"
 
-/* Of one thread: the sortable scores of a row and the products of one panel (H_I x EL_PANEL). */
-static size_t order_bytes(const struct el_index_select *a)
-{
-    return el_cpu_round((size_t)EL_CPU(keys_longest)(&a->at, NULL, 0) * sizeof(int32_t));
-}
+enum {
+    BLOCK = 8,   /* rows that share a packed panel; their queries fit the second-level cache */
+    SPAN = 1024, /* keys of a unit */
+    KEPT =
+        1 << 20, /* scores that a group may keep for each thread; BLOCK rows are always allowed */
+};
 
-static size_t product_bytes(const struct el_index_select *a)
-{
-    return el_cpu_round((size_t)a->heads * EL_PANEL * sizeof(float));
-}
+/* The workspace: one part for each thread, then the scores of a group. */
+struct plan {
+    const struct el_index_select *a;
+    int longest;    /* room for the scores of one row */
+    int group;      /* rows of a group, a multiple of BLOCK */
+    size_t product; /* bytes of a thread's H_I x EL_PANEL products; its packed panel is behind */
+    size_t mine;    /* bytes of a thread's part; the selection uses it for its own purposes */
+};
 
-static size_t thread_bytes(const struct el_index_select *a)
+static struct plan make_plan(const struct el_stream *s, const struct el_index_select *a)
 {
-    return order_bytes(a) + product_bytes(a) + EL_CPU(keys_bytes)(&a->at, a->dim, NULL);
+    struct plan p = {.a = a, .longest = EL_CPU(keys_longest)(&a->at, NULL, 0)};
+    int64_t all = (a->at.rows + BLOCK - 1) / BLOCK * BLOCK, group = KEPT / p.longest;
+    group = (group > BLOCK ? group / BLOCK * BLOCK : BLOCK) * s->threads;
+    p.group = (int)(group < all ? group : all);
+    p.product = el_cpu_round((size_t)a->heads * EL_PANEL * sizeof(float));
+    size_t scoring = p.product + el_cpu_round((size_t)a->dim * EL_PANEL * sizeof(float));
+    size_t choosing = el_cpu_round((size_t)(p.longest + EL_PANEL) * sizeof(int32_t));
+    p.mine = scoring > choosing ? scoring : choosing;
+    return p;
 }
 
 static size_t index_select_workspace(const struct el_stream *s, const void *args)
 {
-    return (size_t)s->threads * thread_bytes(args);
+    struct plan p = make_plan(s, args);
+    size_t scores = (size_t)p.group * (size_t)p.longest * sizeof(int32_t);
+    return (size_t)s->threads * p.mine + scores;
 }
 
-/* Floats as integers in the same order. A sum that starts from +0 is never -0; NaN is the worst. */
+/* Keys that a row must be scored against; 0: it sees no more than it may select. */
+static int keys_to_score(const struct el_index_select *a, int row)
+{
+    int n = a->at.pos[row] + 1;
+    return n > a->topk ? n : 0;
+}
+
+/* Whether keys j..j+count-1 of two rows are the same cache rows. */
+static int same_keys(const struct el_rows *at, int x, int y, int j, int count)
+{
+    const int32_t *a = at->tables + (int64_t)at->seq[x] * at->table_stride;
+    const int32_t *b = at->tables + (int64_t)at->seq[y] * at->table_stride;
+    int last = (j + count - 1) >> at->block_shift;
+    for (int i = j >> at->block_shift; a != b && i <= last; i++)
+        if (a[i] != b[i])
+            return 0;
+    return 1;
+}
+
+/* Packs keys j..j+count-1 of a row; names those behind them. */
+static void pack(const struct el_index_select *a, int row, int j, int count, float *panel,
+                 struct el_ahead *next)
+{
+    const float *rows[EL_PANEL];
+    int seq = a->at.seq[row], left = keys_to_score(a, row) - j - EL_PANEL;
+    EL_CPU(key_rows)(&a->at, seq, NULL, j, count, a->k, a->dim, rows);
+    EL_CPU(pack_rows)(panel, rows, count, a->dim);
+    next->count = left < EL_PANEL ? (left > 0 ? left : 0) : EL_PANEL;
+    EL_CPU(key_rows)(&a->at, seq, NULL, j + EL_PANEL, next->count, a->k, a->dim, next->rows);
+}
+
+/* Floats as integers in the same order; NaN is the worst, and -0, which a sum becomes when all of
+ * it underflows from below, is 0. */
 VEC vi sortable(vf score)
 {
-    vi bits = (vi)vmax(score, vset(-INFINITY));
+    vi bits = (vi)(vmax(score, vset(-INFINITY)) + (vf){0});
     return bits ^ ((bits >> 31) & 0x7fffffff);
 }
 
@@ -48,84 +102,83 @@ VEC vf combine(const float *product, const float *w, int heads)
     return sum;
 }
 
-static void score_row(const struct el_index_select *a, struct el_keys *k, int row, int32_t *order,
-                      float *product)
+/* Scores of a row against a panel, of whose keys it sees `count`. */
+static void score_panel(const struct el_index_select *a, int row, const float *panel, int count,
+                        const struct el_ahead *next, float *product, int32_t *order)
 {
-    const float *q = a->q + (int64_t)row * a->heads * a->dim, *w = a->w + (int64_t)row * a->heads;
-    for (int j = 0; j < k->n; j += EL_PANEL) {
-        struct el_panel t = {.m = a->heads,
-                             .cols = EL_PANEL,
-                             .k = a->dim,
-                             .a = q,
-                             .a_row = a->dim,
-                             .a_col = 1,
-                             .b = EL_CPU(keys_panel)(k, j),
-                             .b_row = EL_PANEL,
-                             .c = product,
-                             .c_row = EL_PANEL};
-        EL_CPU(panel)(&t);
-        for (int v = 0; v < EL_PANEL; v += VL) {
-            vi score = sortable(combine(product + v, w, a->heads));
-            *(vi_unaligned *)(order + j + v) = score;
+    const float *w = a->w + (int64_t)row * a->heads;
+    struct el_panel t = {.m = a->heads,
+                         .cols = EL_PANEL,
+                         .k = a->dim,
+                         .a = a->q + (int64_t)row * a->heads * a->dim,
+                         .a_row = a->dim,
+                         .a_col = 1,
+                         .b = panel,
+                         .b_row = EL_PANEL,
+                         .c = product,
+                         .c_row = EL_PANEL,
+                         .ahead = next};
+    EL_CPU(panel)(&t);
+    for (int v = 0; v < EL_PANEL; v += VL)
+        *(vi_unaligned *)(order + v) = sortable(combine(product + v, w, a->heads));
+    for (int i = count; i < EL_PANEL; i++)
+        order[i] = INT32_MIN; /* below every score */
+}
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Rows from..to-1, whose scores lie at `order`, against the keys of a span. The last row comes
+ * first: of rows of one sequence it usually sees the most keys, and so packs for all of them. */
+static void score_unit(const struct plan *p, int from, int to, int span, char *mine, int32_t *order)
+{
+    const struct el_index_select *a = p->a;
+    float *product = (float *)mine, *panel = (float *)(mine + p->product);
+    struct el_ahead next = {.width = a->dim};
+    for (int j = span * SPAN; j < (span + 1) * SPAN; j += EL_PANEL) {
+        int owner = -1, packed = 0; /* the row whose keys are in the panel, and their number */
+        for (int row = to - 1; row >= from; row--) {
+            int count = min_int(keys_to_score(a, row) - j, EL_PANEL);
+            if (count <= 0)
+                continue;
+            if (count > packed || !same_keys(&a->at, row, owner, j, count)) {
+                pack(a, row, j, count, panel, &next);
+                owner = row;
+                packed = count;
+            }
+            score_panel(a, row, panel, count, owner == row ? &next : NULL, product,
+                        order + (row - from) * (int64_t)p->longest + j);
         }
     }
-    for (int j = k->n; j % EL_PANEL; j++)
-        order[j] = INT32_MIN; /* below every score */
 }
 
-static int count_at_least(const int32_t *order, int n, int32_t cut)
+static void select_row(const struct plan *p, int row, const int32_t *order, int32_t *spare)
 {
-    vi count = {0};
-    for (int j = 0; j < n; j += VL)
-        count -= vload_int(order + j) >= vset_int(cut);
-    int total = 0;
-    for (int i = 0; i < VL; i++)
-        total += count[i];
-    return total;
-}
-
-/* The largest integer that at least k of the scores reach; *reach: how many do. */
-static int32_t kth_largest(const int32_t *order, int n, int k, int *reach)
-{
-    uint32_t cut = 0; /* shifted by 2^31, so that bits are tried from the top */
-    *reach = n;
-    for (uint32_t bit = UINT32_C(1) << 31; bit && *reach != k; bit >>= 1) {
-        int count = count_at_least(order, n, (int32_t)((cut | bit) ^ UINT32_C(0x80000000)));
-        if (count >= k) {
-            cut |= bit;
-            *reach = count;
-        }
-    }
-    return (int32_t)(cut ^ UINT32_C(0x80000000));
-}
-
-/* Takes k positions: everything above the cut, then the lowest positions that equal it. When
- * exactly k reach the cut it may lie below the k-th score; all that reach it are taken. */
-static void choose(const int32_t *order, int n, int k, int32_t *selected)
-{
-    int reach, taken = 0;
-    int32_t cut = kth_largest(order, n, k, &reach);
-    int equal = reach == k ? n : k - (cut < INT32_MAX ? count_at_least(order, n, cut + 1) : 0);
-    for (int j = 0; taken < k && j < n; j++) {
-        int take = order[j] > cut || (order[j] == cut && equal > 0);
-        equal -= order[j] == cut;
-        selected[taken] = j;
-        taken += take;
-    }
-}
-
-static void select_row(const struct el_index_select *a, struct el_keys *k, int row, char *scratch)
-{
-    int32_t *selected = a->selected + (int64_t)row * a->topk, *order = (int32_t *)scratch;
+    const struct el_index_select *a = p->a;
+    int32_t *selected = a->selected + (int64_t)row * a->topk;
     int n = a->at.pos[row] + 1;
-    if (n <= a->topk) {
-        for (int j = 0; j < a->topk; j++)
-            selected[j] = j < n ? j : -1;
-        return;
+    if (n > a->topk)
+        EL_CPU(topk)(order, n, a->topk, selected, spare);
+    for (int j = 0; j < a->topk && n <= a->topk; j++)
+        selected[j] = j < n ? j : -1;
+}
+
+/* The part of every thread of the team in the group that starts at row `first`. */
+static void run_group(const struct plan *p, int first, char *mine, int32_t *order)
+{
+    int rows = min_int(p->group, p->a->at.rows - first), blocks = (rows + BLOCK - 1) / BLOCK;
+    int spans = (p->a->at.max_pos + SPAN) / SPAN;
+#pragma omp for schedule(dynamic, 1)
+    for (int u = 0; u < spans * blocks; u++) {
+        int from = u % blocks * BLOCK, to = min_int(from + BLOCK, rows);
+        score_unit(p, first + from, first + to, u / blocks, mine,
+                   order + from * (int64_t)p->longest);
     }
-    EL_CPU(keys_row)(k, row);
-    score_row(a, k, row, order, (float *)(scratch + order_bytes(a)));
-    choose(order, n, a->topk, selected);
+#pragma omp for schedule(dynamic, 1)
+    for (int i = 0; i < rows; i++)
+        select_row(p, first + i, order + i * (int64_t)p->longest, (int32_t *)mine);
 }
 
 static void index_select(struct el_stream *s, const void *args)
@@ -133,17 +186,14 @@ static void index_select(struct el_stream *s, const void *args)
     const struct el_index_select *a = args;
     if (a->topk <= 0)
         return;
+    struct plan p = make_plan(s, a);
     int threads = el_cpu_threads(s, (double)a->at.rows * a->at.max_pos * a->heads * a->dim);
-    int chunk = EL_CPU(row_chunk)(a->at.rows, threads);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        char *mine = (char *)s->ws + (size_t)omp_get_thread_num() * thread_bytes(a);
-        struct el_keys k;
-        EL_CPU(keys_init)
-        (&k, &a->at, a->k, a->dim, NULL, 0, mine + order_bytes(a) + product_bytes(a));
-#pragma omp for schedule(dynamic, chunk)
-        for (int i = 0; i < a->at.rows; i++)
-            select_row(a, &k, i, mine);
+        char *mine = (char *)s->ws + (size_t)omp_get_thread_num() * p.mine;
+        int32_t *order = (int32_t *)((char *)s->ws + (size_t)s->threads * p.mine);
+        for (int first = 0; first < a->at.rows; first += p.group)
+            run_group(&p, first, mine, order);
     }
 }
 

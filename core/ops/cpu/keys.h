@@ -54,6 +54,20 @@ float *EL_CPU(keys_open)(const struct el_keys *k, float *data, int from, int cou
 void EL_CPU(keys_close)(const struct el_keys *k, float *data, int from, int count,
                         const float *rows);
 
+/* Where keys from..from+count-1 of a row of sequence seq lie, `width` values each: positions
+ * from.. of the sequence, or list[from].. */
+static inline void EL_CPU(key_rows)(const struct el_rows *at, int seq, const int32_t *list,
+                                    int from, int count, const float *data, int width,
+                                    const float **rows)
+{
+    const int32_t *table = at->tables + (int64_t)seq * at->table_stride;
+    int shift = at->block_shift, mask = (1 << shift) - 1;
+    for (int i = 0; i < count; i++) {
+        int position = list ? list[from + i] : from + i;
+        rows[i] = data + ((int64_t)table[position >> shift] + (position & mask)) * width;
+    }
+}
+
 /* Rows that a thread takes at a time: neighbours share panels, but threads must end together. */
 int EL_CPU(row_chunk)(int rows, int threads);
 /* Rows of sequence s: *lo..*hi-1. */

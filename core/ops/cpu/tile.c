@@ -102,6 +102,19 @@ VEC void tile_rows(int rows, const int nv, const int part, const struct el_panel
 #undef ROWS
 }
 
+/* Part i of n of the cache lines of all rows. */
+static void fetch(const struct el_ahead *next, int i, int n)
+{
+    enum { LINE = 16 };
+    int lines = (next->width + LINE - 1) / LINE, all = next->count * lines;
+    int from = all * i / n, to = all * (i + 1) / n;
+    for (int row = lines ? from / lines : 0, line = from - row * lines; from < to; from++) {
+        __builtin_prefetch(next->rows[row] + line * LINE);
+        if (++line == lines)
+            line = 0, row++;
+    }
+}
+
 void EL_CPU(panel)(const struct el_panel *t)
 {
     if (t->m <= 0 || t->cols <= 0)
@@ -109,6 +122,8 @@ void EL_CPU(panel)(const struct el_panel *t)
     int nv = (t->cols + VL - 1) / VL, last = t->cols - (nv - 1) * VL;
     int tiles = (t->m + MR - 1) / MR, row = 0;
     for (int i = 0; i < tiles; i++) { /* tiles of nearly equal height keep the pipes full */
+        if (t->ahead)
+            fetch(t->ahead, i, tiles);
         int rows = t->m / tiles + (i < t->m % tiles);
         const float *a = t->a + row * t->a_row;
         float *c = t->c + row * t->c_row;
@@ -135,13 +150,42 @@ void EL_CPU(panels)(struct el_panel t)
     }
 }
 
+/* out[p] = rows[0..VL-1][from + p] */
+#if VL == 8
+typedef float half __attribute__((vector_size(16)));
+typedef float half_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
+
+#define LOW(a, b)  __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+
+/* Four values of a row beside four of the row four further on: the halves of vectors change places
+ * while they are loaded, which costs nothing, and the rest stays inside the halves. */
+VEC vf load_pair(const float *const *rows, int from)
+{
+    half a = *(const half_unaligned *)(rows[0] + from),
+         b = *(const half_unaligned *)(rows[4] + from);
+    return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
+VEC void load_square(vf out[VL], const float *const *rows, int from)
+{
+    UNROLL
+    for (int i = 0; i < VL; i += 4, from += 4) {
+        vf x0 = load_pair(rows, from), x1 = load_pair(rows + 1, from);
+        vf x2 = load_pair(rows + 2, from), x3 = load_pair(rows + 3, from);
+        vf a = LOW(x0, x2), b = HIGH(x0, x2), c = LOW(x1, x3), d = HIGH(x1, x3);
+        out[i] = LOW(a, c);
+        out[i + 1] = HIGH(a, c);
+        out[i + 2] = LOW(b, d);
+        out[i + 3] = HIGH(b, d);
+    }
+}
+#else
 /* The lower and the upper halves of a and b, lane by lane in turn. */
 VEC vf zip_low(vf a, vf b)
 {
 #if VL == 16
     return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-#elif VL == 8
-    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
 #else
     return __builtin_shufflevector(a, b, 0, 4, 1, 5);
 #endif
@@ -152,8 +196,6 @@ VEC vf zip_high(vf a, vf b)
 #if VL == 16
     return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
                                    31);
-#elif VL == 8
-    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
 #else
     return __builtin_shufflevector(a, b, 2, 6, 3, 7);
 #endif
@@ -169,54 +211,54 @@ VEC void zip_rows(vf out[VL], const vf in[VL])
     }
 }
 
-VEC void transpose(vf x[VL])
+VEC void load_square(vf out[VL], const float *const *rows, int from)
 {
-    vf y[VL];
-    zip_rows(y, x);
-    zip_rows(x, y);
+    vf x[VL], y[VL];
+    UNROLL
+    for (int j = 0; j < VL; j++)
+        x[j] = vload(rows[j] + from);
 #if VL == 16
     zip_rows(y, x);
     zip_rows(x, y);
-#elif VL == 8
-    zip_rows(y, x);
-    for (int i = 0; i < VL; i++)
-        x[i] = y[i];
 #endif
+    zip_rows(y, x);
+    zip_rows(out, y);
+}
+#endif
+
+/* A square at the edge: `cols` rows of k values, zeros beside them. */
+static void load_part(vf out[VL], const float *const *rows, int from, int cols, int k)
+{
+    float copy[VL][VL];
+    const float *whole[VL];
+    for (int j = 0; j < VL; j++) {
+        vstore(copy[j], j < cols ? vload_part(rows[j] + from, k) : (vf){0});
+        whole[j] = copy[j];
+    }
+    load_square(out, whole, 0);
 }
 
-static void pack_square(float *dst, const float *src, int64_t src_row)
+void EL_CPU(pack_rows)(float *dst, const float *const *rows, int cols, int k)
 {
-    vf x[VL];
-    UNROLL
-    for (int j = 0; j < VL; j++)
-        x[j] = vload(src + j * src_row);
-    transpose(x);
-    UNROLL
-    for (int p = 0; p < VL; p++)
-        vstore(dst + p * EL_PANEL, x[p]);
-}
-
-static void pack_part(float *dst, const float *src, int64_t src_row, int cols, int k)
-{
-    vf x[VL];
-    for (int j = 0; j < VL; j++)
-        x[j] = j < cols ? vload_part(src + j * src_row, k) : (vf){0};
-    transpose(x);
-    for (int p = 0; p < k; p++)
-        vstore(dst + p * EL_PANEL, x[p]);
+    for (int p = 0; p < k; p += VL, dst += VL * EL_PANEL)
+        for (int j = 0; j < EL_PANEL; j += VL) {
+            vf x[VL];
+            int np = k - p < VL ? k - p : VL;
+            if (cols - j >= VL && np == VL)
+                load_square(x, rows + j, p);
+            else
+                load_part(x, rows + j, p, cols - j, np);
+            UNROLL
+            for (int i = 0; i < VL; i++)
+                if (i < np)
+                    vstore(dst + i * EL_PANEL + j, x[i]);
+        }
 }
 
 void EL_CPU(pack_transposed)(float *dst, const float *src, int64_t src_row, int cols, int k)
 {
-    for (int j = 0; j < EL_PANEL; j += VL) {
-        int nj = cols - j < VL ? (cols - j > 0 ? cols - j : 0) : VL;
-        for (int p = 0; p < k; p += VL) {
-            int np = k - p < VL ? k - p : VL;
-            const float *from = nj > 0 ? src + j * src_row + p : src;
-            if (nj == VL && np == VL)
-                pack_square(dst + p * EL_PANEL + j, from, src_row);
-            else
-                pack_part(dst + p * EL_PANEL + j, from, src_row, nj, np);
-        }
-    }
+    const float *rows[EL_PANEL] = {0};
+    for (int j = 0; j < cols; j++)
+        rows[j] = src + j * src_row;
+    EL_CPU(pack_rows)(dst, rows, cols, k);
 }

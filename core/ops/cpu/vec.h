@@ -97,6 +97,12 @@ VEC vf vsqrt(vf x)
     return (vf)_mm512_sqrt_ps((__m512)x);
 }
 
+/* Bit i: a[i] >= b[i]. */
+VEC unsigned vreach(vi a, vi b)
+{
+    return _mm512_cmpge_epi32_mask((__m512i)a, (__m512i)b);
+}
+
 #elif defined(__AVX2__)
 
 VEC vf vfma(vf a, vf b, vf c)
@@ -138,6 +144,11 @@ VEC vf vpick_greater(vf x, vf y, vf a, vf b)
 VEC vf vsqrt(vf x)
 {
     return (vf)_mm256_sqrt_ps((__m256)x);
+}
+
+VEC unsigned vreach(vi a, vi b)
+{
+    return (unsigned)_mm256_movemask_ps((__m256)(a >= b));
 }
 
 #else
@@ -188,6 +199,15 @@ VEC vf vsqrt(vf x)
     for (int i = 0; i < VL; i++)
         x[i] = sqrtf(x[i]);
     return x;
+}
+
+VEC unsigned vreach(vi a, vi b)
+{
+    vi m = a >= b;
+    unsigned bits = 0;
+    for (int i = 0; i < VL; i++)
+        bits |= (unsigned)(m[i] & 1) << i;
+    return bits;
 }
 
 #endif
