@@ -1,0 +1,218 @@
+#include "core/base/folder.h"
+
+#include "core/base/alloc.h"
+#include "core/base/io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail_errno(struct el_error *err, const char *what, const char *path)
+{
+    return el_error_set(err, EL_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+static int out_of_memory(const char *path, struct el_error *err)
+{
+    return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+}
+
+static void empty_folder(int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* closedir closes it */
+    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    if (!d) {
+        if (copy >= 0)
+            close(copy);
+        return;
+    }
+    for (const struct dirent *e = readdir(d); e; e = readdir(d))
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            unlinkat(fd, e->d_name, 0);
+    closedir(d);
+}
+
+/* A temporary folder that nobody holds locked belongs to a process that has ended. */
+static void remove_leftover(const char *tmp)
+{
+    int fd = open(tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        empty_folder(fd);
+        rmdir(tmp);
+    }
+    close(fd);
+}
+
+static int sweep(const char *path, struct el_error *err)
+{
+    struct el_buf pattern;
+    glob_t found = {0};
+    el_buf_init(&pattern);
+    int rc = 0;
+    for (const char *c = path; *c && rc == 0; c++) /* the path itself is no pattern */
+        rc = el_buf_printf(&pattern, strchr("*?[\\", *c) ? "\\%c" : "%c", *c);
+    if (rc == 0)
+        rc = el_buf_puts(&pattern, ".tmp.[0-9]*");
+    if (rc == 0 && glob(pattern.data, GLOB_NOSORT, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            remove_leftover(found.gl_pathv[i]);
+    globfree(&found);
+    el_buf_release(&pattern);
+    return rc < 0 ? out_of_memory(path, err) : 0;
+}
+
+/* The folder that holds `path`, for el_free; NULL when memory runs out. */
+static char *parent_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? el_strndup(path, (size_t)(slash - path) + 1) : el_strdup(".");
+}
+
+static int make_parent(const char *path, struct el_error *err)
+{
+    char *parent = parent_of(path);
+    int rc = parent ? el_dir_make(parent, err) : out_of_memory(path, err);
+    el_free(parent);
+    return rc;
+}
+
+/* rename replaces an empty folder; anything else that is there stays. */
+static int check_free(const char *path, struct el_error *err)
+{
+    struct stat st;
+    DIR *d = NULL;
+    int entries = 0;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : fail_errno(err, "look at", path);
+    if (S_ISDIR(st.st_mode))
+        d = opendir(path);
+    for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        entries += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    if (d)
+        closedir(d);
+    if (d && entries == 0)
+        return 0;
+    return el_error_set(err, EL_EINVAL, "%s: is there already, expected the name of a new folder",
+                        path);
+}
+
+static int set_names(struct el_atomic_folder *f, const char *path, struct el_error *err)
+{
+    struct el_buf tmp;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    if (n == 0)
+        return el_error_set(err, EL_EINVAL, "the name of a folder is empty");
+    el_buf_init(&tmp);
+    f->path = el_strndup(path, n);
+    if (f->path && el_buf_printf(&tmp, "%s.tmp.%ld", f->path, (long)getpid()) == 0)
+        f->tmp = el_buf_detach(&tmp);
+    el_buf_release(&tmp);
+    return f->tmp ? 0 : out_of_memory(path, err);
+}
+
+static int make_tmp(struct el_atomic_folder *f, struct el_error *err)
+{
+    if (mkdir(f->tmp, 0777) < 0)
+        return fail_errno(err, "make folder", f->tmp);
+    f->fd = open(f->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (f->fd >= 0 && flock(f->fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    int rc = fail_errno(err, "lock", f->tmp);
+    rmdir(f->tmp);
+    return rc;
+}
+
+int el_atomic_folder_open(struct el_atomic_folder *f, const char *path, struct el_error *err)
+{
+    *f = (struct el_atomic_folder){.fd = -1};
+    int rc = set_names(f, path, err);
+    if (rc == 0)
+        rc = check_free(f->path, err);
+    if (rc == 0)
+        rc = make_parent(f->path, err);
+    if (rc == 0)
+        rc = sweep(f->path, err);
+    if (rc == 0)
+        rc = make_tmp(f, err);
+    if (rc < 0)
+        el_atomic_folder_discard(f);
+    return rc;
+}
+
+static int copy_file(const char *from, const char *to, struct el_error *err)
+{
+    struct el_buf text;
+    el_buf_init(&text);
+    int rc = el_file_read(from, 0, &text, err);
+    if (rc == 0)
+        rc = el_file_write(to, text.data, text.len, err);
+    el_buf_release(&text);
+    return rc;
+}
+
+int el_atomic_folder_copy(struct el_atomic_folder *f, const char *from_dir, const char *name,
+                          struct el_error *err)
+{
+    char *from = el_path_join(from_dir, name), *to = el_path_join(f->tmp, name);
+    struct stat st;
+    int rc = 0, there = 0;
+    if (!from || !to)
+        rc = out_of_memory(from_dir, err);
+    else
+        there = stat(from, &st) == 0 && S_ISREG(st.st_mode);
+    if (there)
+        rc = copy_file(from, to, err);
+    el_free(from);
+    el_free(to);
+    return rc < 0 ? rc : there;
+}
+
+static void sync_parent(const char *path)
+{
+    char *parent = parent_of(path);
+    int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd); /* best effort: some file systems refuse to sync a folder */
+        close(fd);
+    }
+    el_free(parent);
+}
+
+int el_atomic_folder_commit(struct el_atomic_folder *f, struct el_error *err)
+{
+    fsync(f->fd);
+    if (rename(f->tmp, f->path) < 0) {
+        int rc = fail_errno(err, "make folder", f->path);
+        el_atomic_folder_discard(f);
+        return rc;
+    }
+    sync_parent(f->path);
+    el_free(f->tmp);
+    f->tmp = NULL; /* nothing is left to remove */
+    el_atomic_folder_discard(f);
+    return 0;
+}
+
+void el_atomic_folder_discard(struct el_atomic_folder *f)
+{
+    if (f->fd >= 0) {
+        if (f->tmp) {
+            empty_folder(f->fd);
+            rmdir(f->tmp);
+        }
+        close(f->fd);
+    }
+    el_free(f->path);
+    el_free(f->tmp);
+    *f = (struct el_atomic_folder){.fd = -1};
+}
