@@ -115,3 +115,20 @@ void el_st_index_release(struct el_st_index *x)
     el_free(x->places);
     *x = (struct el_st_index){0};
 }
+
+int el_st_index_print(struct el_buf *out, const char *const *tensors, const int *file_of, int n,
+                      const char *const *files, int64_t bytes)
+{
+    int rc = el_buf_printf(out, "{\n  \"metadata\": {\"total_size\": %lld},\n  \"weight_map\": {",
+                           (long long)bytes);
+    for (int i = 0; i < n && rc == 0; i++) {
+        rc = el_buf_puts(out, i ? ",\n    " : "\n    ");
+        if (rc == 0)
+            rc = el_json_quote(out, tensors[i], strlen(tensors[i]));
+        if (rc == 0)
+            rc = el_buf_puts(out, ": ");
+        if (rc == 0)
+            rc = el_json_quote(out, files[file_of[i]], strlen(files[file_of[i]]));
+    }
+    return rc < 0 ? rc : el_buf_puts(out, "\n  }\n}\n");
+}

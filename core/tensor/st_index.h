@@ -7,10 +7,12 @@
 #ifndef EL_TENSOR_ST_INDEX_H
 #define EL_TENSOR_ST_INDEX_H
 
+#include "core/base/buf.h"
 #include "core/base/error.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { EL_ST_MAX_SHARDS = 4096 };
 
@@ -30,5 +32,10 @@ int el_st_index_parse(struct el_st_index *x, const char *name, const char *json,
                       struct el_error *err);
 int el_st_index_load(struct el_st_index *x, const char *path, struct el_error *err);
 void el_st_index_release(struct el_st_index *x);
+
+/* The text of an index: tensors[i] lies in files[file_of[i]]. `bytes` is the size of all values.
+ * Appends to out; EL_ENOMEM. */
+int el_st_index_print(struct el_buf *out, const char *const *tensors, const int *file_of, int n,
+                      const char *const *files, int64_t bytes);
 
 #endif
