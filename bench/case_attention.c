@@ -58,7 +58,14 @@ static struct batch make_batch(struct el_bench *bench, const char *name, int seq
     }
     for (int i = 0; i < sequences * stride; i++)
         b.tables[i] = i * block;
-    b.at = (struct el_rows){n, sequences, b.seq, b.pos, b.tables, stride, shift, length - 1};
+    b.at = (struct el_rows){.rows = n,
+                            .sequences = sequences,
+                            .seq = b.seq,
+                            .pos = b.pos,
+                            .tables = b.tables,
+                            .table_stride = stride,
+                            .block_shift = shift,
+                            .max_pos = length - 1};
     return b;
 }
 

@@ -10,7 +10,9 @@
  *
  * Where keys lie: position j of sequence s is cache row
  *     tables[s*table_stride + (j >> block_shift)] + (j & ((1 << block_shift) - 1))
- * Training uses one block per sequence (block_shift 30, the table holds the first row). */
+ * Training uses one block per sequence (block_shift 30, the table holds the first row). Sequences
+ * that begin alike may share the cache rows of their beginning, in serving block by block, in
+ * training row by row (core/model/pack.h). */
 #ifndef EL_OPS_ATTENTION_H
 #define EL_OPS_ATTENTION_H
 
@@ -25,6 +27,10 @@ struct el_rows {
     const int32_t *tables; /* (S, table_stride) first cache row of each block */
     int table_stride, block_shift;
     int max_pos; /* the largest pos in the batch: bounds scratch memory */
+    /* For ops that add to cache rows: sequences family[f]..family[f+1]-1 may share some with each
+     * other, families share none. NULL: each sequence has its own. */
+    int families;
+    const int32_t *family; /* (families + 1) */
 };
 
 struct el_attn {
@@ -40,8 +46,8 @@ struct el_attn {
 };
 EL_OP_WRAPPER(attn)
 
-/* dq is overwritten, dkv is added to. Rows of one sequence are summed into dkv in ascending row
- * order. Sequences must not share cache rows here: they are worked on side by side. */
+/* dq is overwritten, dkv is added to. Rows of one family of sequences are summed into dkv in
+ * ascending row order; families are worked on side by side. */
 struct el_attn_bwd {
     struct el_rows at;
     int heads, latent, rope;

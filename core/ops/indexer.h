@@ -28,8 +28,9 @@ EL_OP_WRAPPER(index_select)
  * lse, and is a constant). selected == NULL: the dense warm-up, key set 0..pos; else the sparse
  * stage's KL on the selected set.
  *   loss[i]  = the row's KL (natural logarithm)
- *   dqi, dw  = gradient times coef (overwritten); dk += gradient times coef, rows of a sequence in
- *              ascending order; sequences must not share cache rows */
+ *   dqi, dw  = gradient times coef (overwritten); dk += gradient times coef, rows of a family of
+ *              sequences in ascending order
+ * where coef is that of the row: coef * row_weight[i]. */
 struct el_index_loss {
     struct el_rows at;
     int heads, latent, rope; /* the main attention */
@@ -40,6 +41,7 @@ struct el_index_loss {
     int index_heads, index_dim;
     const float *qi, *w, *k; /* (R,H_I,D_I), (R,H_I), (cache rows,D_I) */
     float coef;              /* e.g. weight / number of tokens */
+    const float *row_weight; /* (R), NULL: 1 */
     float *loss;             /* (R) */
     float *dqi, *dw, *dk;    /* as qi, w, k; all NULL: loss only */
 };

@@ -1,5 +1,6 @@
 #include "core/ops/attention.h"
 #include "tests/ops/paged.h"
+#include "tests/ops/tree.h"
 
 enum { CASES = 10 };
 
@@ -201,6 +202,74 @@ static void backward_agrees_and_is_ordered(void **state)
     for_every_backend(check_backward, CASES);
 }
 
+/* ---- Sequences that share the rows of their beginnings ---- */
+
+static struct el_attn attention_on(struct bench *b, const struct tree *t)
+{
+    const struct paged p = {.at = t->at, .cache_rows = t->at.rows};
+    struct el_attn a = random_attention(b, &p);
+    if (bench_below(b, 2)) {
+        a.topk = bench_size(b, 1, 100);
+        a.selected = random_selection(b, &a.at, a.topk, 0);
+    }
+    return a;
+}
+
+static struct el_attn attention_apart(struct bench *b, const struct tree *t, struct el_attn a)
+{
+    int width = a.latent + a.rope;
+    a.at = t->apart;
+    a.q = tree_apart(b, t, a.q, a.heads * width, 0);
+    a.kv = tree_apart(b, t, a.kv, width, 0);
+    a.selected = a.selected ? tree_apart_ints(b, t, a.selected, a.topk) : NULL;
+    return other_output(b, a);
+}
+
+/* Rows attend as if each sequence had all its rows; into a shared key go the sums over those who
+ * share it, rows ascending at any number of threads. */
+static void check_tree(struct bench *b)
+{
+    struct tree t = random_tree(b);
+    struct paged p = {.at = t.at, .cache_rows = t.at.rows};
+    struct el_attn a = attention_on(b, &t), apart = attention_apart(b, &t, a);
+    int key = a.latent + a.rope, out = a.heads * a.latent;
+    bench_run(b, b->ops, 2, EL_OP_attn, &a);
+    bench_run(b, b->ops, 2, EL_OP_attn, &apart);
+    same_bits(a.out, tree_joined(b, &t, apart.out, out, 1), (int64_t)a.at.rows * out,
+              "attention over shared rows");
+    same_bits(apart.out, tree_apart(b, &t, a.out, out, 0), (int64_t)apart.at.rows * out,
+              "attention of every copy");
+    struct el_attn_bwd d = backward_of(b, &p, &a), each = d;
+    int64_t dq = (int64_t)a.at.rows * a.heads * key, dkv = (int64_t)a.at.rows * key;
+    int64_t each_dkv = (int64_t)t.apart.rows * key;
+    memset(d.dkv, 0, (size_t)dkv * sizeof *d.dkv);
+    each.at = apart.at, each.q = apart.q, each.kv = apart.kv, each.selected = apart.selected;
+    each.out = apart.out, each.lse = apart.lse;
+    each.dout = tree_apart(b, &t, d.dout, out, 1);
+    each.dq = bench_output(b, (int64_t)t.apart.rows * a.heads * key);
+    each.dkv = bench_output(b, each_dkv);
+    memset(each.dkv, 0, (size_t)each_dkv * sizeof *each.dkv);
+    bench_run(b, b->ops, 1, EL_OP_attn_bwd, &d);
+    bench_run(b, b->ops, 1, EL_OP_attn_bwd, &each);
+    same_bits(d.dq, tree_joined(b, &t, each.dq, a.heads * key, 1), dq, "dq over shared rows");
+    close_to(d.dkv, tree_joined(b, &t, each.dkv, key, 0), dkv, 2e-4, "dkv of shared rows");
+    for (int threads = 2; threads <= MAX_THREADS; threads++) {
+        struct el_attn_bwd again = d;
+        again.dq = bench_output(b, dq);
+        again.dkv = bench_output(b, dkv);
+        memset(again.dkv, 0, (size_t)dkv * sizeof *again.dkv);
+        bench_run(b, b->ops, threads, EL_OP_attn_bwd, &again);
+        same_bits(again.dq, d.dq, dq, "dq over shared rows with other threads");
+        same_bits(again.dkv, d.dkv, dkv, "dkv of shared rows with other threads");
+    }
+}
+
+static void shared_rows_gather_their_sequences(void **state)
+{
+    (void)state;
+    for_every_backend(check_tree, CASES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +277,7 @@ int main(void)
         cmocka_unit_test(selecting_everything_is_dense),
         cmocka_unit_test(no_row_sees_a_later_key),
         cmocka_unit_test(backward_agrees_and_is_ordered),
+        cmocka_unit_test(shared_rows_gather_their_sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "core/ops/indexer.h"
 #include "tests/ops/paged.h"
+#include "tests/ops/tree.h"
 
 enum { CASES = 16 };
 
@@ -141,9 +142,9 @@ static void fresh_outputs(struct bench *b, const struct loss_case *c, const floa
     a->dk = bench_twin(b, dk, c->dk);
 }
 
-static struct loss_case random_loss(struct bench *b)
+static struct loss_case random_loss(struct bench *b, struct paged p)
 {
-    struct loss_case c = {.p = random_batch(b)};
+    struct loss_case c = {.p = p};
     struct el_index_loss a = {.at = c.p.at,
                               .heads = bench_size(b, 1, 9),
                               .latent = bench_size(b, 1, 40),
@@ -191,7 +192,7 @@ static struct loss_case random_loss(struct bench *b)
 
 static void check_loss(struct bench *b)
 {
-    struct loss_case c = random_loss(b);
+    struct loss_case c = random_loss(b, random_batch(b));
     struct el_index_loss a = c.a, expected = a, again = a;
     float *dk = bench_twin(b, a.dk, c.dk);
     fresh_outputs(b, &c, dk, &expected);
@@ -221,6 +222,86 @@ static void loss_agrees_and_is_ordered(void **state)
     for_every_backend(check_loss, CASES);
 }
 
+/* ---- Sequences that share the rows of their beginnings ---- */
+
+static void check_select_tree(struct bench *b)
+{
+    struct tree t = random_tree(b);
+    const struct paged p = {.at = t.at, .cache_rows = t.at.rows};
+    struct el_index_select a = random_select(b, &p), apart = a;
+    a.topk = apart.topk = bench_size(b, 1, 40);
+    a.q = bench_normal(b, (int64_t)a.at.rows * a.heads * a.dim);
+    a.k = bench_normal(b, (int64_t)a.at.rows * a.dim);
+    a.selected = ints(b, (int64_t)a.at.rows * a.topk);
+    apart.at = t.apart;
+    apart.q = tree_apart(b, &t, a.q, a.heads * a.dim, 0);
+    apart.w = tree_apart(b, &t, a.w, a.heads, 0);
+    apart.k = tree_apart(b, &t, a.k, a.dim, 0);
+    apart.selected = ints(b, (int64_t)t.apart.rows * a.topk);
+    bench_run(b, b->ops, 2, EL_OP_index_select, &a);
+    bench_run(b, b->ops, 2, EL_OP_index_select, &apart);
+    same_sets(apart.selected, tree_apart_ints(b, &t, a.selected, a.topk),
+              (int64_t)t.apart.rows * a.topk, "selection among shared rows");
+}
+
+static void shared_rows_are_selected_alike(void **state)
+{
+    (void)state;
+    for_every_backend(check_select_tree, CASES);
+}
+
+static struct el_index_loss loss_apart(struct bench *b, const struct tree *t,
+                                       const struct loss_case *c)
+{
+    struct el_index_loss a = c->a;
+    int width = a.latent + a.rope;
+    a.at = t->apart;
+    a.q = tree_apart(b, t, a.q, a.heads * width, 0);
+    a.kv = tree_apart(b, t, a.kv, width, 0);
+    a.lse = tree_apart(b, t, a.lse, a.heads, 0);
+    a.selected = a.selected ? tree_apart_ints(b, t, a.selected, a.topk) : NULL;
+    a.qi = tree_apart(b, t, a.qi, a.index_heads * a.index_dim, 0);
+    a.w = tree_apart(b, t, a.w, a.index_heads, 0);
+    a.k = tree_apart(b, t, a.k, a.index_dim, 0);
+    a.loss = bench_output(b, t->apart.rows);
+    a.dqi = bench_output(b, (int64_t)t->apart.rows * a.index_heads * a.index_dim);
+    a.dw = bench_output(b, (int64_t)t->apart.rows * a.index_heads);
+    a.dk = bench_output(b, (int64_t)t->apart.rows * a.index_dim);
+    memset(a.dk, 0, (size_t)t->apart.rows * (size_t)a.index_dim * sizeof *a.dk);
+    return a;
+}
+
+/* A shared row weighs as much as its copies together. */
+static void check_loss_tree(struct bench *b)
+{
+    struct tree t = random_tree(b);
+    struct loss_case c = random_loss(b, (struct paged){.at = t.at, .cache_rows = t.at.rows});
+    struct el_index_loss a = c.a, apart = loss_apart(b, &t, &c), again;
+    int queries = a.index_heads * a.index_dim;
+    a.row_weight = t.times;
+    memset(a.dk, 0, (size_t)c.dk * sizeof *a.dk);
+    again = a;
+    bench_run(b, b->ops, 1, EL_OP_index_loss, &a);
+    bench_run(b, b->ops, 1, EL_OP_index_loss, &apart);
+    same_bits(apart.loss, tree_apart(b, &t, a.loss, 1, 0), t.apart.rows, "loss of shared rows");
+    close_to(a.dqi, tree_joined(b, &t, apart.dqi, queries, 0), c.dqi, 1e-5, "dq of shared rows");
+    close_to(a.dw, tree_joined(b, &t, apart.dw, a.index_heads, 0), c.dw, 1e-5, "dw of shared rows");
+    close_to(a.dk, tree_joined(b, &t, apart.dk, a.index_dim, 0), c.dk, 5e-5, "dk of shared rows");
+    for (int threads = 2; threads <= MAX_THREADS; threads++) {
+        fresh_outputs(b, &c, a.dk, &again);
+        memset(again.dk, 0, (size_t)c.dk * sizeof *again.dk);
+        bench_run(b, b->ops, threads, EL_OP_index_loss, &again);
+        same_bits(again.dqi, a.dqi, c.dqi, "dq of shared rows with other threads");
+        same_bits(again.dk, a.dk, c.dk, "dk of shared rows with other threads");
+    }
+}
+
+static void shared_rows_weigh_as_their_copies(void **state)
+{
+    (void)state;
+    for_every_backend(check_loss_tree, CASES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +309,8 @@ int main(void)
         cmocka_unit_test(a_row_selects_alone_as_in_a_batch),
         cmocka_unit_test(nan_scores_come_last),
         cmocka_unit_test(loss_agrees_and_is_ordered),
+        cmocka_unit_test(shared_rows_are_selected_alike),
+        cmocka_unit_test(shared_rows_weigh_as_their_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,8 @@
  *   dq (H x (r+dr)) = dS * keys
  *   dkv (n x (r+dr)) += dS^T * q,   and on its first r values += P^T * dout
  *
- * A sequence belongs to one thread, which takes its rows in ascending order: the sums into dkv have
- * one order at any thread count. Sequences must not share cache rows here. */
+ * A family of sequences belongs to one thread, which takes its rows in ascending order: the sums
+ * into dkv have one order at any thread count. */
 #include "core/ops/attention.h"
 #include "core/ops/cpu/cpu.h"
 #include "core/ops/cpu/keys.h"
@@ -161,9 +161,9 @@ static void attn_bwd(struct el_stream *s, const void *args)
         (&k, &a->at, a->kv, width, a->selected, a->topk,
          mine + 2 * score_bytes(a) + chunk_bytes(a));
 #pragma omp for schedule(dynamic, 1)
-        for (int seq = 0; seq < a->at.sequences; seq++) {
+        for (int f = 0; f < EL_CPU(families)(&a->at); f++) {
             int lo, hi;
-            EL_CPU(rows_of_sequence)(&a->at, seq, &lo, &hi);
+            EL_CPU(rows_of_family)(&a->at, f, &lo, &hi);
             for (int row = lo; row < hi; row++)
                 one_row(a, &k, row, &m);
         }

@@ -6,8 +6,8 @@
  *   dI      d[j]   = coef * (softmax(I)[j] - p[j]),  G[h,j] = w[h] d[j] where S[h,j] > 0
  *   dw[h] = sum_j d[j] relu(S[h,j]),   dqi = G * keys,   dk += G^T * qi
  *
- * A sequence belongs to one thread, rows ascending, so that dk has one order of summation.
- * Sequences must not share cache rows when gradients are wanted. */
+ * A family of sequences belongs to one thread, rows ascending, so that dk has one order of
+ * summation. */
 #include "core/ops/cpu/cpu.h"
 #include "core/ops/cpu/keys.h"
 #include "core/ops/cpu/vec.h"
@@ -211,7 +211,8 @@ static void one_row(const struct el_index_loss *a, int row, struct scratch *m)
     EL_CPU(keys_row)(&m->index, row);
     fill_target(a, row, m);
     float lse = fill_scores(a, row, m);
-    a->loss[row] = divergence(m, m->main.n, lse, a->coef);
+    float coef = a->row_weight ? a->coef * a->row_weight[row] : a->coef;
+    a->loss[row] = divergence(m, m->main.n, lse, coef);
     if (!a->dqi)
         return;
     through_relu(a, row, m);
@@ -230,9 +231,9 @@ static void index_loss(struct el_stream *s, const void *args)
         size_t bytes = carve(a, NULL, NULL);
         carve(a, &m, (char *)s->ws + (size_t)omp_get_thread_num() * bytes);
 #pragma omp for schedule(dynamic, 1)
-        for (int seq = 0; seq < a->at.sequences; seq++) {
+        for (int f = 0; f < EL_CPU(families)(&a->at); f++) {
             int lo, hi;
-            EL_CPU(rows_of_sequence)(&a->at, seq, &lo, &hi);
+            EL_CPU(rows_of_family)(&a->at, f, &lo, &hi);
             for (int row = lo; row < hi; row++)
                 one_row(a, row, &m);
         }

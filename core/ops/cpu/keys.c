@@ -87,8 +87,11 @@ int64_t EL_CPU(keys_place)(const struct el_keys *k, int i)
 int64_t EL_CPU(keys_together)(const struct el_keys *k, int from, int count)
 {
     int shift = k->at->block_shift;
-    if (k->list || count <= 0 || from >> shift != (from + count - 1) >> shift)
+    if (k->list || count <= 0)
         return -1;
+    for (int b = from >> shift; b < (from + count - 1) >> shift; b++)
+        if (k->table[b + 1] != k->table[b] + (1 << shift))
+            return -1;
     return EL_CPU(keys_place)(k, from);
 }
 
@@ -186,8 +189,13 @@ static int first_row(const struct el_rows *at, int s)
     return lo;
 }
 
-void EL_CPU(rows_of_sequence)(const struct el_rows *at, int s, int *lo, int *hi)
+int EL_CPU(families)(const struct el_rows *at)
 {
-    *lo = first_row(at, s);
-    *hi = first_row(at, s + 1);
+    return at->family ? at->families : at->sequences;
+}
+
+void EL_CPU(rows_of_family)(const struct el_rows *at, int f, int *lo, int *hi)
+{
+    *lo = first_row(at, at->family ? at->family[f] : f);
+    *hi = first_row(at, at->family ? at->family[f + 1] : f + 1);
 }

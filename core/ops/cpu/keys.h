@@ -70,7 +70,8 @@ static inline void EL_CPU(key_rows)(const struct el_rows *at, int seq, const int
 
 /* Rows that a thread takes at a time: neighbours share panels, but threads must end together. */
 int EL_CPU(row_chunk)(int rows, int threads);
-/* Rows of sequence s: *lo..*hi-1. */
-void EL_CPU(rows_of_sequence)(const struct el_rows *at, int s, int *lo, int *hi);
+/* Families of sequences that share no cache rows with each other; rows of family f: *lo..*hi-1. */
+int EL_CPU(families)(const struct el_rows *at);
+void EL_CPU(rows_of_family)(const struct el_rows *at, int f, int *lo, int *hi);
 
 #endif

@@ -83,6 +83,11 @@ static void clear_row(const struct el_index_loss *a, int row)
         a->dqi[row * width + t] = 0;
 }
 
+static double coef_of(const struct el_index_loss *a, int row)
+{
+    return a->row_weight ? (double)(a->coef * a->row_weight[row]) : (double)a->coef;
+}
+
 void el_ref_index_loss(struct el_stream *s, const void *args)
 {
     const struct el_index_loss *a = args;
@@ -98,6 +103,6 @@ void el_ref_index_loss(struct el_stream *s, const void *args)
             continue;
         clear_row(a, i);
         for (int j = 0; j < n; j++)
-            backward_key(a, i, j, (exp(score[j] - lse) - p[j]) * (double)a->coef);
+            backward_key(a, i, j, (exp(score[j] - lse) - p[j]) * coef_of(a, i));
     }
 }
