@@ -39,8 +39,9 @@ void el_attention_backward(const struct el_pass *p, const struct el_acts *acts, 
 
 /* Queries, keys and head weights of the indexer from h and qn; fills selected in MQA mode. */
 void el_indexer_forward(const struct el_pass *p, const struct el_acts *acts, int layer);
-/* The KL loss of the layer with weight coef per row; gradients go to the indexer's weights alone,
- * its inputs are detached. Row losses to b->kl + layer*rows. */
+/* The KL loss of the layer with weight coef per row, p->times often for rows that several sequences
+ * share; gradients go to the indexer's weights alone, its inputs are detached. Row losses to
+ * b->kl + layer*rows, each once. */
 void el_indexer_backward(const struct el_pass *p, const struct el_acts *acts, int layer, float coef,
                          struct el_back *b, const struct el_layer_view *g);
 

@@ -117,6 +117,7 @@ static void losses(const struct el_pass *p, const struct el_layer_acts *a, int l
                                                 .w = a->wi,
                                                 .k = a->ki,
                                                 .coef = coef,
+                                                .row_weight = p->times,
                                                 .loss = b->kl + (int64_t)layer * rows,
                                                 .dqi = b->dqi,
                                                 .dw = b->dwi,

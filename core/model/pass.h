@@ -36,6 +36,8 @@ struct el_pass {
     /* (L, R, index_topk) device: keys to read instead of those that the indexer selects, which
      * stand in the activations all the same; or NULL. MQA mode. */
     const int32_t *selected;
+    const float *times; /* (R) device, how many sequences a row belongs to: its weight in the
+                           indexer's loss (core/model/pack.h); NULL: one each */
 };
 
 /* The keys that the rows of a layer read; NULL: every visible one. */

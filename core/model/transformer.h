@@ -17,8 +17,9 @@ void el_transformer_logits(const struct el_pass *p, int n, const float *hidden, 
 struct el_backward {
     const float *dfinal; /* (R, C) gradient at acts->final; NULL: the indexer's losses alone
                             (dense warm-up: nothing flows through the layers) */
-    float kl_coef;       /* weight of each row's KL in the loss, e.g. kl_weight / tokens; 0: the
-                            indexer learns nothing and b->kl is not written */
+    float kl_coef;       /* weight of each row's KL in the loss, e.g. kl_weight / tokens, for rows
+                            that several sequences share p->times often; 0: the indexer learns
+                            nothing and b->kl is not written */
 };
 
 /* Adds gradients of all weights to the block seen through g. The pass must have kept its

@@ -188,11 +188,61 @@ static void test_pack_limits(void **state)
     el_pack_clear(&p);
     assert_int_equal(el_pack_add(&p, good, NULL, 4, 64, &err), 0);
     el_pack_release(&p);
-    for (int n = 1; n <= 10; n++) {
+    for (int n = 1; n <= 15; n++) {
         el_alloc_fail_after(n);
         assert_int_equal(el_pack_init(&p, el_device_host(), 10, 3, &err), EL_ENOMEM);
         el_alloc_fail_after(0);
     }
+}
+
+/* "1 2 3 4" with the branches "1 2 5" and "1 2 3 6 7", then "8 9". */
+static void test_pack_branches(void **state)
+{
+    (void)state;
+    struct el_pack p;
+    struct el_error err = {0};
+    struct el_pass pass = {0};
+    const int32_t whole[] = {1, 2, 3, 4}, one[] = {1, 2, 5}, two[] = {1, 2, 3, 6, 7},
+                  rest[] = {8, 9};
+    const float weight[] = {0, 0, 0, 1, 0.5f};
+    assert_int_equal(el_pack_init(&p, el_device_host(), 12, 4, &err), 0);
+    assert_int_equal(el_pack_branch(&p, 2, one, NULL, 3, 64, &err), EL_EINVAL); /* of what? */
+    assert_int_equal(el_pack_add(&p, whole, weight, 4, 64, &err), 0);
+    assert_int_equal(el_pack_branch(&p, 3, one, NULL, 3, 64, &err), EL_EINVAL); /* no row left */
+    assert_int_equal(el_pack_branch(&p, -1, one, NULL, 3, 64, &err), EL_EINVAL);
+    assert_int_equal(el_pack_branch(&p, 4, two, NULL, 5, 64, &err), EL_EINVAL); /* 4 is not 6 */
+    el_alloc_fail_after(1);
+    assert_int_equal(el_pack_branch(&p, 2, one, NULL, 3, 64, &err), EL_ENOMEM);
+    el_alloc_fail_after(2);
+    assert_int_equal(el_pack_branch(&p, 2, one, NULL, 3, 64, &err), EL_ENOMEM);
+    el_alloc_fail_after(0);
+    assert_int_equal(p.rows, 4);
+    el_pack_upload(&p, &pass);
+    assert_true(pass.at.block_shift == 30 && !pass.at.family && !pass.times);
+    assert_int_equal(el_pack_branch(&p, 2, one, NULL, 3, 64, &err), 0);
+    assert_int_equal(el_pack_branch(&p, 3, two, weight, 5, 64, &err), 0);
+    assert_int_equal(el_pack_add(&p, rest, NULL, 2, 64, &err), 0);
+    assert_true(p.rows == 9 && p.sequences == 4 && p.families == 2 && p.max_pos == 4);
+    assert_memory_equal(p.token, ((int32_t[]){1, 2, 3, 4, 5, 6, 7, 8, 9}), sizeof(int32_t[9]));
+    assert_memory_equal(p.pos, ((int32_t[]){0, 1, 2, 3, 2, 3, 4, 0, 1}), sizeof(int32_t[9]));
+    assert_memory_equal(p.seq, ((int32_t[]){0, 0, 0, 0, 1, 2, 2, 3, 3}), sizeof(int32_t[9]));
+    assert_memory_equal(p.times, ((float[]){3, 3, 2, 1, 1, 1, 1, 1, 1}), sizeof(float[9]));
+    assert_memory_equal(p.target, ((int32_t[]){-1, -1, 4, -1, -1, 7, -1, -1, -1}),
+                        sizeof(int32_t[9]));
+    el_pack_upload(&p, &pass);
+    assert_true(pass.at.table_stride == 5 && pass.at.block_shift == 0 && pass.at.families == 2);
+    assert_memory_equal(pass.at.family, ((int32_t[]){0, 3, 4}), sizeof(int32_t[3]));
+    assert_memory_equal(pass.at.tables + 5, ((int32_t[]){0, 1, 4}), sizeof(int32_t[3]));
+    assert_memory_equal(pass.at.tables + 10, ((int32_t[]){0, 1, 2, 5, 6}), sizeof(int32_t[5]));
+    assert_memory_equal(pass.at.tables + 15, ((int32_t[]){7, 8}), sizeof(int32_t[2]));
+    assert_memory_equal(pass.times, p.times, sizeof(float[9]));
+    assert_int_equal(el_pack_add(&p, rest, NULL, 2, 64, &err), EL_ELIMIT); /* sequences */
+    el_pack_clear(&p);
+    assert_int_equal(el_pack_branch(&p, 1, one, NULL, 3, 64, &err), EL_EINVAL);
+    assert_int_equal(el_pack_add(&p, rest, NULL, 2, 64, &err), 0);
+    el_pack_upload(&p, &pass);
+    assert_true(pass.at.block_shift == 30 && !pass.at.family && !pass.times);
+    el_pack_release(&p);
 }
 
 static void test_attention_names(void **state)
@@ -210,9 +260,9 @@ static void test_attention_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_model),    cmocka_unit_test(test_odd_model),
-        cmocka_unit_test(test_routing_replay),  cmocka_unit_test(test_pack_limits),
-        cmocka_unit_test(test_attention_names),
+        cmocka_unit_test(test_golden_model),   cmocka_unit_test(test_odd_model),
+        cmocka_unit_test(test_routing_replay), cmocka_unit_test(test_pack_limits),
+        cmocka_unit_test(test_pack_branches),  cmocka_unit_test(test_attention_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
