@@ -10,7 +10,15 @@
  *
  * Selected sets: in MQA mode the keys that a row reads are those that the indexer selects with the
  * weights as they are (live), or those it selected at sampling (keep_selection). Either way
- * el_policy_accumulate counts how far the two differ, for rollouts that have them. */
+ * el_policy_accumulate counts how far the two differ, for rollouts that have them.
+ *
+ * Rollouts that follow each other with the same prompt (a group of GRPO) share its rows
+ * (core/model/pack.h), forward and backward: a prompt goes through the model once for as many of
+ * its completions as fit into a pass. Its last token is not shared, since it predicts each
+ * completion's own first one; and nothing is where the routes or selected sets to replay differ in
+ * the prompt, which those of one sampler do not. Log-probabilities are the same bits as without
+ * sharing; gradients are the same sums, added in another order. What is counted or weighed by rows
+ * (the indexer's KL, the experts' loads, selected sets) counts a shared row for every rollout. */
 #ifndef EL_TRAIN_POLICY_H
 #define EL_TRAIN_POLICY_H
 
@@ -51,7 +59,8 @@ struct el_policy_sums {
     struct el_grpo_sums grpo;
     double entropy;    /* sum over completion tokens */
     double indexer_kl; /* as el_step_stats.kl_loss */
-    int64_t rows;      /* rows that went through the model */
+    int64_t tokens;    /* tokens that predict, prompts and completions of all rollouts */
+    int64_t rows; /* rows that went through the model for them: less where prompts are shared */
     int64_t passes;
     struct el_selection_sums selection; /* of rollouts with selected sets */
 };

@@ -30,13 +30,13 @@ void el_selection_release(struct el_selection_replay *r)
     memset(r, 0, sizeof *r);
 }
 
-void el_selection_fill(struct el_selection_replay *r, const uint32_t *bits, int words, int n,
-                       int row, int rows)
+void el_selection_fill(struct el_selection_replay *r, const uint32_t *bits, int words, int from,
+                       int n, int row, int rows)
 {
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = from; i < n; i++)
         for (int64_t l = 0; l < r->layers; l++)
             el_selection_unpack(bits + (i * r->layers + l) * words, words,
-                                r->host + (l * rows + row + i) * r->topk, r->topk);
+                                r->host + (l * rows + row + i - from) * r->topk, r->topk);
 }
 
 const int32_t *el_selection_upload(struct el_selection_replay *r, int rows)
@@ -54,11 +54,11 @@ void el_selection_download(struct el_selection_replay *r, const struct el_acts *
 }
 
 void el_selection_compare(const struct el_selection_replay *r, const uint32_t *bits, int words,
-                          int n, int row, int layer, struct el_selection_sums *sums)
+                          int from, int n, int row, int layer, struct el_selection_sums *sums)
 {
-    for (int64_t i = r->topk; i < n; i++) {
+    for (int64_t i = from > r->topk ? from : r->topk; i < n; i++) {
         int keys;
-        int missing = el_selection_missing(r->host + (row + i) * r->topk, r->topk,
+        int missing = el_selection_missing(r->host + (row + i - from) * r->topk, r->topk,
                                            bits + (i * r->layers + layer) * words, words, &keys);
         sums->rows++;
         sums->rows_differ += missing > 0;

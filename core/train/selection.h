@@ -20,9 +20,10 @@ int el_selection_prepare(struct el_selection_replay *r, const struct el_config *
                          struct el_device *d, int max_rows, struct el_error *err);
 void el_selection_release(struct el_selection_replay *r);
 
-/* Puts the sets of n rows, (n, L, words) bits, into rows row.. of a pass of `rows`. */
-void el_selection_fill(struct el_selection_replay *r, const uint32_t *bits, int words, int n,
-                       int row, int rows);
+/* Puts the sets of positions from..n-1 of a sequence, of which bits (n, L, words) has all, into
+ * rows row.. of a pass of `rows`. */
+void el_selection_fill(struct el_selection_replay *r, const uint32_t *bits, int words, int from,
+                       int n, int row, int rows);
 /* What was filled, on the device: (L, rows, topk). */
 const int32_t *el_selection_upload(struct el_selection_replay *r, int rows);
 
@@ -31,11 +32,11 @@ const int32_t *el_selection_upload(struct el_selection_replay *r, int rows);
 struct el_selection_sums {
     int64_t rows, rows_differ, keys, keys_differ;
 };
-/* Compares what the layers of a pass selected in rows row..row+n-1, positions 0..n-1 of a sequence,
- * with bits as above. el_selection_download comes first, once for each layer. */
+/* Compares what a layer of a pass selected in rows row.., positions from..n-1 of a sequence, with
+ * bits as above. el_selection_download comes first, once for each layer. */
 void el_selection_download(struct el_selection_replay *r, const struct el_acts *acts, int layer,
                            int rows);
 void el_selection_compare(const struct el_selection_replay *r, const uint32_t *bits, int words,
-                          int n, int row, int layer, struct el_selection_sums *sums);
+                          int from, int n, int row, int layer, struct el_selection_sums *sums);
 
 #endif

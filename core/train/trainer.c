@@ -37,7 +37,8 @@ static int host_arrays(struct el_trainer *t, int max_rows)
     t->load =
         el_alloc_array((size_t)c->num_hidden_layers * (size_t)c->n_routed_experts, sizeof *t->load);
     t->offsets = el_alloc_array((size_t)c->n_routed_experts + 1, sizeof *t->offsets);
-    return t->row && t->token && t->coef && t->logp && t->kl && t->load && t->offsets;
+    t->chosen = el_alloc_array(rows * (size_t)c->num_experts_per_tok, sizeof *t->chosen);
+    return t->row && t->token && t->coef && t->logp && t->kl && t->load && t->offsets && t->chosen;
 }
 
 static int parts(struct el_trainer *t, const struct el_trainer_options *o, struct el_error *err)
@@ -88,6 +89,7 @@ void el_trainer_release(struct el_trainer *t)
     el_free(t->kl);
     el_free(t->load);
     el_free(t->offsets);
+    el_free(t->chosen);
     el_replay_release(&t->replay);
     el_selection_release(&t->selection);
     memset(t, 0, sizeof *t);
@@ -135,8 +137,21 @@ double el_trainer_kl(struct el_trainer *t, double denominator)
     d->copy_out(d, t->kl, t->back.kl, n * sizeof(float));
     double sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += t->kl[i];
+        sum += (double)t->pack.times[i % (size_t)t->pack.rows] * (double)t->kl[i];
     return sum / denominator;
+}
+
+/* Rows that several sequences share were routed once and count for each of them. */
+static void count_shared(struct el_trainer *t, int layer, int64_t *load)
+{
+    struct el_device *d = t->w->device;
+    const struct el_pack *p = &t->pack;
+    int k = t->w->config.num_experts_per_tok;
+    d->copy_out(d, t->chosen, t->acts.layer[layer].chosen,
+                (size_t)p->rows * (size_t)k * sizeof *t->chosen);
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int j = 0; j < k && p->times[i] > 1; j++)
+            load[t->chosen[i * k + j]] += (int64_t)p->times[i] - 1;
 }
 
 void el_trainer_count_load(struct el_trainer *t)
@@ -150,6 +165,8 @@ void el_trainer_count_load(struct el_trainer *t)
                     (size_t)(experts + 1) * sizeof(int32_t));
         for (int e = 0; e < experts; e++)
             load[e] += t->offsets[e + 1] - t->offsets[e];
+        if (t->pack.families < t->pack.sequences)
+            count_shared(t, l, load);
     }
 }
 

@@ -33,8 +33,10 @@ struct el_trainer {
     struct el_view grad; /* view of opt.grad */
     int32_t *row, *token;
     float *coef, *logp, *kl;              /* host (max_rows), kl (L * max_rows) */
-    int64_t *load;                        /* host (L, E): rows per expert since the last update */
+    int64_t *load;                        /* host (L, E): rows per expert since the last update, a
+                                             row that several sequences share once for each */
     int32_t *offsets;                     /* host (E+1) */
+    int32_t *chosen;                      /* host (max_rows, k) */
     struct el_replay replay;              /* made when a policy is trained */
     struct el_selection_replay selection; /* made when its rollouts have selected sets */
 };

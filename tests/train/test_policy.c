@@ -1,6 +1,6 @@
 /* A policy's completions in the trainer: what the sampler reported comes back to the last bit, the
  * gradient of the whole objective agrees with differences, and cutting it into passes, leaving
- * sequences out, or freezing the indexer do what they say. */
+ * sequences out, sharing prompts, or freezing the indexer do what they say. */
 #include "core/train/policy.h"
 
 #include "tests/run/engine_fixture.h"
@@ -40,7 +40,9 @@ static void bench_close(struct bench *b)
     golden_close(&b->g);
 }
 
-static void sample(struct bench *b, struct el_sampling how, enum el_attention mode)
+/* Completions in groups of `group` of one prompt. */
+static void sample_groups(struct bench *b, struct el_sampling how, enum el_attention mode,
+                          int group)
 {
     static struct job jobs[JOBS];
     struct el_engine e;
@@ -48,9 +50,10 @@ static void sample(struct bench *b, struct el_sampling how, enum el_attention mo
     o.trace = EL_TRACE_ROUTED | (mode == EL_ATTENTION_MQA ? EL_TRACE_SELECTED : 0);
     golden_must(el_engine_init(&e, b->g.w, &b->s, &o, &err));
     make_jobs(jobs, JOBS, b->g.vocab, 50, 33);
-    for (int i = 0; i < JOBS; i++)
-        golden_must(el_engine_add(&e, jobs[i].prompt, jobs[i].n, &how, jobs[i].key, 1, &b->q[i],
-                                  NULL, &err));
+    for (int i = 0; i < JOBS; i++) {
+        const struct job *j = &jobs[i - i % group];
+        golden_must(el_engine_add(&e, j->prompt, j->n, &how, jobs[i].key, 1, &b->q[i], NULL, &err));
+    }
     while (el_engine_in_flight(&e)) {
         golden_must(el_engine_step(&e, &err));
         for (struct el_sequence *q; (q = el_engine_take(&e));)
@@ -74,6 +77,11 @@ static void sample(struct bench *b, struct el_sampling how, enum el_attention mo
                                       .advantage = i % 3 - 0.8};
         b->tokens += n;
     }
+}
+
+static void sample(struct bench *b, struct el_sampling how, enum el_attention mode)
+{
+    sample_groups(b, how, mode, 1);
 }
 
 /* Another set of weights, a little away. */
@@ -290,6 +298,7 @@ static double slope_along(struct bench *b, const struct el_grpo_config *c,
     return (at[1] - at[0]) / (2 * h);
 }
 
+/* With prompts shared; shared_prompts compares with the gradient without. */
 static void gradient_of_the_whole_model(void **state)
 {
     (void)state;
@@ -299,7 +308,8 @@ static void gradient_of_the_whole_model(void **state)
     int checked = 0;
     c.beta = 0.2;
     bench_open(&b, el_ops_cpu(), el_device_host());
-    sample(&b, (struct el_sampling){.temperature = 0.8, .top_p = 0.9, .max_tokens = 40}, o.mode);
+    const struct el_sampling how = {.temperature = 0.8, .top_p = 0.9, .max_tokens = 40};
+    sample_groups(&b, how, o.mode, 4);
     make_off_policy(&b);
     struct el_policy_sums sums = accumulate(&b, &c, &o, JOBS);
     assert_true(sums.grpo.masked > 0 && sums.grpo.clipped_low > 0 && sums.grpo.clipped_high > 0);
@@ -361,6 +371,157 @@ static void passes_add_up(void **state)
     assert_true(fabs(many.indexer_kl / one.indexer_kl - 1) < 1e-6);
     same_gradient(&b, g, 2e-5);
     el_free(g);
+    bench_close(&b);
+}
+
+/* ---- Shared prompts ---- */
+
+/* A trainer whose passes hold one rollout has nothing to share. */
+static void open_apart(struct bench *b)
+{
+    el_trainer_release(&b->t);
+    trainer_open(b, 120, 1);
+}
+
+static int64_t *copy_load(const struct bench *b)
+{
+    size_t n = (size_t)b->g.layers * (size_t)b->g.w->config.n_routed_experts;
+    int64_t *load = el_alloc(n * sizeof *load);
+    assert_non_null(load);
+    memcpy(load, b->t.load, n * sizeof *load);
+    return load;
+}
+
+static void same_load(const struct bench *b, const int64_t *expected)
+{
+    size_t n = (size_t)b->g.layers * (size_t)b->g.w->config.n_routed_experts;
+    assert_memory_equal(b->t.load, expected, n * sizeof *expected);
+}
+
+/* Rows when the group's completions lie in one pass: the prompts' but for their last tokens once.
+ */
+static int64_t rows_when_shared(const struct bench *b, int group)
+{
+    int64_t rows = 0;
+    for (int i = 0; i < JOBS; i++)
+        rows += b->r[i].n - 1 - (i % group ? b->r[i].prompt - 1 : 0);
+    return rows;
+}
+
+/* Prompts once or once for each completion: the same log-probabilities to the last bit, hence the
+ * same objective; the same gradient up to rounding; the same loads and indexer losses. */
+static void check_sharing(const struct el_ops *ops, enum el_attention mode, int keep_selection)
+{
+    enum { GROUP = 4 };
+    static struct bench b;
+    struct el_grpo_config c = el_grpo_config_default();
+    struct el_policy_options o = {mode, 0.9, 1, 1, keep_selection, mode == EL_ATTENTION_MQA};
+    bench_open(&b, ops, el_device_host());
+    sample_groups(&b, (struct el_sampling){.temperature = 0.9, .top_p = 0.9, .max_tokens = 30},
+                  mode, GROUP);
+    assert_true(difference_to_sampler(&b, &o) == 0);
+    disturb(b.g.w, 3, 3e-3f); /* other keys are selected, and other experts but for the replay */
+    make_off_policy(&b);
+    struct el_policy_sums shared = accumulate(&b, &c, &o, JOBS);
+    float *g = copy_gradient(&b);
+    int64_t *load = copy_load(&b);
+    open_apart(&b);
+    struct el_policy_sums apart = accumulate(&b, &c, &o, JOBS);
+    assert_int_equal(shared.rows, rows_when_shared(&b, GROUP));
+    assert_true(shared.rows < apart.rows && shared.passes == 1 && apart.passes == JOBS);
+    assert_true(shared.tokens == apart.rows && apart.tokens == apart.rows);
+    assert_memory_equal(&shared.grpo, &apart.grpo, sizeof apart.grpo);
+    assert_true(shared.entropy == apart.entropy);
+    assert_true(fabs(shared.indexer_kl - apart.indexer_kl) <= 1e-6 * apart.indexer_kl);
+    assert_memory_equal(&shared.selection, &apart.selection, sizeof apart.selection);
+    assert_true((apart.selection.keys_differ > 0) == (mode == EL_ATTENTION_MQA));
+    same_gradient(&b, g, 2e-5);
+    same_load(&b, load);
+    el_free(g);
+    el_free(load);
+    bench_close(&b);
+}
+
+static void shared_prompts(void **state)
+{
+    (void)state;
+    for (int isa = 0; isa < GOLDEN_ISAS; isa++) {
+        const struct el_ops *ops = el_ops_find(golden_isas[isa]);
+        if (!ops)
+            continue;
+        check_sharing(ops, EL_ATTENTION_DENSE, 0);
+        check_sharing(ops, EL_ATTENTION_MQA, 0);
+        check_sharing(ops, EL_ATTENTION_MQA, 1);
+    }
+}
+
+/* Groups cut by the end of a pass, a first completion without loss, one and three threads. */
+static void shared_prompts_in_many_passes(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct el_grpo_config c = el_grpo_config_default();
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 1, 0.7};
+    bench_open(&b, el_ops_cpu(), el_device_host());
+    sample_groups(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 30}, o.mode,
+                  4);
+    make_off_policy(&b);
+    b.r[0].no_loss = b.r[6].no_loss = 1;
+    open_apart(&b);
+    struct el_policy_sums apart = accumulate(&b, &c, &o, JOBS - 2);
+    float *g = copy_gradient(&b);
+    int64_t *load = copy_load(&b);
+    el_trainer_release(&b.t);
+    trainer_open(&b, 120, 50);
+    struct el_policy_sums some = accumulate(&b, &c, &o, JOBS - 2);
+    assert_true(some.passes > 1 && some.passes < apart.passes && some.rows < apart.rows);
+    assert_int_equal(some.tokens, apart.rows);
+    assert_true(fabs(some.indexer_kl / apart.indexer_kl - 1) < 1e-6);
+    same_gradient(&b, g, 2e-5);
+    same_load(&b, load);
+    el_free(g);
+    g = copy_gradient(&b);
+    for (int threads = 1; threads <= 3; threads += 2) {
+        b.s.threads = threads;
+        el_optimizer_zero_grad(&b.t.opt, &b.s);
+        accumulate(&b, &c, &o, JOBS - 2);
+        same_gradient(&b, g, 0);
+    }
+    el_free(g);
+    el_free(load);
+    bench_close(&b);
+}
+
+/* A prompt whose replay would be another one is another prompt, unless nothing is replayed; and so
+ * is one that differs in its last token. */
+static void unlike_prompts(void **state)
+{
+    (void)state;
+    static struct bench b;
+    struct el_grpo_config c = el_grpo_config_default();
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
+    bench_open(&b, el_ops_cpu(), el_device_host());
+    sample_groups(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 30}, o.mode,
+                  JOBS);
+    make_off_policy(&b);
+    assert_true(b.r[0].prompt > 2);
+    int64_t saved = b.r[0].prompt - 1, rows = accumulate(&b, &c, &o, JOBS).rows;
+    struct el_sequence *q = b.q[5];
+    int k = b.g.w->config.num_experts_per_tok, last = b.g.w->config.n_routed_experts - k;
+    int other = q->routed[0] == 0 ? last : 0;
+    for (int i = 0; i < k; i++) /* ascending, as the sampler writes them */
+        q->routed[i] = other + i;
+    assert_int_equal(accumulate(&b, &c, &o, JOBS).rows, rows + 2 * saved); /* 5, and 6 after it */
+    o.keep_routing = 0;
+    assert_int_equal(accumulate(&b, &c, &o, JOBS).rows, rows);
+    o.keep_selection = 1;
+    assert_int_equal(accumulate(&b, &c, &o, JOBS).rows, rows);
+    q->selected[b.g.layers * q->selected_words] = 1; /* the second row reads key 0 alone */
+    assert_int_equal(accumulate(&b, &c, &o, JOBS).rows, rows + 2 * saved);
+    o.keep_selection = 0;
+    assert_int_equal(accumulate(&b, &c, &o, JOBS).rows, rows);
+    q->tokens[q->n_prompt - 1] ^= 1;
+    assert_int_equal(accumulate(&b, &c, &o, JOBS).rows, rows + 2 * saved);
     bench_close(&b);
 }
 
@@ -436,7 +597,7 @@ static void closed_device(void **state)
     assert_non_null(d);
     bench_open(&b, el_ops_cpu(), el_device_host());
     bench_open(&closed, el_ops_cpu(), d);
-    sample(&b, how, o.mode);
+    sample_groups(&b, how, o.mode, 3);
     golden_must(el_policy_logprobs(&closed.t, NULL, b.r, JOBS, &o, logp, NULL, &err));
     assert_true(largest_difference(logp, b.old, b.tokens) == 0);
     make_off_policy(&b);
@@ -482,7 +643,8 @@ static void out_of_memory(void **state)
     static float logp[MOST];
     struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 1, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
-    sample(&b, (struct el_sampling){.temperature = 0.9, .top_p = 0.9, .max_tokens = 20}, o.mode);
+    sample_groups(&b, (struct el_sampling){.temperature = 0.9, .top_p = 0.9, .max_tokens = 20},
+                  o.mode, 3);
     int rc = -1;
     for (long n = 1; rc < 0 && n < 200; n++) {
         struct el_error why = {0};
@@ -507,6 +669,9 @@ int main(void)
         cmocka_unit_test(reference_weights),
         cmocka_unit_test(gradient_of_the_whole_model),
         cmocka_unit_test(passes_add_up),
+        cmocka_unit_test(shared_prompts),
+        cmocka_unit_test(shared_prompts_in_many_passes),
+        cmocka_unit_test(unlike_prompts),
         cmocka_unit_test(without_loss),
         cmocka_unit_test(indexer_apart),
         cmocka_unit_test(closed_device),
