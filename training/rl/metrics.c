@@ -63,6 +63,7 @@ static void add_sums(struct el_policy_sums *to, const struct el_policy_sums *s)
     a->difference_max = fmax(a->difference_max, b->difference_max);
     to->entropy += s->entropy;
     to->indexer_kl += s->indexer_kl;
+    to->tokens += s->tokens;
     to->rows += s->rows;
     to->passes += s->passes;
     to->selection.rows += s->selection.rows;
@@ -154,9 +155,13 @@ static int put_rest(struct el_buf *out, const struct el_rl_step_metrics *m)
         {"indexer_kl", per(m->all.indexer_kl, updates)},
         {"loss", per(-all->objective, updates)},
         {"learning_rate", m->lr},
+        {"trained/tokens", (double)m->all.tokens},
+        {"trained/rows", (double)m->all.rows},
         {"step_time", m->step_seconds},
         {"time/sampling", m->sample_seconds},
         {"time/judging", m->judge_seconds},
+        {"time/reference", m->reference_seconds},
+        {"time/training", m->training_seconds},
     };
     int rc = 0;
     for (size_t i = 0; i < sizeof list / sizeof *list && rc == 0; i++)

@@ -11,8 +11,10 @@
  *   off_policy_mask_fraction, top_p_kept_vocab_per_token, trajectory_staleness (updates between
  *   sampling and training, mean), drops/{judge,prompt,zero_variance}, judge/{asked,unreadable},
  *   drops/judge_proof_bytes beside judge/proof_bytes (means: do long proofs break judges?),
- *   expert_load_max, indexer_kl, loss, learning_rate, num_tokens, step_time,
- * time/{sampling,judging} */
+ *   expert_load_max, indexer_kl, loss, learning_rate, num_tokens,
+ *   trained/tokens   prompts and completions over all updates of the step
+ *   trained/rows     what went through the model for them: a group's prompt once (policy.h)
+ *   step_time and its parts time/{sampling,judging,reference,training}, in seconds */
 #ifndef EL_TRAINING_RL_METRICS_H
 #define EL_TRAINING_RL_METRICS_H
 
@@ -35,7 +37,7 @@ struct el_rl_step_metrics {
     struct el_policy_sums first, all; /* of the first update; of all */
     double staleness, norm, load;
     struct el_rl_judge_counts judge;
-    double lr, sample_seconds, judge_seconds, step_seconds;
+    double lr, sample_seconds, judge_seconds, reference_seconds, training_seconds, step_seconds;
 };
 
 void el_rl_metrics_group(struct el_rl_step_metrics *m, const struct el_rl_group *group,

@@ -161,12 +161,16 @@ static int update(struct step *s, int from, int to, struct el_error *err)
 static int train(struct step *s, struct el_error *err)
 {
     const struct el_rl_recipe *r = &s->run->recipe;
+    double begin = seconds();
     int rc = reference(s, err), n = r->mini_batches;
+    s->m.reference_seconds = seconds() - begin;
     for (int epoch = 0; epoch < r->num_iterations && rc == 0; epoch++)
         for (int k = 0; k < n && rc == 0; k++)
             rc = update(s, s->first[(int64_t)s->batch.p * k / n],
                         s->first[(int64_t)s->batch.p * (k + 1) / n], err);
-    return rc == 0 ? el_weights_digest(s->run->policy, err) : rc;
+    rc = rc == 0 ? el_weights_digest(s->run->policy, err) : rc;
+    s->m.training_seconds = seconds() - begin - s->m.reference_seconds;
+    return rc;
 }
 
 static int run_step(struct step *s, struct el_error *err)
