@@ -232,6 +232,8 @@ int cmd_eval(int argc, char **argv)
          "--roles: proofs, and analyses, at most (default all)", 1, 1 << 30},
         {"author", CLI_STRING, &roles.author, "NAME", "--roles: proofs of this author alone", 0, 0},
         {"prompts", CLI_STRING, &roles.prompts, "DIR", "--roles: prompt set", 0, 0},
+        {"threads", CLI_INT, &roles.threads, "N", "--roles: threads (default: one per core)", 1,
+         1024},
         {"ratings", CLI_FLAG, &f.ratings, NULL, "totals of the imported human ratings", 0, 0},
         {"training", CLI_FLAG, &f.training, NULL,
          "the metrics of trainings: first, last, best, mean of the last tenth; curves with --html",
