@@ -30,6 +30,8 @@ struct el_bench_figure {
     double items;                /* what one run makes, 0: nothing that is counted */
     const char *unit;            /* "tokens" */
     double ratio;                /* with times.n 0 */
+    int context;                 /* tokens that a query sees, 0: not of this figure */
+    double memory;               /* bytes it needs at once, 0: not counted */
     struct el_bench_tally *ops;  /* of one run, or NULL */
 };
 
@@ -73,7 +75,8 @@ int el_bench_ops_table(struct el_buf *out, const struct el_bench *b,
                        const struct el_bench_figure *f, struct el_error *err);
 /* Everything as JSON: "version", "cpu", "isa", "threads", "load", "flop_ceiling",
  * "byte_ceiling" and "figures": objects with name, seconds, fastest, slowest, repeats, flop,
- * bytes, flop_share, byte_share, items, unit, and "ops" where they are known; or name and ratio. */
+ * bytes, flop_share, byte_share, items, unit, and "ops" where they are known; or name and ratio;
+ * context and memory where they are known. */
 int el_bench_json(struct el_buf *out, const struct el_bench *b, const char *version,
                   struct el_error *err);
 

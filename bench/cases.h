@@ -28,6 +28,16 @@ struct el_bench_attention el_bench_attention_of(const struct el_config *c);
 int el_bench_attention(struct el_bench *b, const struct el_bench_attention *shape,
                        struct el_error *err);
 
+/* One more token at contexts of `from`, 2 from, 4 from .. at most `to` tokens: decode of one query
+ * and a block of `queries`, each dense, with DSA (indexer included), and the ratio; memory is that
+ * of caches, queries, outputs and workspace. Keys and queries are noise, so that the indexer's
+ * choice is scattered over the cache. EL_EINVAL unless 1 <= queries <= from <= to. */
+struct el_bench_context {
+    int from, to, queries;
+};
+int el_bench_context(struct el_bench *b, const struct el_bench_attention *shape,
+                     const struct el_bench_context *o, struct el_error *err);
+
 /* Ops that stream rows. */
 int el_bench_rows(struct el_bench *b, struct el_error *err);
 

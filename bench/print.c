@@ -51,6 +51,8 @@ static int timed_line(struct el_buf *out, const struct el_bench *b, const struct
         rc = rate(out, f->work.bytes, f->times.median, b->machine.byte_rate, "GB/s");
     if (rc == 0 && f->items > 0)
         rc = el_buf_printf(out, "  %.0f %s/s", f->items / f->times.median, f->unit);
+    if (rc == 0 && f->memory > 0)
+        rc = amount(out, f->memory, "B held");
     return rc;
 }
 
@@ -147,6 +149,10 @@ static int json_figure(struct el_buf *out, const struct el_bench *b,
         rc = el_json_quote(out, f->name, strlen(f->name));
     if (rc == 0)
         rc = f->times.n ? json_times(out, b, f) : el_buf_printf(out, ", \"ratio\": %.6g", f->ratio);
+    if (rc == 0 && f->context)
+        rc = el_buf_printf(out, ", \"context\": %d", f->context);
+    if (rc == 0 && f->memory > 0)
+        rc = el_buf_printf(out, ", \"memory\": %.0f", f->memory);
     return rc < 0 ? rc : el_buf_putc(out, '}');
 }
 

@@ -30,19 +30,23 @@ static struct el_bench_work gemm(const void *args)
 }
 
 /* Over the rows of a batch: (row, key) pairs, and how many keys are read when each sequence's are
- * read once. most: keys of a row at most, 0: all visible ones. */
+ * read once. most: keys of a row at most, 0: all visible ones. Rows that see no more than `free`
+ * keys are left out. */
 struct keys {
-    double pairs, distinct;
+    double rows, pairs, distinct;
 };
 
-static struct keys keys_of(const struct el_rows *at, int most)
+static struct keys keys_of(const struct el_rows *at, int most, int free)
 {
     struct keys k = {0};
     double pairs = 0, longest = 0;
     for (int i = 0; i < at->rows; i++) {
         double visible = at->pos[i] + 1.0, n = most && visible > most ? most : visible;
-        pairs += n;
-        longest = visible > longest ? visible : longest;
+        if (visible > free) {
+            k.rows++;
+            pairs += n;
+            longest = visible > longest ? visible : longest;
+        }
         if (i + 1 == at->rows || at->seq[i + 1] != at->seq[i]) {
             k.pairs += pairs;
             k.distinct += pairs < longest ? pairs : longest;
@@ -56,7 +60,7 @@ static struct el_bench_work attn(const void *args)
 {
     const struct el_attn *a = args;
     double rows = a->at.rows, h = a->heads, r = a->latent, width = r + a->rope;
-    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0);
+    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0, 0);
     return (struct el_bench_work){2 * k.pairs * h * (width + r),
                                   4 * (rows * h * (width + r) + k.distinct * width)};
 }
@@ -65,7 +69,7 @@ static struct el_bench_work attn_bwd(const void *args)
 {
     const struct el_attn_bwd *a = args;
     double rows = a->at.rows, h = a->heads, r = a->latent, width = r + a->rope;
-    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0);
+    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0, 0);
     return (struct el_bench_work){2 * k.pairs * h * (3 * width + 2 * r),
                                   4 * (rows * h * 2 * (width + r) + 3 * k.distinct * width)};
 }
@@ -74,16 +78,16 @@ static struct el_bench_work index_select(const void *args)
 {
     const struct el_index_select *a = args;
     double rows = a->at.rows, h = a->heads, d = a->dim;
-    struct keys k = keys_of(&a->at, 0);
+    struct keys k = keys_of(&a->at, 0, a->topk); /* the others take all they see, unscored */
     return (struct el_bench_work){2 * k.pairs * h * d,
-                                  4 * (rows * (h * d + h + a->topk) + k.distinct * d)};
+                                  4 * (k.rows * (h * d + h) + rows * a->topk + k.distinct * d)};
 }
 
 static struct el_bench_work index_loss(const void *args)
 {
     const struct el_index_loss *a = args;
     double rows = a->at.rows, width = a->latent + a->rope, index = a->index_heads * a->index_dim;
-    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0);
+    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0, 0);
     double products = a->heads * width + (a->dqi ? 3 : 1) * index;
     return (struct el_bench_work){
         2 * k.pairs * products,

@@ -17,11 +17,13 @@ static const char details[] =
     "that their rate can exceed that of memory. One thread is timed by its processor time, more "
     "by\n"
     "the wall clock. Without --model and --config: the shape of the\n"
-    "shipped model, then that of configs/models/50m.json, with random weights.";
+    "shipped model, then that of configs/models/50m.json, with random weights.\n"
+    "attention --context N: what a token costs at 1K, 2K, 4K .. N tokens, dense and with DSA, in\n"
+    "decode and in a block of a prompt; by default in the shape of the 671B model, one layer.";
 
 struct arguments {
     const char *kind, *model, *config, *json, *isa, *attention, *stage;
-    int threads, repeats, sequences, prompt, steps, tokens, length, ops;
+    int threads, repeats, sequences, prompt, steps, tokens, length, ops, context, queries;
 };
 
 struct work {
@@ -121,6 +123,28 @@ static int one_model(struct work *w, const char *folder, const char *config, str
     return rc;
 }
 
+/* Attention at growing contexts. No weights are needed. */
+static int curve(struct work *w, struct el_error *err)
+{
+    enum { FROM = 1024 };
+    const struct arguments *a = w->a;
+    const char *path = a->config ? a->config : EL_SOURCE_DIR "/configs/models/671b-attention.json";
+    struct el_buf file;
+    struct el_config c;
+    el_buf_init(&file);
+    int rc = a->model ? el_buf_printf(&file, "%s/config.json", a->model)
+                      : el_buf_printf(&file, "%s", path);
+    rc = rc < 0 ? el_error_set(err, rc, "out of memory for a path")
+                : el_config_load(file.data, &c, err);
+    if (rc == 0) {
+        struct el_bench_attention shape = el_bench_attention_of(&c);
+        struct el_bench_context o = {a->context < FROM ? a->context : FROM, a->context, a->queries};
+        rc = el_bench_context(&w->bench, &shape, &o, err);
+    }
+    el_buf_release(&file);
+    return rc;
+}
+
 static int measure(struct work *w, struct el_error *err)
 {
     const struct arguments *a = w->a;
@@ -130,6 +154,8 @@ static int measure(struct work *w, struct el_error *err)
         return rc;
     printf("%s, %s, %d threads, load %.1f; at most %.1f GFLOP/s and %.1f GB/s\n", m->cpu, m->isa,
            m->threads, m->load, m->flop_rate * 1e-9, m->byte_rate * 1e-9);
+    if (a->context)
+        return curve(w, err);
     if (wants(a, "gemm"))
         rc = el_bench_gemm_square(&w->bench, 2048, err);
     if (rc < 0)
@@ -184,6 +210,8 @@ static int check(const struct arguments *a)
                                a->kind);
     if (a->model && a->config)
         return cli_usage_error("--model and --config exclude each other");
+    if (a->context && strcmp(a->kind, "attention") != 0)
+        return cli_usage_error("--context belongs to attention");
     if (a->attention && el_attention_parse(a->attention, &mode, &err) < 0)
         return cli_usage_error("--attention: %s", err.msg);
     if (a->stage && strcmp(a->stage, "dense") != 0 && strcmp(a->stage, "sparse") != 0)
@@ -194,7 +222,7 @@ static int check(const struct arguments *a)
 int cmd_bench(int argc, char **argv)
 {
     struct arguments a = {
-        .repeats = 5, .sequences = 64, .steps = 32, .tokens = 4096, .length = 512};
+        .repeats = 5, .sequences = 64, .steps = 32, .tokens = 4096, .length = 512, .queries = 64};
     const struct cli_option options[] = {
         {"model", CLI_STRING, &a.model, "DIR", "Hugging Face folder", 0, 0},
         {"config", CLI_STRING, &a.config, "FILE", "config.json: that shape, random weights", 0, 0},
@@ -216,6 +244,10 @@ int cmd_bench(int argc, char **argv)
         {"tokens", CLI_INT, &a.tokens, "N", "train: of a step (default 4096); rows of gemm", 2,
          1 << 20},
         {"length", CLI_INT, &a.length, "N", "train: of a sequence (default 512)", 2, 1 << 20},
+        {"context", CLI_INT, &a.context, "N", "attention: costs at contexts of up to N tokens", 64,
+         1 << 24},
+        {"queries", CLI_INT, &a.queries, "N", "attention --context: of a block (default 64)", 1,
+         1024},
         {0},
     };
     const struct cli_usage usage = {"bench KIND", details, options, 1, 1};

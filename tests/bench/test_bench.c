@@ -162,6 +162,30 @@ static void ops_run_at_the_shapes_of_a_model(void **state)
     assert_int_equal(f->b.n_figures, 27 + 10 + 4);
 }
 
+/* The context doubles; so do the dense work and what grows of the memory. */
+static void the_cost_of_a_context_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct el_bench_attention shape = el_bench_attention_of(&f->w->config);
+    struct el_bench_context o = {16, 64, 4};
+    assert_int_equal(el_bench_context(&f->b, &shape, &o, &f->err), 0);
+    assert_int_equal(f->b.n_figures, 3 * 8);
+    for (int i = 0; i < 3; i++) {
+        const struct el_bench_figure *g =
+            f->b.figures + (ptrdiff_t)8 * i; /* dense DSA indexer ratio */
+        double n = 16 << i;
+        assert_int_equal(g[0].context, n);
+        assert_float_equal(g[0].work.flop, 2 * n * 2 * (12 + 8), 0);
+        assert_float_equal(g[2].work.flop, 2 * n * 2 * 8, 0);
+        assert_float_equal(g[1].work.flop, g[2].work.flop + 2 * 8.0 * 2 * (12 + 8), 0);
+        assert_float_equal(g[3].ratio, g[0].times.median / g[1].times.median, 1e-9);
+        assert_true(g[0].memory >= 4 * n * 12 && g[1].memory >= 4 * n * 20);
+        assert_float_equal(g[4].items, 4, 0);
+    }
+    o.queries = 17;
+    assert_int_equal(el_bench_context(&f->b, &shape, &o, &f->err), EL_EINVAL);
+}
+
 static void results_are_json(void **state)
 {
     struct fixture *f = *state;
@@ -212,6 +236,8 @@ static void lines_hold_rates_and_shares(void **state)
 static void memory_may_run_out_anywhere(void **state)
 {
     struct fixture *f = *state;
+    struct el_bench_attention shape = el_bench_attention_of(&f->w->config);
+    struct el_bench_context context = {16, 16, 4};
     long n = 1;
     for (int rc = -1; rc < 0; n++) {
         el_alloc_fail_after(n);
@@ -220,6 +246,8 @@ static void memory_may_run_out_anywhere(void **state)
             rc = el_bench_gemm_square(&f->b, 4, &f->err);
         if (rc == 0)
             rc = el_bench_train(&f->b, f->w, &training, &f->err);
+        if (rc == 0)
+            rc = el_bench_context(&f->b, &shape, &context, &f->err);
         el_alloc_fail_after(0);
         if (rc < 0)
             assert_int_equal(rc, EL_ENOMEM);
@@ -248,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(prefill_shares_a_prompt, setup, teardown),
         cmocka_unit_test_setup_teardown(training_steps_are_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(ops_run_at_the_shapes_of_a_model, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_cost_of_a_context_is_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(results_are_json, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_hold_rates_and_shares, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere, setup, teardown),

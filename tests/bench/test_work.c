@@ -55,11 +55,14 @@ static void attention_counts_what_a_row_sees(void **state)
     check(EL_OP_attn, &a, 2.0 * 8 * 2 * (6 + 4), 4.0 * (3 * 2 * 10 + 6 * 6));
 }
 
-static void the_indexer_scores_every_visible_key(void **state)
+/* Only the last row sees more keys than it may select. */
+static void the_indexer_scores_what_it_must_choose_from(void **state)
 {
     (void)state;
     struct el_index_select a = {.at = rows, .heads = 2, .dim = 8, .topk = 3};
-    check(EL_OP_index_select, &a, 2.0 * 10 * 16, 4.0 * (3 * (16 + 2 + 3) + 8 * 8));
+    check(EL_OP_index_select, &a, 2.0 * 5 * 16, 4.0 * (16 + 2 + 3 * 3 + 5 * 8));
+    a.topk = 1; /* all three: 10 pairs, 8 keys */
+    check(EL_OP_index_select, &a, 2.0 * 10 * 16, 4.0 * (3 * (16 + 2 + 1) + 8 * 8));
 }
 
 static void a_tally_adds_up_what_a_stream_runs(void **state)
@@ -93,7 +96,7 @@ int main(void)
         cmocka_unit_test(products_count_two_flops_a_term),
         cmocka_unit_test(groups_share_the_rows),
         cmocka_unit_test(attention_counts_what_a_row_sees),
-        cmocka_unit_test(the_indexer_scores_every_visible_key),
+        cmocka_unit_test(the_indexer_scores_what_it_must_choose_from),
         cmocka_unit_test(a_tally_adds_up_what_a_stream_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,13 @@ says out 'decode, mqa, 4 sequences at 20, 2 steps'
 bench prefill --prompt 40 --attention mqa
 says out 'prefill, mqa, one prompt of 40'
 says "$work/json" '"name": "sharing, mqa, 4 completions / one", "ratio": '
+bench attention --context 96 --queries 8
+says out 'decode at 96, dense'
+says out 'prefill of 8 at 96, DSA, indexer alone'
+says "$work/json" '"name": "decode at 96, dense / DSA", "ratio": '
+says "$work/json" '"context": 96, "memory": '
 
+status 2 "$program" bench decode --context 2000
 status 2 "$program" bench walk
 says err walk
 status 2 "$program" bench train --model "$tiny" --config x.json

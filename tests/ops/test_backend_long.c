@@ -166,6 +166,47 @@ static void negative_zero_equals_zero(void **state)
     for_every_backend(check_negative_zero, 1);
 }
 
+/* Few rows that all threads work on together give what a thread alone gives, row by row. */
+static void check_attention(struct bench *b)
+{
+    enum { HEADS = 16, LATENT = 101, ROPE = 31, WIDTH = LATENT + ROPE, KEYS = 2600 };
+    int rows = 1 + bench_below(b, 3), cache_rows, select = bench_below(b, 2);
+    struct el_attn a = {.at = long_rows(b, KEYS, rows, &cache_rows),
+                        .heads = HEADS,
+                        .latent = LATENT,
+                        .rope = ROPE,
+                        .scale = 0.1f,
+                        .topk = KEYS};
+    int64_t pairs = (int64_t)rows * HEADS;
+    a.q = bench_normal(b, pairs * WIDTH);
+    a.kv = bench_normal(b, (int64_t)cache_rows * WIDTH);
+    if (select) {
+        int32_t *selected = random_selection(b, &a.at, a.topk, 0);
+        if (bench_below(b, 2))
+            selected[(int64_t)bench_below(b, rows) * a.topk] = -1; /* a row without keys */
+        a.selected = selected;
+    }
+    struct el_attn expected = a, again = a;
+    expected.out = bench_output(b, pairs * LATENT), expected.lse = bench_output(b, pairs);
+    a.out = bench_output(b, pairs * LATENT), a.lse = bench_output(b, pairs);
+    again.out = bench_output(b, pairs * LATENT), again.lse = bench_output(b, pairs);
+    bench_run(b, el_ops_ref(), 1, EL_OP_attn, &expected);
+    bench_run(b, b->ops, 1, EL_OP_attn, &a);
+    close_to(a.out, expected.out, pairs * LATENT, 3e-5, "attention over long rows");
+    close_to(a.lse, expected.lse, pairs, 1e-5, "lse of long rows");
+    for (int threads = 2; threads <= 2 * MAX_THREADS; threads += 2) {
+        bench_run(b, b->ops, threads, EL_OP_attn, &again);
+        same_bits(again.out, a.out, pairs * LATENT, "attention with other threads");
+        same_bits(again.lse, a.lse, pairs, "lse with other threads");
+    }
+}
+
+static void threads_together_attend_as_one_alone(void **state)
+{
+    (void)state;
+    for_every_backend(check_attention, 8);
+}
+
 /* Workspace of an op for a whole prompt of n tokens in the 671B shape. */
 static size_t prompt_workspace(const struct el_stream *s, enum el_op op, int n, int sparse)
 {
@@ -215,6 +256,7 @@ int main(void)
         cmocka_unit_test(long_rows_select_what_the_reference_selects),
         cmocka_unit_test(prefill_selects_what_decode_selects),
         cmocka_unit_test(negative_zero_equals_zero),
+        cmocka_unit_test(threads_together_attend_as_one_alone),
         cmocka_unit_test(memory_is_linear_in_the_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,9 @@
  *   out    (H x r) = weights (H x n) * keys      one chain over the keys in the set's order
  *
  * Selected and dense sets take the same steps, so equal sets give equal bits. Threads share the
- * rows; nothing larger than one row's scores is kept. */
+ * rows. When rows are few or long, all threads work on one row after another: its keys are cut into
+ * spans for the scores, its heads are dealt out for the softmax, its output is cut into columns. No
+ * sum is cut, so the bits are the same. Nothing larger than a row's scores is kept. */
 #include "core/ops/attention.h"
 #include "core/ops/cpu/cpu.h"
 #include "core/ops/cpu/keys.h"
@@ -18,16 +20,6 @@ static size_t score_bytes(const struct el_attn *a)
 {
     int64_t n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
     return el_cpu_round((size_t)(a->heads * (n + 1)) * sizeof(float));
-}
-
-static size_t thread_bytes(const struct el_attn *a)
-{
-    return score_bytes(a) + EL_CPU(keys_bytes)(&a->at, a->latent + a->rope, a->selected);
-}
-
-static size_t attn_workspace(const struct el_stream *s, const void *args)
-{
-    return (size_t)s->threads * thread_bytes(args);
 }
 
 /* score[0..n-1] -> exp(scale*score - max), zeros up to a whole vector; returns max and *sum. */
@@ -122,20 +114,150 @@ static void attend(const struct el_attn *a, struct el_keys *k, int row, float *s
         multiply(out + (int64_t)h * a->latent, a->latent, inverse[h]);
 }
 
+/* Rows by all threads together. */
+enum {
+    SPAN = 256,            /* keys of a unit of the scores */
+    TOGETHER = 4 << 20,    /* multiply-adds of a row that are worth the threads' waiting for each
+                              other */
+    LONG_SCORES = 4 << 20, /* scores that each thread may keep a row of */
+};
+
+/* How an op runs, and what it needs. */
+struct plan {
+    int threads, together;
+    int64_t longest; /* keys of a row at most */
+    int columns;     /* together: columns of the output in a unit, whole panels */
+    size_t scores;   /* bytes of one row's scores and factors */
+    size_t mine;     /* bytes of a thread's own part */
+};
+
+static struct plan make_plan(const struct el_stream *s, const struct el_attn *a)
+{
+    int width = a->latent + a->rope;
+    struct plan p = {.longest = EL_CPU(keys_longest)(&a->at, a->selected, a->topk)};
+    double row = (double)p.longest * a->heads * width;
+    p.threads = el_cpu_threads(s, row * a->at.rows);
+    p.together = p.threads > 1 && row >= TOGETHER &&
+                 (a->at.rows < 2 * p.threads || p.longest * a->heads > LONG_SCORES);
+    int units = 2 * p.threads, columns = (a->latent + units - 1) / units;
+    p.columns = (columns + EL_PANEL - 1) / EL_PANEL * EL_PANEL;
+    p.scores = score_bytes(a);
+    size_t keys = (size_t)EL_PANEL * (size_t)width, copy = (size_t)SPAN * (size_t)p.columns;
+    p.mine = p.together ? el_cpu_round((keys > copy ? keys : copy) * sizeof(float))
+                        : p.scores + EL_CPU(keys_bytes)(&a->at, width, a->selected);
+    return p;
+}
+
+static size_t attn_workspace(const struct el_stream *s, const void *args)
+{
+    struct plan p = make_plan(s, args);
+    return (size_t)p.threads * p.mine + (p.together ? p.scores : 0);
+}
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Scores of all heads against keys from..to-1; from is a multiple of EL_PANEL. */
+static void score_span(const struct el_attn *a, const struct el_keys *k, int row, int from, int to,
+                       float *panel, float *score, int64_t stride)
+{
+    const float *rows[EL_PANEL];
+    struct el_ahead next = {.width = k->width};
+    for (int j = from; j < to; j += EL_PANEL) {
+        int count = min_int(to - j, EL_PANEL), left = min_int(to - j - count, EL_PANEL);
+        EL_CPU(key_rows)(&a->at, a->at.seq[row], k->list, j, count, k->data, k->width, rows);
+        EL_CPU(pack_rows)(panel, rows, count, k->width);
+        EL_CPU(key_rows)
+        (&a->at, a->at.seq[row], k->list, j + count, left, k->data, k->width, next.rows);
+        next.count = left;
+        EL_CPU(panel)
+        (&(struct el_panel){.m = a->heads,
+                            .cols = count,
+                            .k = k->width,
+                            .a = a->q + (int64_t)row * a->heads * k->width,
+                            .a_row = k->width,
+                            .a_col = 1,
+                            .b = panel,
+                            .b_row = EL_PANEL,
+                            .c = score + j,
+                            .c_row = stride,
+                            .ahead = &next});
+    }
+}
+
+/* Columns from.. of the output of all heads, divided by the softmax denominators. */
+static void mix_columns(const struct el_attn *a, const struct el_keys *k, int row, int from,
+                        int columns, float *copy, const float *weight, int64_t stride)
+{
+    const float *rows[SPAN], *inverse = weight + a->heads * stride;
+    float *out = a->out + (int64_t)row * a->heads * a->latent + from;
+    for (int j = 0; j < k->n; j += SPAN) {
+        int count = min_int(k->n - j, SPAN);
+        EL_CPU(key_rows)(&a->at, a->at.seq[row], k->list, j, count, k->data, k->width, rows);
+        for (int i = 0; i < count; i++)
+            vcopy(copy + (int64_t)i * columns, rows[i] + from, columns);
+        EL_CPU(panels)
+        ((struct el_panel){.m = a->heads,
+                           .cols = columns,
+                           .k = count,
+                           .a = weight + j,
+                           .a_row = stride,
+                           .a_col = 1,
+                           .b = copy,
+                           .b_row = columns,
+                           .c = out,
+                           .c_row = a->latent,
+                           .accumulate = j > 0});
+    }
+    for (int h = 0; h < a->heads; h++, out += a->latent)
+        if (k->n > 0)
+            multiply(out, columns, inverse[h]);
+        else
+            memset(out, 0, (size_t)columns * sizeof *out);
+}
+
+/* One row by all threads of the team, each with its own part of the workspace. */
+static void attend_together(const struct el_attn *a, const struct plan *p, struct el_keys *k,
+                            int row, float *mine, float *score)
+{
+    EL_CPU(keys_row)(k, row);
+#pragma omp for schedule(dynamic, 1)
+    for (int j = 0; j < k->n; j += SPAN)
+        score_span(a, k, row, j, min_int(j + SPAN, k->n), mine, score, p->longest);
+#pragma omp for schedule(dynamic, 1)
+    for (int h = 0; h < a->heads; h++) {
+        float sum, max = weigh(score + h * p->longest, k->n, a->scale, &sum);
+        score[a->heads * p->longest + h] = 1.0f / sum;
+        if (a->lse)
+            a->lse[(int64_t)row * a->heads + h] = max + logf(sum);
+    }
+#pragma omp for schedule(dynamic, 1)
+    for (int c = 0; c < a->latent; c += p->columns)
+        mix_columns(a, k, row, c, min_int(p->columns, a->latent - c), mine, score, p->longest);
+}
+
 static void attn(struct el_stream *s, const void *args)
 {
     const struct el_attn *a = args;
-    int width = a->latent + a->rope, n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
-    int threads = el_cpu_threads(s, (double)a->at.rows * n * a->heads * width);
-    int chunk = EL_CPU(row_chunk)(a->at.rows, threads);
-#pragma omp parallel num_threads(threads) if (threads > 1)
+    struct plan p = make_plan(s, a);
+    int chunk = EL_CPU(row_chunk)(a->at.rows, p.threads), width = a->latent + a->rope;
+#pragma omp parallel num_threads(p.threads) if (p.threads > 1)
     {
-        char *mine = (char *)s->ws + (size_t)omp_get_thread_num() * thread_bytes(a);
+        char *mine = (char *)s->ws + (size_t)omp_get_thread_num() * p.mine;
         struct el_keys k;
-        EL_CPU(keys_init)(&k, &a->at, a->kv, width, a->selected, a->topk, mine + score_bytes(a));
+        EL_CPU(keys_init)
+        (&k, &a->at, a->kv, width, a->selected, a->topk, mine + (p.together ? 0 : p.scores));
+        if (p.together) {
+            float *score = (float *)((char *)s->ws + (size_t)p.threads * p.mine);
+            for (int i = 0; i < a->at.rows; i++)
+                attend_together(a, &p, &k, i, (float *)mine, score);
+        } else {
 #pragma omp for schedule(dynamic, chunk)
-        for (int i = 0; i < a->at.rows; i++)
-            attend(a, &k, i, (float *)mine);
+            for (int i = 0; i < a->at.rows; i++)
+                attend(a, &k, i, (float *)mine);
+        }
     }
 }
 
