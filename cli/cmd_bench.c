@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/model_note.h"
 
 #include "bench/cases.h"
 #include "core/base/io.h"
@@ -106,6 +107,8 @@ static int one_model(struct work *w, const char *folder, const char *config, str
 {
     struct el_weights *model = NULL;
     struct el_config c;
+    if (folder)
+        cli_model_note(folder);
     int rc = folder ? el_weights_load(folder, el_device_host(), &model, NULL, NULL, err)
                     : el_config_load(config, &c, err);
     if (rc == 0 && !folder)

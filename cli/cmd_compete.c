@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "cli/model_note.h"
 #include "cli/prompts.h"
 #include "core/base/alloc.h"
 #include "core/base/io.h"
@@ -190,8 +191,10 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
         rc = read_topk(s, f, local.attention, err);
     if (rc == 0)
         rc = cli_prompts_load(f->prompts, f->model, &prompts, err);
-    if (rc == 0)
+    if (rc == 0) {
+        cli_model_note(f->model);
         rc = el_local_open(&local, &backend, err);
+    }
     struct el_compete_options o = {.store = store,
                                    .settings = s,
                                    .contest = contest,

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "cli/model_note.h"
 #include "cli/prompts.h"
 #include "core/base/alloc.h"
 #include "core/base/digest.h"
@@ -207,8 +208,10 @@ static int run(struct work *w, struct el_error *err)
     int rc = make_prompt(w, err);
     if (rc == 0)
         rc = el_attention_parse(w->a->attention, &o.attention, err);
-    if (rc == 0)
+    if (rc == 0) {
+        cli_model_note(w->a->model);
         rc = el_local_open(&o, &w->backend, err);
+    }
     if (rc < 0)
         return rc;
     cli_progress_init(&progress, "generate", "completions");

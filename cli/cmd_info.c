@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/model/estimate.h"
+#include "core/model/inspect.h"
 
 #include <math.h>
 #include <sys/stat.h>
@@ -120,6 +121,22 @@ static void print_json(const struct el_config *c, const struct el_estimate *e)
            c->index_topk);
 }
 
+/* A folder with weights, by their headers: what is wrong with them, and what else is there. It may
+ * still be on its way, so that nothing of this is a failure. */
+static void look_inside(const char *model)
+{
+    struct el_inspection found;
+    struct el_error err = {0};
+    struct stat st;
+    if (stat(model, &st) < 0 || !S_ISDIR(st.st_mode))
+        return;
+    int rc = el_inspect(model, &found, &err);
+    if (rc < 0 && rc != EL_ENOTFOUND)
+        fprintf(stderr, "the weights: %s\n", err.msg);
+    if (rc == 0 && found.text[0])
+        fprintf(stderr, "%s: %s\n", model, found.text);
+}
+
 int cmd_info(int argc, char **argv)
 {
     int context = 0, batch = 1, json = 0;
@@ -147,5 +164,6 @@ int cmd_info(int argc, char **argv)
         print_json(&c, &e);
     else
         print_text(&c, &e);
+    look_inside(argv[1]);
     return CLI_DONE;
 }

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "cli/label_queue.h"
+#include "cli/model_note.h"
 #include "cli/prompts.h"
 #include "core/base/io.h"
 #include "core/run/local.h"
@@ -240,6 +241,8 @@ static int open_backend(const struct flags *f, const char *model, struct el_back
 {
     struct el_local_options local = {.model = model, .batch = f->batch, .context = f->context};
     int rc = el_attention_parse(f->attention, &local.attention, err);
+    if (rc == 0)
+        cli_model_note(model);
     return rc == 0 ? el_local_open(&local, out, err) : rc;
 }
 

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/model_note.h"
 
 #include "core/run/logits.h"
 
@@ -21,6 +22,7 @@ static int work(const struct arguments *a, const struct el_logits_options *o, st
     if (!ops)
         return el_error_set(err, EL_EINVAL, "--isa: '%s' is none of this machine's op tables",
                             a->isa);
+    cli_model_note(a->model);
     int rc = el_weights_load(a->model, el_device_host(), &w, NULL, NULL, err);
     if (rc == 0)
         rc = el_token_file_load(a->tokens, w->config.vocab_size, &tokens, err);

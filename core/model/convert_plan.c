@@ -105,7 +105,7 @@ static int add_others(struct el_convert_plan *p, const struct el_convert_options
         struct el_stored from;
         if (p->k.used[i])
             continue;
-        if (ends_with(s->tensors[i].t->name, "rotary_emb.inv_freq") ||
+        if (el_checkpoint_is_computed(s->tensors[i].t->name) ||
             ends_with(s->tensors[i].t->name, EL_SCALES_SUFFIX)) {
             p->report.left_out++;
             continue;

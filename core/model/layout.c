@@ -14,7 +14,8 @@ struct walk {
     struct el_tensor_info *tensors;
     int n;
     int64_t offset, parameters;
-    int layer;
+    int layer;  /* of the view, -1 outside the layers */
+    int number; /* of the layer in names */
 };
 
 static void put(struct walk *w, int flags, int dims, int64_t rows, int64_t columns,
@@ -32,7 +33,7 @@ static void put(struct walk *w, int flags, int dims, int64_t rows, int64_t colum
         if (w->layer < 0)
             snprintf(t->name, sizeof t->name, "%s", suffix);
         else
-            snprintf(t->name, sizeof t->name, "model.layers.%d.%s", w->layer, suffix);
+            snprintf(t->name, sizeof t->name, "model.layers.%d.%s", w->number, suffix);
     }
     w->n++;
     w->offset += count;
@@ -122,19 +123,25 @@ static void walk_moe(struct walk *w)
     matrix(w, EL_TENSOR_OUT, C, S, "mlp.shared_experts.down_proj.weight");
 }
 
+static void walk_layer(struct walk *w)
+{
+    walk_attention(w);
+    walk_indexer(w);
+    vector(w, EL_TENSOR_ONES, w->c->hidden_size, "post_attention_layernorm.weight");
+    if (el_config_layer_is_moe(w->c, w->number))
+        walk_moe(w);
+    else
+        walk_dense_ffn(w);
+}
+
 static void walk_model(struct walk *w)
 {
     const struct el_config *c = w->c;
     w->layer = -1;
     matrix(w, 0, c->vocab_size, c->hidden_size, "model.embed_tokens.weight");
     for (w->layer = 0; w->layer < c->num_hidden_layers; w->layer++) {
-        walk_attention(w);
-        walk_indexer(w);
-        vector(w, EL_TENSOR_ONES, c->hidden_size, "post_attention_layernorm.weight");
-        if (el_config_layer_is_moe(c, w->layer))
-            walk_moe(w);
-        else
-            walk_dense_ffn(w);
+        w->number = w->layer;
+        walk_layer(w);
     }
     w->layer = -1;
     vector(w, EL_TENSOR_ONES, c->hidden_size, "model.norm.weight");
@@ -142,23 +149,49 @@ static void walk_model(struct walk *w)
         matrix(w, 0, c->vocab_size, c->hidden_size, "lm_head.weight");
 }
 
-int el_layout_init(struct el_layout *l, const struct el_config *c, struct el_error *err)
+static void walk_mtp(struct walk *w)
 {
-    struct walk w = {.c = c};
-    *l = (struct el_layout){0};
-    int rc = el_config_validate(c, "model configuration", err);
-    if (rc < 0)
-        return rc;
-    walk_model(&w);
+    int64_t C = w->c->hidden_size, V = w->c->vocab_size;
+    matrix(w, 0, V, C, "embed_tokens.weight");
+    vector(w, EL_TENSOR_ONES, C, "enorm.weight");
+    vector(w, EL_TENSOR_ONES, C, "hnorm.weight");
+    matrix(w, 0, C, 2 * C, "eh_proj.weight");
+    walk_layer(w);
+    vector(w, EL_TENSOR_ONES, C, "shared_head.norm.weight");
+    matrix(w, 0, V, C, "shared_head.head.weight");
+}
+
+static int fill_layout(struct el_layout *l, struct walk w, void (*walk)(struct walk *),
+                       struct el_error *err)
+{
+    struct walk start = w;
+    walk(&w);
     l->tensors = el_alloc_array((size_t)w.n, sizeof *l->tensors);
     if (!l->tensors)
         return el_error_set(err, EL_ENOMEM, "out of memory for the list of %d tensors", w.n);
-    w = (struct walk){.c = c, .tensors = l->tensors};
-    walk_model(&w);
+    w = start;
+    w.tensors = l->tensors;
+    walk(&w);
     l->n = w.n;
     l->total = w.offset;
     l->parameters = w.parameters;
     return 0;
+}
+
+int el_layout_init(struct el_layout *l, const struct el_config *c, struct el_error *err)
+{
+    *l = (struct el_layout){0};
+    int rc = el_config_validate(c, "model configuration", err);
+    return rc < 0 ? rc : fill_layout(l, (struct walk){.c = c}, walk_model, err);
+}
+
+int el_layout_init_mtp(struct el_layout *l, const struct el_config *c, int index,
+                       struct el_error *err)
+{
+    struct walk w = {.c = c, .number = c->num_hidden_layers + index};
+    *l = (struct el_layout){0};
+    int rc = el_config_validate(c, "model configuration", err);
+    return rc < 0 ? rc : fill_layout(l, w, walk_mtp, err);
 }
 
 void el_layout_release(struct el_layout *l)
@@ -207,17 +240,42 @@ static const struct slot {
     {"mlp.experts.0.down_proj.weight", offsetof(struct el_layer_view, ex_down)},
 };
 
+/* The name without "model.layers.N.". */
+static const char *suffix_of(const struct el_tensor_info *t)
+{
+    return strchr(t->name + strlen("model.layers."), '.') + 1;
+}
+
 static void set_layer_pointer(struct el_layer_view *v, const struct el_tensor_info *t, float *at)
 {
-    char prefix[40];
-    int skip = snprintf(prefix, sizeof prefix, "model.layers.%d.", t->layer);
     for (size_t i = 0; i < sizeof layer_slots / sizeof *layer_slots; i++)
-        if (strcmp(t->name + skip, layer_slots[i].suffix) == 0)
+        if (strcmp(suffix_of(t), layer_slots[i].suffix) == 0)
             memcpy((char *)v + layer_slots[i].field, &at, sizeof at);
+}
+
+/* The tensors that only MTP layers have. */
+static int set_mtp_pointer(struct el_view *v, const struct el_tensor_info *t, float *at)
+{
+    const struct {
+        const char *suffix;
+        float **field;
+    } slots[] = {
+        {"embed_tokens.weight", &v->embed},    {"enorm.weight", &v->enorm},
+        {"hnorm.weight", &v->hnorm},           {"eh_proj.weight", &v->eh_proj},
+        {"shared_head.norm.weight", &v->norm}, {"shared_head.head.weight", &v->lm_head},
+    };
+    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++)
+        if (strcmp(suffix_of(t), slots[i].suffix) == 0) {
+            *slots[i].field = at;
+            return 1;
+        }
+    return 0;
 }
 
 static void set_pointer(struct el_view *v, const struct el_tensor_info *t, float *at)
 {
+    if (t->layer >= 0 && set_mtp_pointer(v, t, at))
+        return;
     if (t->layer >= 0)
         set_layer_pointer(&v->layers[t->layer], t, at);
     else if (strcmp(t->name, "model.embed_tokens.weight") == 0)

@@ -38,6 +38,11 @@ struct el_layout {
 };
 
 int el_layout_init(struct el_layout *l, const struct el_config *c, struct el_error *err);
+/* The same for MTP layer `index` (0..num_nextn_predict_layers-1), layer num_hidden_layers + index
+ * in names: its own embedding, norms and projection of its two inputs, a layer like those before
+ * it, norm and head. All tensors have `layer` 0. */
+int el_layout_init_mtp(struct el_layout *l, const struct el_config *c, int index,
+                       struct el_error *err);
 void el_layout_release(struct el_layout *l);
 /* Index of a tensor by its Hugging Face name, or EL_ENOTFOUND. */
 int el_layout_find(const struct el_layout *l, const char *name);
@@ -67,6 +72,9 @@ struct el_layer_view {
 struct el_view {
     float *embed, *norm, *lm_head; /* (V, C), (C), (V, C); lm_head is embed when tied */
     struct el_layer_view *layers;  /* L */
+    /* MTP layers only, else NULL; there embed is the layer's own embedding, norm and lm_head are
+     * shared_head.norm and shared_head.head */
+    float *enorm, *hnorm, *eh_proj; /* (C), (C), (C, 2C): columns [embedding | hidden] */
 };
 
 /* Resolves every pointer of a block of l->total floats at base (a device pointer; nothing is

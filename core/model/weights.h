@@ -33,8 +33,9 @@ int el_weights_create(const struct el_config *c, struct el_device *d, uint64_t s
  * (core/tensor/stored.h; blocks as quantization_config says), become fp32. Every tensor of the
  * layout must be there with its shape; a tensor that the layout does not know is an error, except
  * those of the num_nextn_predict_layers MTP layers and `rotary_emb.inv_freq`, which are counted in
- * *skipped (may be NULL). A NaN or Inf is EL_ENUMERIC, a stored dtype that cannot be widened
- * EL_EREFUSED, el_stop_requested EL_EINTR, a file that becomes shorter meanwhile EL_EIO.
+ * *skipped (may be NULL; core/model/inspect.h tells more about them). A NaN or Inf is EL_ENUMERIC,
+ * a stored dtype that cannot be widened EL_EREFUSED, el_stop_requested EL_EINTR, a file that
+ * becomes shorter meanwhile EL_EIO.
  *
  * All threads of OpenMP load; values, digest and the error that is reported (the first one in the
  * order of the layout) do not depend on their number. Progress counts floats, and may come from any

@@ -54,3 +54,15 @@ generate --n 1 --seed 5
 cmp -s "$work/texts" "$work/first" && fail 'the seed has no effect'
 status 1 "$program" generate --model "$tiny" --problem 'Show that there are infinitely many primes.'
 says err 'small proof world'
+
+# A checkpoint without the MTP layer that its configuration announces: said, not silent.
+cp -r "$tiny" "$work/announced"
+sed 's/"num_nextn_predict_layers": 0/"num_nextn_predict_layers": 1/' "$tiny/config.json" \
+    >"$work/announced/config.json"
+text='config.json announces 1 MTP layer, of which the checkpoint holds no tensor'
+status 0 "$program" generate --model "$work/announced" --prompt x --max-tokens 2
+says err "$text"
+status 0 "$program" info "$work/announced"
+says err "$text"
+status 0 "$program" info "$tiny"
+[ ! -s "$work/err" ] || fail 'info has something to say about a plain model'

@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "core/model/inspect.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -75,8 +76,17 @@ static int load_judge(struct el_rl_run *t, struct el_error *err)
     return rc;
 }
 
+/* What of the start's checkpoint is not trained, and not in what is saved. */
+static void say_what_is_left_out(const struct el_rl_run *t)
+{
+    struct el_inspection found;
+    if (el_inspect(t->model_dir, &found, NULL) == 0 && found.text[0])
+        el_rl_say(t, "%s: %s", t->model_dir, found.text);
+}
+
 static int load_models(struct el_rl_run *t, struct el_error *err)
 {
+    say_what_is_left_out(t);
     int rc = el_weights_load(t->model_dir, el_device_host(), &t->start, NULL, NULL, err);
     if (rc == 0)
         rc = el_weights_load(t->model_dir, el_device_host(), &t->policy, NULL, NULL, err);
