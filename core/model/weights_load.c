@@ -11,6 +11,7 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/model/checkpoint.h"
+#include "core/model/mtp.h"
 
 #include <omp.h>
 #include <stdatomic.h>
@@ -198,22 +199,29 @@ static void load_release(struct load *s)
 
 /* Nothing of the weights' size is allocated before every tensor is found: a configuration larger
  * than its checkpoint costs nothing. */
-static int load_values(struct el_weights *w, const char *dir, int *skipped,
-                       struct el_progress *progress, struct el_error *err)
+static int load_values(struct el_weights *w, struct el_checkpoint *k, struct el_progress *progress,
+                       struct el_error *err)
 {
-    struct el_checkpoint k;
-    struct load load = {.w = w, .k = &k, .progress = progress, .digesting = ATOMIC_FLAG_INIT};
-    int rc = el_checkpoint_open(&k, dir, &w->config, &w->layout, err);
-    if (rc < 0)
-        return rc;
-    rc = el_weights_allocate(w, err);
+    struct load load = {.w = w, .k = k, .progress = progress, .digesting = ATOMIC_FLAG_INIT};
+    int rc = el_weights_allocate(w, err);
     if (rc == 0)
         rc = prepare(&load, err);
     if (rc == 0)
         rc = run(&load, err);
+    load_release(&load);
+    return rc;
+}
+
+static int load_model(struct el_weights *w, const char *dir, int *skipped,
+                      struct el_progress *progress, struct el_error *err)
+{
+    struct el_checkpoint k;
+    int rc = el_checkpoint_open(&k, dir, &w->config, &w->layout, err);
+    if (rc < 0)
+        return rc;
+    rc = load_values(w, &k, progress, err);
     if (rc == 0 && skipped)
         *skipped = k.skipped;
-    load_release(&load);
     el_checkpoint_release(&k);
     return rc;
 }
@@ -231,7 +239,53 @@ int el_weights_load(const char *dir, struct el_device *d, struct el_weights **ou
         rc = el_weights_new(&c, d, &w, err);
     if (rc < 0)
         return rc;
-    rc = load_values(w, dir, skipped, progress, err);
+    rc = load_model(w, dir, skipped, progress, err);
+    if (rc < 0)
+        el_weights_free(w);
+    else
+        *out = w;
+    return rc;
+}
+
+/* A model of one layer, of the kind that the announced one is. */
+static int new_mtp(const struct el_weights *model, struct el_weights **out, struct el_error *err)
+{
+    struct el_config c = model->config;
+    struct el_layout l;
+    int rc = el_layout_init_mtp(&l, &model->config, 0, err);
+    if (rc < 0)
+        return rc;
+    c.first_k_dense_replace = !el_config_layer_is_moe(&c, c.num_hidden_layers);
+    c.num_hidden_layers = 1;
+    c.num_nextn_predict_layers = 0;
+    c.tie_word_embeddings = 0;
+    rc = el_weights_new(&c, model->device, out, err);
+    if (rc < 0) {
+        el_layout_release(&l);
+        return rc;
+    }
+    el_layout_release(&(*out)->layout);
+    (*out)->layout = l;
+    return 0;
+}
+
+int el_mtp_load(const char *dir, const struct el_weights *model, struct el_weights **out,
+                struct el_progress *progress, struct el_error *err)
+{
+    struct el_weights *w;
+    struct el_checkpoint k;
+    if (model->config.num_nextn_predict_layers < 1)
+        return el_error_set(err, EL_ENOTFOUND,
+                            "%s: config.json announces no MTP layer (num_nextn_predict_layers 0)",
+                            dir);
+    int rc = new_mtp(model, &w, err);
+    if (rc < 0)
+        return rc;
+    rc = el_checkpoint_open_mtp(&k, dir, &model->config, &w->layout, err);
+    if (rc == 0) {
+        rc = load_values(w, &k, progress, err);
+        el_checkpoint_release(&k);
+    }
     if (rc < 0)
         el_weights_free(w);
     else
