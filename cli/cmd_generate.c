@@ -18,13 +18,18 @@ static const char details[] =
     "--problem is a problem, put into the generator's prompt; with neither, a message is read "
     "from\n"
     "standard input. One completion is printed while it is made, several one after the other.\n"
-    "The same seed gives the same completions, whatever N is.";
+    "The same seed gives the same completions, whatever N is.\n"
+    "\n"
+    "--mtp drafts tokens with the MTP layer of the checkpoint: the same completions in fewer "
+    "passes;\n"
+    "how many drafts were right is said at the end. No prefixes are shared then.";
 
 struct arguments {
     const char *model, *prompt, *problem, *prompts, *attention;
     struct el_sampling sampling;
     uint64_t seed;
-    int n, thinking, json, threads, context;
+    const char *mtp_hidden;
+    int n, thinking, json, threads, context, mtp;
 };
 
 /* What is to be done, and what has come. */
@@ -150,6 +155,21 @@ static const char *finish_name(enum el_finish finish)
     return finish == EL_FINISH_STOP ? "stop" : "length";
 }
 
+static int put_drafts(const struct work *w, struct el_buf *out)
+{
+    const struct el_engine_stats *s = el_local_stats(w->backend);
+    return el_buf_printf(out, ", \"drafted\": %lld, \"accepted\": %lld, \"passes\": %lld",
+                         (long long)s->drafted, (long long)s->accepted, (long long)s->passes);
+}
+
+static void print_drafts(const struct work *w)
+{
+    const struct el_engine_stats *s = el_local_stats(w->backend);
+    double share = s->drafted ? 100.0 * (double)s->accepted / (double)s->drafted : 0;
+    fprintf(stderr, "MTP: %lld of %lld drafts accepted (%.1f%%), %lld passes\n",
+            (long long)s->accepted, (long long)s->drafted, share, (long long)s->passes);
+}
+
 static int print_json(const struct work *w, struct el_error *err)
 {
     struct el_buf out;
@@ -169,7 +189,11 @@ static int print_json(const struct work *w, struct el_error *err)
             rc = el_buf_putc(&out, '}');
     }
     if (rc == 0)
-        rc = el_buf_puts(&out, "\n]}\n");
+        rc = el_buf_puts(&out, "\n]");
+    if (rc == 0 && w->a->mtp)
+        rc = put_drafts(w, &out);
+    if (rc == 0)
+        rc = el_buf_puts(&out, "}\n");
     if (rc == 0)
         fwrite(out.data, 1, out.len, stdout);
     else
@@ -203,6 +227,8 @@ static int run(struct work *w, struct el_error *err)
                                  .batch = w->a->n < 64 ? w->a->n : 64,
                                  .context = w->a->context,
                                  .threads = w->a->threads,
+                                 .mtp = w->a->mtp,
+                                 .mtp_before_norm = strcmp(w->a->mtp_hidden, "pre") == 0,
                                  .on_text = streams ? stream_text : NULL};
     struct cli_progress progress;
     int rc = make_prompt(w, err);
@@ -222,6 +248,8 @@ static int run(struct work *w, struct el_error *err)
     if (w->a->json)
         return print_json(w, err);
     print_text(w);
+    if (w->a->mtp)
+        print_drafts(w);
     return 0;
 }
 
@@ -242,6 +270,7 @@ static int generate(const struct arguments *a, struct el_error *err)
 int cmd_generate(int argc, char **argv)
 {
     struct arguments a = {.attention = "mqa",
+                          .mtp_hidden = "post",
                           .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 1024},
                           .seed = 1,
                           .n = 1};
@@ -261,6 +290,9 @@ int cmd_generate(int argc, char **argv)
         {"attention", CLI_STRING, &a.attention, "MODE", "mqa (sparse, default) or dense", 0, 0},
         {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},
         {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
+        {"mtp", CLI_FLAG, &a.mtp, NULL, "draft tokens with the model's MTP layer", 0, 0},
+        {"mtp-hidden", CLI_STRING, &a.mtp_hidden, "WHICH",
+         "its input: hidden states post (default) or pre the last norm", 0, 0},
         {"json", CLI_FLAG, &a.json, NULL, "print JSON", 0, 0},
         {0},
     };
@@ -275,6 +307,8 @@ int cmd_generate(int argc, char **argv)
         return cli_usage_error("generate needs --model");
     if (a.prompt && a.problem)
         return cli_usage_error("--prompt and --problem exclude each other");
+    if (strcmp(a.mtp_hidden, "pre") != 0 && strcmp(a.mtp_hidden, "post") != 0)
+        return cli_usage_error("--mtp-hidden '%s': expected pre or post", a.mtp_hidden);
     if (el_attention_parse(a.attention, &mode, &err) < 0)
         return cli_usage_error("--attention: %s", err.msg);
     return generate(&a, &err) < 0 ? cli_fail(&err) : CLI_DONE;

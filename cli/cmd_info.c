@@ -84,7 +84,7 @@ static void print_text(const struct el_config *c, const struct el_estimate *e)
     printf("\n%-36s %12s %12s %12s\n", "memory", "F32", "BF16", "FP8");
     print_sizes("weights", e->weight_bytes);
     if (e->mtp_parameters)
-        print_sizes("MTP layers, not loaded", e->mtp_bytes);
+        print_sizes("MTP layers, loaded only to draft", e->mtp_bytes);
     print_exact("cache, a token in a layer", e->kv_bytes);
     print_exact("  and its key of the indexer", e->index_bytes);
     print_exact("cache, a token in all layers", e->token_bytes);

@@ -19,7 +19,7 @@ struct el_estimate {
     int64_t active_parameters;  /* of these, what one token reads: k of the E routed experts; the
                                    whole embedding table and head are counted */
     int64_t mtp_parameters;     /* MTP layers with their copies of embedding and head: in the
-                                   checkpoint, not in `parameters`, never loaded */
+                                   checkpoint, not in `parameters`; loaded only to draft */
     int64_t weight_bytes[EL_FORMS]; /* F32: in memory, padding included; BF16 and FP8: stored, FP8
                                        with its scales (128 x 128 where the configuration does not
                                        say otherwise); without MTP layers */

@@ -107,11 +107,9 @@ static void judge(struct el_inspection *out, const struct finding *f, int n, int
     }
     if (whole == n) {
         out->mtp = EL_MTP_COMPLETE;
-        snprintf(
-            out->text, sizeof out->text,
-            "%d MTP layer%s from layer %d on, complete: %d tensors, not part of the model that "
-            "runs",
-            n, n == 1 ? "" : "s", first, out->mtp_tensors);
+        snprintf(out->text, sizeof out->text,
+                 "%d MTP layer%s from layer %d on, complete: %d tensors, for drafts of tokens only",
+                 n, n == 1 ? "" : "s", first, out->mtp_tensors);
     } else if (out->mtp_tensors == 0) {
         out->mtp = EL_MTP_ABSENT;
         snprintf(

@@ -1,4 +1,4 @@
-#include "core/run/engine_internal.h"
+#include "core/run/engine_mtp.h"
 
 #include "core/base/alloc.h"
 #include "core/model/selection.h"
@@ -18,9 +18,9 @@ static void place_cache(struct el_carve *v, struct el_engine *e)
         if (e->o.attention == EL_ATTENTION_MQA)
             e->cache[l].ki = el_carve_floats(v, rows, c->index_head_dim);
     }
-    e->hidden = el_carve_floats(v, e->o.max_sequences, c->hidden_size);
-    e->logits = el_carve_floats(v, e->o.max_sequences, c->vocab_size);
-    e->logp = el_carve_floats(v, e->o.max_sequences, 1);
+    e->hidden = el_carve_floats(v, el_engine_picks(e), c->hidden_size);
+    e->logits = el_carve_floats(v, el_engine_picks(e), c->vocab_size);
+    e->logp = el_carve_floats(v, el_engine_picks(e), 1);
     e->dev = el_carve(v, el_pass_ints(e), sizeof(int32_t));
 }
 
@@ -39,12 +39,12 @@ static int device_parts(struct el_engine *e, struct el_error *err)
 
 static int host_parts(struct el_engine *e)
 {
-    size_t sequences = (size_t)e->o.max_sequences;
+    size_t sequences = (size_t)e->o.max_sequences, picks = (size_t)el_engine_picks(e);
     e->host = el_alloc_array(el_pass_ints(e), sizeof *e->host);
     e->running = el_alloc_array(sequences, sizeof *e->running);
     e->row_of = el_alloc_array((size_t)e->o.max_rows, sizeof *e->row_of);
-    e->host_logits = el_alloc_array(sequences * (size_t)e->w->config.vocab_size, sizeof(float));
-    e->host_logp = el_alloc_array(sequences, sizeof(float));
+    e->host_logits = el_alloc_array(picks * (size_t)e->w->config.vocab_size, sizeof(float));
+    e->host_logp = el_alloc_array(picks, sizeof(float));
     size_t rows = (size_t)e->pool.n_blocks * block_size;
     if (e->o.trace & EL_TRACE_ROUTED) {
         size_t per_row = (size_t)el_engine_moe_layers(e) * (size_t)e->w->config.num_experts_per_tok;
@@ -103,6 +103,8 @@ int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_st
         rc = device_parts(e, err);
     if (rc == 0 && !host_parts(e))
         rc = el_error_set(err, EL_ENOMEM, "out of memory for the engine");
+    if (rc == 0 && o->mtp)
+        rc = el_engine_mtp_init(e, err);
     if (rc < 0)
         el_engine_release(e);
     return rc;
@@ -123,6 +125,7 @@ void el_engine_release(struct el_engine *e)
         el_sequence_free(e->running[i]);
     free_list(e->waiting);
     free_list(e->finished);
+    el_engine_mtp_release(e);
     el_kv_pool_release(&e->pool);
     el_acts_release(&e->acts);
     el_sampler_release(&e->sampler);
@@ -220,6 +223,7 @@ int el_engine_add(struct el_engine *e, const int32_t *tokens, int n,
                               .capacity = n + room,
                               .sampling = *sampling,
                               .key = key,
+                              .draft = -1,
                               .trace = trace,
                               .user = user};
     if (!sequence_arrays(e, q)) {
@@ -257,9 +261,9 @@ enum admission { ADMITTED, WAITS_FOR_PREFIX, NO_ROOM };
 
 static enum admission try_admit(struct el_engine *e, struct el_sequence *q)
 {
-    int matched = el_kv_pool_match(&e->pool, q->tokens, q->n_prompt - 1, q->blocks);
+    int matched = e->mtp ? 0 : el_kv_pool_match(&e->pool, q->tokens, q->n_prompt - 1, q->blocks);
     int total = (q->capacity + block_size - 1) / block_size;
-    int waits = soon_shared(e, q, matched);
+    int waits = !e->mtp && soon_shared(e, q, matched);
     if (waits || el_kv_pool_reserve(&e->pool, total - matched) < 0) {
         for (int i = matched - 1; i >= 0; i--)
             el_kv_pool_drop(&e->pool, q->blocks[i]);

@@ -26,6 +26,10 @@ struct el_engine_options {
     int cache_tokens;  /* room in the cache over all sequences; at least context */
     int trace;         /* EL_TRACE_* bits: what is kept of every token */
     int logits;        /* keep the logits of every drawn token in its sequence */
+    const struct el_weights *mtp; /* an MTP layer that drafts tokens (core/model/mtp.h), or NULL;
+                                     what is drawn stays the same, bit for bit, in fewer passes, but
+                                     no prefixes are shared */
+    int mtp_before_norm;          /* its hidden states: before model.norm; 0: behind it */
 };
 
 enum el_sequence_state { EL_SEQ_WAITING, EL_SEQ_RUNNING, EL_SEQ_DONE };
@@ -35,8 +39,9 @@ struct el_sequence {
     int32_t *tokens; /* (capacity) prompt, then completion */
     float *logps;    /* (capacity - prompt) */
     int n_prompt, n, capacity;
-    int cached;   /* prompt tokens found in the cache */
-    int computed; /* positions whose keys are in the cache */
+    int cached;    /* prompt tokens found in the cache */
+    int computed;  /* positions whose keys are in the cache */
+    int32_t draft; /* a guess at token n, -1: none */
     int32_t *blocks;
     int n_blocks, n_published;
     struct el_sampling sampling;
@@ -58,6 +63,7 @@ struct el_sequence {
 
 struct el_engine_stats {
     int64_t prefill_tokens, cached_tokens, decode_tokens, passes;
+    int64_t drafted, accepted; /* tokens guessed by the MTP layer and looked at; of these, right */
     int64_t keys_visible,
         keys_read; /* per layer-row: what dense attention would read, what DSA read */
 };
@@ -85,6 +91,7 @@ struct el_engine {
     float *host_logits, *host_logp;
     struct el_sampler sampler;
     struct el_engine_stats stats;
+    struct el_engine_mtp *mtp; /* NULL without an MTP layer */
     el_token_fn on_token;
     void *on_token_user;
     int eos;

@@ -8,21 +8,28 @@
 struct el_pass_arrays {
     int32_t *token, *pos, *seq, *slot; /* (max_rows) */
     int32_t *tables;                   /* (max_sequences, table_stride) */
-    int32_t *pick, *drawn;             /* (max_sequences) rows to sample from, tokens drawn */
-    int32_t *kept_start;               /* (max_sequences + 1) */
-    int32_t *kept;                     /* (max_sequences * V) */
+    int32_t *pick, *drawn;             /* (picks) rows to sample from, tokens drawn */
+    int32_t *kept_start;               /* (picks + 1) */
+    int32_t *kept;                     /* (picks * V) */
 };
+
+/* Rows of a pass that tokens may be drawn from: with an MTP layer the draft's as well. */
+static inline int el_engine_picks(const struct el_engine *e)
+{
+    return e->o.mtp ? 2 * e->o.max_sequences : e->o.max_sequences;
+}
 
 static inline size_t el_pass_ints(const struct el_engine *e)
 {
-    size_t s = (size_t)e->o.max_sequences;
-    return 4 * (size_t)e->o.max_rows + s * (size_t)e->table_stride + 3 * s + 1 +
-           s * (size_t)e->w->config.vocab_size;
+    size_t s = (size_t)e->o.max_sequences, picks = (size_t)el_engine_picks(e);
+    return 4 * (size_t)e->o.max_rows + s * (size_t)e->table_stride + 3 * picks + 1 +
+           picks * (size_t)e->w->config.vocab_size;
 }
 
 static inline struct el_pass_arrays el_pass_arrays_at(const struct el_engine *e, int32_t *base)
 {
     size_t r = (size_t)e->o.max_rows, s = (size_t)e->o.max_sequences;
+    size_t picks = (size_t)el_engine_picks(e);
     struct el_pass_arrays a;
     a.token = base;
     a.pos = a.token + r;
@@ -30,9 +37,9 @@ static inline struct el_pass_arrays el_pass_arrays_at(const struct el_engine *e,
     a.slot = a.seq + r;
     a.tables = a.slot + r;
     a.pick = a.tables + s * (size_t)e->table_stride;
-    a.drawn = a.pick + s;
-    a.kept_start = a.drawn + s;
-    a.kept = a.kept_start + s + 1;
+    a.drawn = a.pick + picks;
+    a.kept_start = a.drawn + picks;
+    a.kept = a.kept_start + picks + 1;
     return a;
 }
 

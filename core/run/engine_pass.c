@@ -3,7 +3,7 @@
  * A sequence's total (n) grows by drawn tokens, `computed` follows behind it: the difference is
  * what the next pass must push through the model. A decoding sequence is one token behind, a new
  * one its whole prompt. */
-#include "core/run/engine_internal.h"
+#include "core/run/engine_mtp.h"
 
 #include "core/base/alloc.h"
 #include "core/base/rng.h"
@@ -16,6 +16,7 @@
 struct plan {
     int rows, sequences, max_pos, picks;
     int prefill; /* rows of prompts */
+    int drafts;  /* rows of drafts */
 };
 
 /* Gives a sequence the blocks for its next n positions; reservation makes this always possible. */
@@ -33,7 +34,7 @@ static void add_rows(struct el_engine *e, struct el_pass_arrays *a, struct plan 
     take_blocks(e, q, n);
     for (int i = 0; i < n; i++) {
         int pos = q->computed + i, row = plan->rows++;
-        a->token[row] = q->tokens[pos];
+        a->token[row] = pos < q->n ? q->tokens[pos] : q->draft;
         a->pos[row] = pos;
         a->seq[row] = plan->sequences;
         a->slot[row] = (q->blocks[pos >> shift] << shift) + (pos & mask);
@@ -48,7 +49,8 @@ static void add_rows(struct el_engine *e, struct el_pass_arrays *a, struct plan 
 }
 
 /* Rows of all running sequences, in batch order: one for each that decodes, and as much of the
- * others' prompts as still fits. */
+ * others' prompts, and as many drafts, as still fit. The row of a draft is picked behind the one
+ * that decides about it. */
 static struct plan fill_plan(struct el_engine *e, struct el_pass_arrays *a)
 {
     struct plan plan = {0};
@@ -58,8 +60,13 @@ static struct plan fill_plan(struct el_engine *e, struct el_pass_arrays *a)
         int pending = q->n - q->computed;
         int n = pending - 1 < spare ? pending : spare + 1;
         spare -= n - 1;
-        add_rows(e, a, &plan, q, n);
+        int draft = n == pending && q->draft >= 0 && spare > 0;
+        spare -= draft;
+        plan.drafts += draft;
+        add_rows(e, a, &plan, q, n + draft);
         if (n == pending)
+            a->pick[plan.picks++] = plan.rows - 1 - draft;
+        if (draft)
             a->pick[plan.picks++] = plan.rows - 1;
         plan.prefill += q->n == q->n_prompt ? n : 0;
     }
@@ -172,6 +179,12 @@ static int truncates(const struct el_engine *e, const struct el_sequence *q)
            ((how->top_k > 0 && how->top_k < e->w->config.vocab_size) || how->top_p < 1);
 }
 
+/* Whether pick i is the row of a draft: the second one of its sequence. */
+static int is_draft(const struct el_engine *e, const struct el_pass_arrays *a, int i)
+{
+    return i > 0 && e->row_of[a->pick[i]] == e->row_of[a->pick[i - 1]];
+}
+
 /* Draws a token for every pick; the kept sets of those that truncate are laid out one behind the
  * other in a->kept. A draw that finds no finite logit is marked -1. */
 static void draw_tokens(struct el_engine *e, struct el_pass_arrays *a, int picks)
@@ -180,7 +193,8 @@ static void draw_tokens(struct el_engine *e, struct el_pass_arrays *a, int picks
     a->kept_start[0] = 0;
     for (int i = 0; i < picks; i++) {
         struct el_sequence *q = e->row_of[a->pick[i]];
-        struct el_rng r = {.key = q->key, .counter = 4 * (uint64_t)(q->n - q->n_prompt)};
+        uint64_t position = (uint64_t)(q->n - q->n_prompt + is_draft(e, a, i));
+        struct el_rng r = {.key = q->key, .counter = 4 * position};
         int token = el_sampler_draw(&e->sampler, e->host_logits + (int64_t)i * vocab, &q->sampling,
                                     el_rng_uniform(&r));
         a->drawn[i] = token < 0 ? -1 : token;
@@ -227,7 +241,8 @@ static int reserve_kept(struct el_engine *e, const struct el_pass_arrays *a, int
 {
     for (int i = 0; i < picks; i++) {
         struct el_sequence *q = e->row_of[a->pick[i]];
-        size_t need = q->n_kept + (size_t)(a->kept_start[i + 1] - a->kept_start[i]);
+        int first = i - is_draft(e, a, i);
+        size_t need = q->n_kept + (size_t)(a->kept_start[i + 1] - a->kept_start[first]);
         if (!q->trace || need <= q->kept_room)
             continue;
         int32_t *more = el_realloc(q->kept, 2 * need * sizeof *more);
@@ -309,10 +324,29 @@ static void keep_logits(const struct el_engine *e, struct el_sequence *q, int pi
            v * sizeof(float));
 }
 
+/* Whether the draft in front of pick i is the token that was drawn; then its row counts. */
+static int accept_draft(struct el_engine *e, const struct el_pass_arrays *a, int i)
+{
+    struct el_sequence *q = e->row_of[a->pick[i]];
+    int right = a->drawn[i - 1] == q->draft;
+    e->stats.drafted++;
+    e->stats.accepted += right;
+    q->draft = -1;
+    if (!right || q->state == EL_SEQ_DONE)
+        return 0;
+    q->computed++;
+    e->stats.decode_tokens++;
+    return 1;
+}
+
 static void book_tokens(struct el_engine *e, const struct el_pass_arrays *a, int picks)
 {
     for (int i = 0; i < picks; i++) {
         struct el_sequence *q = e->row_of[a->pick[i]];
+        if (is_draft(e, a, i) && !accept_draft(e, a, i))
+            continue;
+        if (i + 1 == picks || !is_draft(e, a, i + 1))
+            q->draft = -1; /* of the token that comes now */
         if (q->trace)
             keep_set(q, a->kept + a->kept_start[i], a->kept_start[i + 1] - a->kept_start[i]);
         if (q->logits)
@@ -348,7 +382,7 @@ static void count(struct el_engine *e, const struct el_pass_arrays *a, const str
         e->stats.keys_read += visible < topk ? visible : topk;
     }
     e->stats.prefill_tokens += plan->prefill;
-    e->stats.decode_tokens += plan->rows - plan->prefill;
+    e->stats.decode_tokens += plan->rows - plan->prefill - plan->drafts;
     e->stats.passes++;
 }
 
@@ -385,19 +419,24 @@ static int unfinished(const struct el_engine *e)
 
 int el_engine_step(struct el_engine *e, struct el_error *err)
 {
+    struct el_pass_arrays host = el_pass_arrays_at(e, e->host);
+    struct plan plan;
+    int rc = e->mtp ? el_engine_mtp_draft(e, err) : 0;
+    if (rc < 0)
+        return rc;
     el_engine_admit(e);
     if (!e->n_running)
         return 0;
-    struct el_pass_arrays host = el_pass_arrays_at(e, e->host);
-    struct plan plan;
-    int rc = run_pass(e, &host, &plan, err);
+    rc = run_pass(e, &host, &plan, err);
     if (rc < 0)
         return rc;
     for (int row = 0; row < plan.rows; row++)
-        e->row_of[row]->computed++;
-    for (int i = 0; i < e->n_running; i++)
+        e->row_of[row]->computed += host.pos[row] < e->row_of[row]->n;
+    for (int i = 0; i < e->n_running && !e->mtp; i++)
         publish_blocks(e, e->running[i]);
     book_tokens(e, &host, plan.picks);
+    if (e->mtp)
+        el_engine_mtp_note(e, &host, plan.rows);
     sweep_done(e);
     count(e, &host, &plan);
     return unfinished(e);

@@ -4,6 +4,8 @@
 #include "core/base/buf.h"
 #include "core/base/io.h"
 #include "core/base/progress.h"
+#include "core/model/inspect.h"
+#include "core/model/mtp.h"
 #include "core/text/chat.h"
 
 #include <limits.h>
@@ -13,6 +15,7 @@
 struct local {
     struct el_backend base; /* first: a backend pointer is a pointer to this */
     struct el_weights *own; /* NULL when the weights are the caller's */
+    struct el_weights *mtp; /* NULL without an MTP layer */
     const struct el_weights *w;
     struct el_tokenizer *tokenizer;
     struct el_chat_format chat;
@@ -227,6 +230,7 @@ static void local_destroy(struct el_backend *b)
     el_tokens_release(&l->prompt);
     el_tokenizer_free(l->tokenizer);
     el_weights_free(l->own);
+    el_weights_free(l->mtp);
     el_free(l);
 }
 
@@ -284,6 +288,8 @@ static int open_engine(struct local *l, const struct el_local_options *o, struct
                             "instruction set '%s': this machine has none of that name", o->isa);
     el_stream_init(&l->stream, l->w->device, ops, o->threads);
     struct el_engine_options e = engine_options(o, l->w);
+    e.mtp = l->mtp;
+    e.mtp_before_norm = o->mtp_before_norm;
     int rc = el_engine_init(&l->engine, l->w, &l->stream, &e, err);
     if (rc < 0)
         return rc;
@@ -312,38 +318,68 @@ static int local_setup(struct local *l, const struct el_local_options *o, const 
     return rc < 0 ? rc : open_engine(l, o, err);
 }
 
-int el_local_wrap(const struct el_local_options *o, const struct el_weights *w,
-                  const char *tokenizer_path, struct el_backend **out, struct el_error *err)
+/* mtp becomes the backend's if it succeeds. */
+static int wrap(const struct el_local_options *o, const struct el_weights *w,
+                struct el_weights *mtp, const char *tokenizer_path, struct el_backend **out,
+                struct el_error *err)
 {
     struct local *l = el_alloc_array(1, sizeof *l);
     if (!l)
         return el_error_set(err, EL_ENOMEM, "out of memory for a backend");
     l->w = w;
+    l->mtp = mtp;
     int rc = local_setup(l, o, tokenizer_path, err);
-    if (rc < 0)
+    if (rc < 0) {
+        l->mtp = NULL;
         local_destroy(&l->base);
-    else
+    } else {
         *out = &l->base;
+    }
     return rc;
+}
+
+int el_local_wrap(const struct el_local_options *o, const struct el_weights *w,
+                  const char *tokenizer_path, struct el_backend **out, struct el_error *err)
+{
+    if (o->mtp)
+        return el_error_set(err, EL_EINVAL, "an MTP layer is read from a model's folder only");
+    return wrap(o, w, NULL, tokenizer_path, out, err);
+}
+
+/* What is wrong with the layer is said in the words of whoever looks at checkpoints. */
+static int load_mtp(const char *dir, const struct el_weights *w, struct el_weights **mtp,
+                    struct el_error *err)
+{
+    struct el_inspection found;
+    int rc = el_inspect(dir, &found, err);
+    if (rc < 0)
+        return rc;
+    if (found.mtp == EL_MTP_ABSENT || found.mtp == EL_MTP_BROKEN)
+        return el_error_set(err, found.mtp == EL_MTP_BROKEN ? EL_EFORMAT : EL_ENOTFOUND, "%s: %s",
+                            dir, found.text);
+    return el_mtp_load(dir, w, mtp, NULL, err);
 }
 
 int el_local_open(const struct el_local_options *o, struct el_backend **out, struct el_error *err)
 {
-    struct el_weights *w = NULL;
+    struct el_weights *w = NULL, *mtp = NULL;
     int rc = el_weights_load(o->model, el_device_host(), &w, NULL, NULL, err);
     if (rc < 0)
         return rc;
     char *tokenizer = el_path_join(o->model, "tokenizer.json");
-    if (!tokenizer) {
-        el_weights_free(w);
-        return el_error_set(err, EL_ENOMEM, "%s: out of memory", o->model);
-    }
-    rc = el_local_wrap(o, w, tokenizer, out, err);
+    if (!tokenizer)
+        rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", o->model);
+    if (rc == 0 && o->mtp)
+        rc = load_mtp(o->model, w, &mtp, err);
+    if (rc == 0)
+        rc = wrap(o, w, mtp, tokenizer, out, err);
     el_free(tokenizer);
-    if (rc < 0)
-        el_weights_free(w);
-    else
+    if (rc == 0) {
         local_of(*out)->own = w;
+        return 0;
+    }
+    el_weights_free(mtp);
+    el_weights_free(w);
     return rc;
 }
 

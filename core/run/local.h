@@ -16,6 +16,9 @@ struct el_local_options {
     int threads;      /* 0: one per core */
     int trace;        /* EL_TRACE_* bits: what traces hold beside log-probabilities and kept sets */
     const char *isa;  /* op table by name; NULL: the fastest */
+    int mtp;          /* the folder's MTP layer drafts tokens (core/run/engine.h); only with
+                         el_local_open, EL_ENOTFOUND or EL_EFORMAT where there is none to use */
+    int mtp_before_norm;
     /* Sees the text of every request grow, piece by piece (a piece may be part of a character, or
      * of a stop string that the completion's text will not hold). May be NULL. */
     void (*on_text)(void *user, int64_t tag, const char *text, size_t n);

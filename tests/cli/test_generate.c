@@ -190,6 +190,83 @@ static void test_problem(void **state)
     assert_string_equal(f->out, "");
 }
 
+/* Gives the model an MTP layer: its last layer over again, without an embedding and a head of its
+ * own. */
+static void add_mtp_layer(const struct folder *f)
+{
+    struct el_safetensors st;
+    struct el_config c;
+    struct el_layout l;
+    struct el_st_tensor list[512];
+    char *config = inside(f, "config.json"), *path = inside(f, "model.safetensors"), last[160];
+    int n = 0, layer;
+    golden_must(el_config_load(config, &c, &err));
+    layer = c.num_hidden_layers;
+    c.num_nextn_predict_layers = 1;
+    char *text = el_config_print(&c);
+    write_file(f, "config.json", text, strlen(text));
+    golden_must(el_layout_init_mtp(&l, &c, 0, &err));
+    golden_must(el_safetensors_open(&st, path, &err));
+    float *own = el_alloc_array((size_t)(2 * c.hidden_size * c.hidden_size), sizeof *own);
+    for (int i = 0; i < 2 * c.hidden_size * c.hidden_size; i++)
+        own[i] = (float)(i % 7) * 0.1f;
+    for (; n < st.n; n++)
+        list[n] = st.tensors[n];
+    for (int i = 0; i < l.n; i++) {
+        const struct el_tensor_info *t = &l.tensors[i];
+        const char *suffix = strchr(t->name + strlen("model.layers."), '.');
+        snprintf(last, sizeof last, "model.layers.%d%s", layer - 1, suffix);
+        const struct el_st_tensor *from = el_safetensors_find(&st, last);
+        if (strstr(t->name, "embed_tokens") || strstr(t->name, "shared_head.head"))
+            continue;
+        assert_in_range(n, 0, 511);
+        list[n] = (struct el_st_tensor){.dims = t->dims, .shape = {t->shape[0], t->shape[1]}};
+        list[n].data = from ? from->data : own;
+        list[n++].name = t->name;
+    }
+    golden_must(el_safetensors_write(path, list, n, NULL, 0, &err));
+    el_safetensors_release(&st);
+    el_layout_release(&l);
+    el_free(own);
+    el_free(text);
+    el_free(config);
+    el_free(path);
+}
+
+static double number(const cJSON *json, const char *key)
+{
+    const cJSON *n = cJSON_GetObjectItemCaseSensitive(json, key);
+    assert_true(cJSON_IsNumber(n));
+    return n->valuedouble;
+}
+
+/* With drafts, whichever hidden states make them, the same completions. */
+static void test_drafts(void **state)
+{
+    struct folder *f = *state;
+    cJSON *plain, *drafted;
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp", NULL), CLI_FAILED); /* has none */
+    add_mtp_layer(f);
+    assert_int_equal(
+        generate(f, "--prompt", "abc", "--n", "3", "--max-tokens", "30", "--json", NULL), CLI_DONE);
+    const cJSON *a = parse(f, &plain);
+    for (int pre = 0; pre < 2; pre++) {
+        assert_int_equal(generate(f, "--prompt", "abc", "--n", "3", "--max-tokens", "30", "--json",
+                                  "--mtp", "--mtp-hidden", pre ? "pre" : "post", NULL),
+                         CLI_DONE);
+        const cJSON *b = parse(f, &drafted);
+        for (int i = 0; i < 3; i++)
+            assert_string_equal(text_of(a, i), text_of(b, i));
+        assert_true(number(drafted, "drafted") > 0);
+        assert_true(number(drafted, "accepted") <= number(drafted, "drafted"));
+        assert_true(number(drafted, "passes") > 0);
+        cJSON_Delete(drafted);
+    }
+    assert_null(cJSON_GetObjectItemCaseSensitive(plain, "drafted"));
+    cJSON_Delete(plain);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp-hidden", "both", NULL), CLI_USAGE);
+}
+
 static void test_command_line(void **state)
 {
     struct folder *f = *state;
@@ -205,9 +282,8 @@ static void test_command_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_problem),
+        cmocka_unit_test(test_samples),      cmocka_unit_test(test_drafts),
+        cmocka_unit_test(test_stream),       cmocka_unit_test(test_problem),
         cmocka_unit_test(test_command_line),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
