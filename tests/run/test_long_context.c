@@ -64,7 +64,11 @@ static void check_pieces(enum el_attention mode, const struct el_weights *w, con
     for (int i = 0; i < 4; i++) {
         struct el_stream s;
         struct el_engine e;
-        struct el_engine_options o = {mode, 1, rows[i], PROMPT + 64, PROMPT + 64, 0, 0};
+        struct el_engine_options o = {.attention = mode,
+                                      .max_sequences = 1,
+                                      .max_rows = rows[i],
+                                      .context = PROMPT + 64,
+                                      .cache_tokens = PROMPT + 64};
         el_stream_init(&s, el_device_host(), el_ops_cpu(), 1 + i % 3);
         must(el_engine_init(&e, w, &s, &o, &err));
         e.eos = -1;
@@ -164,7 +168,11 @@ static size_t engine_bytes(const struct el_config *c, int context)
     w.rope_positions = c->max_position_embeddings;
     struct el_stream s;
     struct el_engine e;
-    struct el_engine_options o = {EL_ATTENTION_MQA, 1, ROWS, context, context, 0, 0};
+    struct el_engine_options o = {.attention = EL_ATTENTION_MQA,
+                                  .max_sequences = 1,
+                                  .max_rows = ROWS,
+                                  .context = context,
+                                  .cache_tokens = context};
     el_stream_init(&s, &device, el_ops_cpu(), 16);
     must(el_engine_init(&e, &w, &s, &o, &err));
     size_t bytes = counter.held, most = 0;

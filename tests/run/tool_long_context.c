@@ -88,7 +88,11 @@ static int long_context(const char *config, int tokens, double *weights, struct 
     *weights = status_bytes("VmRSS:");
     forget_peak();
     const struct el_sampling greedy = {.top_p = 1, .max_tokens = LAST};
-    struct el_engine_options o = {EL_ATTENTION_MQA, 1, ROWS, tokens, tokens, 0, 0};
+    struct el_engine_options o = {.attention = EL_ATTENTION_MQA,
+                                  .max_sequences = 1,
+                                  .max_rows = ROWS,
+                                  .context = tokens,
+                                  .cache_tokens = tokens};
     el_stream_init(&s, el_device_host(), el_ops_cpu(), 0);
     rc = el_engine_init(&e, w, &s, &o, err);
     if (rc == 0) {
