@@ -1,23 +1,24 @@
-/* Rubric items that a rule can check: DeepSeek-V3.2 (section 3.1) gives prompts rubrics of their
- * own. There a model judges them; that way is open too, by showing the rubric to the verifier
- * (training/rl/recipe.h, "show_rubric"). Here is what needs no judge:
+/* Rubric items that a rule can check. DeepSeek-V3.2 (section 3.1) gives prompts without a rule
+ * rubrics of their own, which a model judges; that way is open, too, by showing a problem's rubric
+ * to the verifier (training/rl/recipe.h, "show_rubric"). Here is what needs no judge: patterns that
+ * must, or must not, be found in one part of a reply, each worth its points.
  *
- *   items        patterns (PCRE2, over UTF-8; bytes that are not UTF-8 match nothing) that must, or
- * must not, be found in one part of a reply; each is worth its points guidelines   the grading
- * guidelines of a problem: every numbered or bulleted line is an item, earned when all of its
- * formulas ($...$) stand in the proof, blanks and spacing commands aside. Formulas of fewer than
- * EL_RUBRIC_FORMULA characters ("n", "64") prove nothing and are not looked for; a line without
- * others cannot be checked and is no item.
+ * Patterns are PCRE2 over UTF-8, over several lines (^ and $ are the ends of a line); bytes that
+ * are not UTF-8 match nothing. Items stand in a recipe, or in the rubric of a problem, where they
+ * are lines that end in a pattern:
  *
- * A rule sees what is written, not whether it is proved: such terms are hints for small weights. */
+ *   1. [2] Proved the recursion: /a_n *= *2 *a_\{n-1\}/
+ *   - Did not assume convergence: !/(?i)since it converges/
+ *
+ * Bullet and points (1) may be left out; !/.../ must not be found. Other lines are for people. They
+ * are not guessed at: grading guidelines in prose say what must be proved, and no formula that
+ * stands in a proof shows that it was. */
 #ifndef EL_REWARDS_RUBRIC_H
 #define EL_REWARDS_RUBRIC_H
 
 #include "core/base/error.h"
 
 #include <stddef.h>
-
-enum { EL_RUBRIC_FORMULA = 4 };
 
 enum el_rubric_part {
     EL_RUBRIC_REPLY,    /* everything that was written, reasoning too */
@@ -39,6 +40,9 @@ struct el_rubric_item {
 struct el_rubric;
 int el_rubric_create(const struct el_rubric_item *items, int n, struct el_rubric **out,
                      struct el_error *err);
+/* The items in the rubric of a problem, about its proof; *out NULL when it has none. Errors name
+ * the line. */
+int el_rubric_read(const char *text, struct el_rubric **out, struct el_error *err);
 void el_rubric_free(struct el_rubric *r); /* NULL is fine */
 
 struct el_rubric_text {
@@ -54,10 +58,6 @@ struct el_rubric_points {
  * found or not. 0 or EL_ENOMEM. */
 int el_rubric_check(const struct el_rubric *r, const struct el_rubric_text part[EL_RUBRIC_PARTS],
                     struct el_rubric_points *points, struct el_error *err);
-
-/* Adds the items of grading guidelines, a point each. */
-void el_rubric_guidelines(const char *guidelines, const char *proof, size_t n,
-                          struct el_rubric_points *points);
 
 /* earned / of; NaN when nothing applied. */
 double el_rubric_share(const struct el_rubric_points *points);

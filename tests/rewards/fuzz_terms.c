@@ -32,9 +32,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
            el_answer_equal(stored, strlen(stored), proof, n));
     double share = el_reward_language_consistency(el_language_find("ja"), proof, n);
     expect(share >= 0 && share <= 1);
+    struct el_rubric *rubric = NULL;
     struct el_rubric_points points = {0};
-    el_rubric_guidelines(stored, proof, n, &points);
+    const struct el_rubric_text part[EL_RUBRIC_PARTS] = {{proof, n}, {proof, n}, {proof, n}};
+    if (el_rubric_read(stored, &rubric, NULL) == 0 && rubric)
+        expect(el_rubric_check(rubric, part, &points, NULL) == 0);
     expect(points.earned >= 0 && points.earned <= points.of);
+    el_rubric_free(rubric);
     free(proof);
     free(stored);
     return 0;

@@ -1,4 +1,4 @@
-/* Rubric items by rule: patterns over parts of a reply, formulas of grading guidelines. */
+/* Rubric items by rule: patterns over parts of a reply, items in rubrics of problems. */
 #include "rewards/rubric.h"
 
 #include "core/base/alloc.h"
@@ -112,29 +112,51 @@ static void allocation_failures(void **state)
     assert_true(failed > 5);
 }
 
-static const char guidelines[] =
-    "(Partial)\n 1. Guessed the solution correctly\n"
-    " 2. Proved $f(f(y)) = 2f(y) + f(0)$ and $f(2x) + 2f(0) = f(f(x))$\n"
-    "(Almost)\n - Showed that $n$ is odd, $x_{n-1}-1|x_{n}-1$.\n"
-    "Not an item: $abcdefg$\n";
-
-static struct el_rubric_points guided(const char *proof)
+static struct el_rubric_points of_problem(const char *rubric, const char *proof)
 {
+    struct el_rubric *r = NULL;
+    struct el_error err = {0};
     struct el_rubric_points points = {0};
-    el_rubric_guidelines(guidelines, proof, strlen(proof), &points);
+    const struct el_rubric_text part[EL_RUBRIC_PARTS] = {
+        [EL_RUBRIC_PROOF] = {proof, strlen(proof)}};
+    if (el_rubric_read(rubric, &r, &err) < 0)
+        fail_msg("%s", err.msg);
+    if (r)
+        assert_int_equal(el_rubric_check(r, part, &points, &err), 0);
+    el_rubric_free(r);
     return points;
 }
 
-static void formulas_of_guidelines(void **state)
+static void rubrics_of_problems(void **state)
 {
     (void)state;
-    is(guided(""), 0, 2);
-    is(guided("We get $f(f(y))=2f(y)+f(0)$."), 0, 2); /* both formulas are asked for */
-    is(guided("We get $f(f(y))=2f(y)+f(0)$ and \\[ f\\left(2x\\right)+2\\,f(0)=f(f(x)) \\]"), 1, 2);
-    is(guided("$f(f(y)) = 2f(y) + f(0)$, f(2x)+2f(0)=f(f(x)), $x_{n-1} - 1 | x_{n} - 1$"), 2, 2);
-    struct el_rubric_points none = {0};
-    el_rubric_guidelines("Be strict.\n1. $n$ is odd", "$n$", 3, &none);
-    is(none, 0, 0);
+    static const char rubric[] = "(Partial)\n"
+                                 " 1. Guessed the solution correctly\n"
+                                 " 2. [2] The recursion: /a_n *= *2/  \r\n"
+                                 "- [0.5] No hand-waving: !/(?i)clearly/\n"
+                                 "ends in a/b: /x\\/y/\n"
+                                 "Compare 1/2 and 3/4.";
+    is(of_problem(rubric, "a_n = 2, x/y"), 3.5, 3.5);
+    is(of_problem(rubric, "Clearly a_n=2"), 2, 3.5);
+    is(of_problem(rubric, ""), 0.5, 3.5);
+    /* what is no item */
+    static const char *const none[] = {"",          "/",         "a //",   "x/y/", "http://a.b/c/",
+                                       "1. [2] n/", "a / b / c", "!/abc/", "/abc/"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        is(of_problem(none[i], "abc"), 0, 0);
+    is(of_problem("name /a b/", "a b"), 1, 1);
+    is(of_problem("[x] name /a/", "a"), 1, 1); /* no points: part of the name */
+    struct el_rubric *r = NULL;
+    struct el_error err = {0};
+    assert_int_equal(el_rubric_read("1. [0] worthless: /a/", &r, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "worthless"));
+    assert_int_equal(el_rubric_read("2. open: /(/", &r, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "open"));
+    char many[64 * 8 + 1] = "";
+    for (int i = 0; i < 64; i++)
+        strcat(many, "n: /a/\n");
+    assert_int_equal(el_rubric_read(many, &r, &err), EL_ELIMIT);
+    assert_null(r);
 }
 
 int main(void)
@@ -144,7 +166,7 @@ int main(void)
         cmocka_unit_test(limits),
         cmocka_unit_test(wrong_items),
         cmocka_unit_test(allocation_failures),
-        cmocka_unit_test(formulas_of_guidelines),
+        cmocka_unit_test(rubrics_of_problems),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

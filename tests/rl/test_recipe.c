@@ -59,7 +59,7 @@ static void defaults(void **state)
     assert_int_equal(load("{" BASE "}", &r, &err), 0);
     assert_true(r.rewards.length_weight == 0 && !r.rewards.language && !r.rewards.rubric);
     assert_int_equal(r.selected_sets, EL_RL_SELECTED_LIVE);
-    assert_true(!r.rewards.guidelines && !r.show_rubric && !r.show_reference);
+    assert_true(!r.rewards.problem_rubrics && !r.show_rubric && !r.show_reference);
     assert_true(r.grpo.epsilon == 0.2 && r.grpo.epsilon_high == 0.28);
     assert_true(r.grpo.use_bias_correction_kl && r.keep_routing && r.keep_sampling_mask);
     assert_true(r.rewards.weights.alpha == 0.76 && r.rewards.weights.beta == 0.24);
@@ -87,13 +87,13 @@ static void fields(void **state)
     assert_int_equal(load("{" BASE ",\"language\":\"ja\",\"language_consistency_weight\":0.1,"
                           "\"length_weight\":-0.2,\"show_rubric\":true,\"selected_sets\":"
                           "\"replay\",\"rubric\":{\"weight\":0.3,"
-                          "\"guidelines\":true,\"items\":[{\"name\":\"n\",\"pattern\":\"x\","
+                          "\"of_problems\":true,\"items\":[{\"name\":\"n\",\"pattern\":\"x\","
                           "\"part\":\"analysis\",\"points\":2,\"absent\":true}]}}",
                           &r, &err),
                      0);
     assert_ptr_equal(r.rewards.language, el_language_find("ja"));
     assert_true(r.rewards.language_weight == 0.1 && r.rewards.length_weight == -0.2);
-    assert_true(r.rewards.rubric && r.rewards.guidelines && r.rewards.rubric_weight == 0.3);
+    assert_true(r.rewards.rubric && r.rewards.problem_rubrics && r.rewards.rubric_weight == 0.3);
     assert_true(r.show_rubric && !r.show_reference);
     assert_int_equal(r.selected_sets, EL_RL_SELECTED_REPLAY);
     el_rl_recipe_release(&r);
@@ -148,7 +148,7 @@ static void wrong_fields(void **state)
         {"\"language_consistency_weight\":0.1", "language"},
         {"\"language\":\"en\",\"language_consistency_weight\":-1", "language_consistency_weight"},
         {"\"rubric\":{\"weight\":1}", "rubric"},
-        {"\"rubric\":{\"weight\":-1,\"guidelines\":true}", "rubric"},
+        {"\"rubric\":{\"weight\":-1,\"of_problems\":true}", "rubric"},
         {"\"rubric\":{\"items\":7}", "rubric.items"},
         {"\"rubric\":{\"items\":[7]}", "rubric.items"},
         {"\"rubric\":{\"items\":[{\"name\":\"n\"}]}", "pattern"},

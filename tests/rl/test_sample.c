@@ -248,14 +248,19 @@ static void imported_problems(void **state)
     near(b.s.term[EL_TERM_FINAL_ANSWER], 1);
     b.t.answer = "43";
     near(reward(&b, 0.5, 1), 0.25);
-    b.r.rewards.guidelines = 1;
+    struct el_rubric *items = NULL;
+    assert_int_equal(
+        el_rubric_read("1. The step: /a_n *- *a_/\n2. The sum: /n\\^2 *\\+ *n/\n3. A gap.", &items,
+                       NULL),
+        0);
     b.r.rewards.rubric_weight = 1;
-    b.t.rubric = "1. Proved $a_n-a_{n-1}=2n$.\n2. Proved $a_n=n^2+n$.\n3. A minor gap.";
+    b.t.items = items;
     near(reward(&b, 0.5, 1), 0.75);
     near(b.s.term[EL_TERM_RUBRIC], 0.5);
     reply(&b, "\\boxed{43}");
     near(reward(&b, NAN, NAN), 0);
     near(b.s.term[EL_TERM_FINAL_ANSWER], 0);
+    el_rubric_free(items);
     close_bench(&b);
 }
 

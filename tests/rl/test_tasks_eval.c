@@ -131,7 +131,7 @@ static void add_problems(struct el_store *s)
         {.set = "b",
          .external_id = "1",
          .statement = "Find x.",
-         .rubric = "1. $x+1=8$",
+         .rubric = "1. The sum: /x *[+] *1/",
          .reference = "Since $x+1=8$."},
         {.set = "a", .external_id = "2", .statement = "Show y.", .reference = "Trivial."}};
     int64_t id = 0, proof = 0;
@@ -168,6 +168,7 @@ static void imported(void **state)
     add_problems(s);
     r.rewards.proof_weight = 1;
     r.rewards.final_answer_weight = 1;
+    r.rewards.problem_rubrics = 1;
     r.show_reference = 1;
     if (el_rl_tasks_init(&t, &r, full, s, &err) < 0)
         fail_msg("%s", err.msg);
@@ -177,9 +178,10 @@ static void imported(void **state)
         int first = strcmp(x.statement, "Find x.") == 0;
         if (first) {
             assert_string_equal(x.answer, "7");
-            assert_string_equal(x.rubric, "1. $x+1=8$");
+            assert_string_equal(x.rubric, "1. The sum: /x *[+] *1/");
+            assert_non_null(x.items);
         } else {
-            assert_null(x.answer);
+            assert_true(!x.answer && !x.items);
         }
         int judge = x.role == EL_ROLE_VERIFIER;
         assert_true(!!strstr(x.prompt.data, "Trivial.") == judge); /* never to who proves */

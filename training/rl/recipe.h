@@ -46,11 +46,11 @@
  *   "language", "language_consistency_weight"  "en", "zh", ... (rewards/language.h): the share
  *                       of words of the whole completion that are in it; weight 0 only shows
  *                       it
- *   "rubric"            {"weight": 0.1, "guidelines": true, "items": [{"name": "both claims",
+ *   "rubric"            {"weight": 0.1, "of_problems": true, "items": [{"name": "both claims",
  *                       "part": "proof", "pattern": "[(]1[)]", "points": 1,
  *                       "absent": false}]}: the share of points by rule (rewards/rubric.h) of
- *                       the items that apply to a role and, for who writes proofs, of the
- *                       store's grading guidelines; weight 0 only shows it
+ *                       the items that apply to a role and, for who writes proofs, of those in
+ *                       the store's rubric of the problem; weight 0 only shows it
  *
  * Optimisation (core/train/grpo.h, policy.h)
  *
@@ -103,7 +103,7 @@ struct el_rl_rewards {
     const struct el_language *language; /* NULL: not measured */
     double language_weight;
     struct el_rubric *rubric; /* NULL: no items */
-    int guidelines;
+    int problem_rubrics;      /* those of the problems count, too */
     double rubric_weight;
 };
 

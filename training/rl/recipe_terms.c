@@ -83,7 +83,7 @@ static int read_items(const cJSON *list, const char *path, struct el_rl_recipe *
 static int read_rubric(const cJSON *root, const char *path, struct el_rl_recipe *r,
                        struct el_error *err)
 {
-    static const char *const keys[] = {"weight", "guidelines", "items", NULL};
+    static const char *const keys[] = {"weight", "of_problems", "items", NULL};
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "rubric");
     struct el_rl_rewards *w = &r->rewards;
     if (!o || cJSON_IsNull(o))
@@ -92,13 +92,13 @@ static int read_rubric(const cJSON *root, const char *path, struct el_rl_recipe 
     if (rc == 0)
         rc = el_json_double_or(o, path, "weight", &w->rubric_weight, err);
     if (rc == 0)
-        rc = el_json_bool_or(o, path, "guidelines", &w->guidelines, err);
+        rc = el_json_bool_or(o, path, "of_problems", &w->problem_rubrics, err);
     if (rc == 0)
         rc = read_items(cJSON_GetObjectItemCaseSensitive(o, "items"), path, r, err);
-    if (rc == 0 && (!is_weight(w->rubric_weight) || (!w->rubric && !w->guidelines)))
+    if (rc == 0 && (!is_weight(w->rubric_weight) || (!w->rubric && !w->problem_rubrics)))
         rc = el_error_set(
             err, EL_EFORMAT,
-            "%s: rubric: needs items or guidelines, and a weight that is not negative", path);
+            "%s: rubric: needs items or of_problems, and a weight that is not negative", path);
     return rc;
 }
 

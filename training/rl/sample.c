@@ -104,9 +104,8 @@ static int rubric(const struct el_rl_recipe *r, const struct el_rl_task *t, stru
     }
     if (w->rubric)
         rc = el_rubric_check(w->rubric, part, &points, err);
-    if (w->guidelines && t->rubric && part[EL_RUBRIC_PROOF].data)
-        el_rubric_guidelines(t->rubric, part[EL_RUBRIC_PROOF].data, part[EL_RUBRIC_PROOF].n,
-                             &points);
+    if (rc == 0 && t->items)
+        rc = el_rubric_check(t->items, part, &points, err);
     s->term[EL_TERM_RUBRIC] = el_rubric_share(&points);
     return rc;
 }

@@ -85,6 +85,7 @@ static void release_problem(struct el_rl_problem *p)
     el_free(p->answer);
     el_free(p->reference);
     el_free(p->rubric);
+    el_rubric_free(p->items);
 }
 
 static int by_text(const void *a, const void *b)
@@ -119,6 +120,17 @@ static void merge_copies(struct el_rl_tasks *t)
     t->n_problems = n;
 }
 
+static int read_rubrics(struct el_rl_tasks *t, struct el_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < t->n_problems && rc == 0; i++) {
+        struct el_rl_problem *p = &t->problem[i];
+        if (p->rubric && (rc = el_rubric_read(p->rubric, &p->items, err)) < 0)
+            el_error_prefix(err, "the problem \"%.60s\"", p->statement);
+    }
+    return rc;
+}
+
 /* The problems of a store that was given, in an order of their own. */
 static int read_problems(struct el_rl_tasks *t, struct el_store *s, struct el_error *err)
 {
@@ -127,7 +139,7 @@ static int read_problems(struct el_rl_tasks *t, struct el_store *s, struct el_er
         return rc;
     qsort(t->problem, t->n_problems, sizeof *t->problem, by_text);
     merge_copies(t);
-    return 0;
+    return t->recipe->rewards.problem_rubrics ? read_rubrics(t, err) : 0;
 }
 
 /* A reward for outcomes alone needs problems whose outcome can be checked. */
@@ -165,7 +177,7 @@ static const struct el_rl_problem *find_problem(const struct el_rl_tasks *t, con
 /* Whether anything but the statements of the store's problems plays a part. */
 static int uses_problems(const struct el_rl_recipe *r)
 {
-    return r->rewards.final_answer_weight > 0 || r->rewards.guidelines || r->show_reference ||
+    return r->rewards.final_answer_weight > 0 || r->rewards.problem_rubrics || r->show_reference ||
            r->show_rubric;
 }
 
@@ -312,6 +324,7 @@ static void look_up(const struct el_rl_tasks *t, struct el_rl_task *out)
     out->answer = p->answer;
     out->reference = p->reference;
     out->rubric = p->rubric;
+    out->items = p->items;
 }
 
 struct el_prompt_extras el_rl_task_extras(const struct el_rl_recipe *r, const struct el_rl_task *t)

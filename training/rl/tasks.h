@@ -13,6 +13,7 @@
 /* A problem of a store that was given; what it lacks is NULL. */
 struct el_rl_problem {
     char *statement, *answer, *reference, *rubric;
+    struct el_rubric *items; /* of the rubric, where the recipe counts them */
 };
 
 struct el_rl_tasks {
@@ -39,6 +40,7 @@ struct el_rl_task {
     const char *statement;        /* X */
     const char *proof, *analysis; /* Y, V as far as the role is shown them, else NULL; borrowed */
     const char *answer, *reference, *rubric; /* of the problem; NULL where it has none; borrowed */
+    const struct el_rubric *items;           /* of the rubric; likewise */
     int label;    /* halves: s for the verifier, ms for the meta-verifier, else -1 */
     int in_world; /* problem is set: there is an oracle */
     struct el_world_problem problem;
