@@ -266,6 +266,21 @@ static void drop_small_braces(struct text *t)
     t->s[t->n = to] = 0;
 }
 
+/* "5x for all x": what stands behind "for all", in a list the last element's, says where. */
+static void drop_range(struct text *t)
+{
+    static const char *const words[] = {"\\forall", "forall", "forevery", "foreach", "forany"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char *at = strstr(t->s, words[i]);
+        if (!at || at == t->s)
+            continue;
+        while (at > t->s && strchr(",;", at[-1]))
+            at--;
+        *at = 0;
+        t->n = (size_t)(at - t->s);
+    }
+}
+
 /* 0 when it is too long. */
 static int normalise(const char *s, size_t n, struct text *out)
 {
@@ -275,6 +290,7 @@ static int normalise(const char *s, size_t n, struct text *out)
     for (int round = 0; round < DEPTH && fractions(&a, out); round++)
         a = *out;
     drop_small_braces(out);
+    drop_range(out);
     return !out->full;
 }
 
@@ -335,10 +351,25 @@ static int is_word(const char *s, size_t n)
     return n > 1;
 }
 
+/* "n=2" against "2": the bytes up to the only equals sign of a[0..n), if b has none; else 0. */
+static size_t name_length(const char *a, size_t na, const char *b, size_t nb)
+{
+    const char *sign = memchr(a, '=', na);
+    if (!sign || memchr(sign + 1, '=', na - (size_t)(sign + 1 - a)) || memchr(b, '=', nb) ||
+        !(isalpha((unsigned char)a[0]) || a[0] == '\\' || a[0] == '('))
+        return 0;
+    return (size_t)(sign + 1 - a);
+}
+
 /* Single values. */
 static int same_value(const char *a, size_t na, const char *b, size_t nb)
 {
     struct rational x, y;
+    size_t skip_a = name_length(a, na, b, nb), skip_b = name_length(b, nb, a, na);
+    a += skip_a;
+    na -= skip_a;
+    b += skip_b;
+    nb -= skip_b;
     if (read_number(a, na, &x) && read_number(b, nb, &y))
         return (__int128)x.above * y.below == (__int128)y.above * x.below;
     if (na != nb)
@@ -397,16 +428,11 @@ static int same_sets(const struct list *a, const struct list *b)
     return 1;
 }
 
-/* "n=2" against "2": what stands behind the only equals sign of one of them. */
 static void drop_name(struct text *t, const struct text *other)
 {
-    char *sign = strchr(t->s, '=');
-    if (!sign || strchr(sign + 1, '=') || strchr(other->s, '=') ||
-        !(isalpha((unsigned char)t->s[0]) || t->s[0] == '\\' || t->s[0] == '('))
-        return;
-    size_t n = t->n - (size_t)(sign + 1 - t->s);
-    memmove(t->s, sign + 1, n + 1);
-    t->n = n;
+    size_t skip = name_length(t->s, t->n, other->s, other->n);
+    memmove(t->s, t->s + skip, t->n - skip + 1);
+    t->n -= skip;
 }
 
 static void drop_set_braces(struct text *t)
@@ -453,18 +479,46 @@ static int words(const char *s)
     return count;
 }
 
+static int ends_in_word(const char *s, size_t n, const char *word)
+{
+    size_t k = strlen(word);
+    while (n && isspace((unsigned char)s[n - 1]))
+        n--;
+    return n > k && memcmp(s + n - k, word, k) == 0 && isspace((unsigned char)s[n - k - 1]);
+}
+
+/* The part of a stored answer that is compared: of "The limit equals $x$." the formula; else all of
+ * it.
+ */
+static const char *core_of(const char *stored, size_t *n)
+{
+    static const char *const verbs[] = {"is", "are", "be", "equals", "with"};
+    const char *open = strchr(stored, '$'), *close = open ? strchr(open + 1, '$') : NULL;
+    *n = strlen(stored);
+    if (!close || close[1 + strspn(close + 1, ". \t\r\n")])
+        return stored;
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (ends_in_word(stored, (size_t)(open - stored), verbs[i])) {
+            *n = (size_t)(close - open - 1);
+            return open + 1;
+        }
+    return stored;
+}
+
 int el_answer_checkable(const char *stored)
 {
     struct text t;
-    return stored && normalise(stored, strlen(stored), &t) && t.n > 0 &&
-           words(stored) <= EL_ANSWER_WORDS;
+    size_t n = 0;
+    const char *core = stored ? core_of(stored, &n) : NULL;
+    return core && normalise(core, n, &t) && t.n > 0 &&
+           (core != stored || words(stored) <= EL_ANSWER_WORDS);
 }
 
 double el_reward_final_answer(const char *proof, size_t n, const char *stored)
 {
-    size_t at, len;
+    size_t at, len, core_n;
     if (!el_answer_checkable(stored))
         return NAN;
-    return el_answer_boxed(proof, n, &at, &len) &&
-           el_answer_equal(proof + at, len, stored, strlen(stored));
+    const char *core = core_of(stored, &core_n);
+    return el_answer_boxed(proof, n, &at, &len) && el_answer_equal(proof + at, len, core, core_n);
 }

