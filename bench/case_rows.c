@@ -1,6 +1,7 @@
 /* Ops that stream rows: what counts is bytes moved. Each array an op reads or writes is counted
  * once. */
 #include "bench/cases.h"
+#include "core/ops/fp8_round.h"
 #include "core/ops/loss.h"
 #include "core/ops/moe.h"
 #include "core/ops/norm.h"
@@ -129,6 +130,14 @@ static void tables(struct el_bench *b)
     el_bench_op(b, EL_OP_rope, &rope, "8192 x 8 x 16 interleaved");
     rope.interleaved = 0;
     el_bench_op(b, EL_OP_rope, &rope, "8192 x 8 x 16 halves");
+    struct el_fp8_round fp8 = {.rows = ROWS,
+                               .slices = 1,
+                               .width = HEADS * DIM,
+                               .group = 128,
+                               .rotate = 1,
+                               .x = q,
+                               .x_row = HEADS * DIM};
+    el_bench_op(b, EL_OP_fp8_round, &fp8, "8192 x 128, rotated");
 }
 
 static void optimiser(struct el_bench *b)

@@ -1,5 +1,6 @@
 #include "bench/work.h"
 
+#include "core/ops/fp8_round.h"
 #include "core/ops/gemm.h"
 #include "core/ops/indexer.h"
 #include "core/ops/loss.h"
@@ -122,6 +123,12 @@ static struct el_bench_work rope(const void *args)
 {
     const struct el_rope *a = args;
     return values(2.0 * a->rows * a->heads * a->dim);
+}
+
+static struct el_bench_work fp8_round(const void *args)
+{
+    const struct el_fp8_round *a = args;
+    return values(2.0 * a->rows * a->slices * (a->width + a->tail));
 }
 
 static struct el_bench_work moe_route(const void *args)

@@ -29,7 +29,7 @@ struct arguments {
     struct el_sampling sampling;
     uint64_t seed;
     const char *mtp_hidden;
-    int n, thinking, json, threads, context, mtp;
+    int n, thinking, json, threads, context, mtp, fp8;
 };
 
 /* What is to be done, and what has come. */
@@ -229,6 +229,7 @@ static int run(struct work *w, struct el_error *err)
                                  .threads = w->a->threads,
                                  .mtp = w->a->mtp,
                                  .mtp_before_norm = strcmp(w->a->mtp_hidden, "pre") == 0,
+                                 .fp8 = w->a->fp8,
                                  .on_text = streams ? stream_text : NULL};
     struct cli_progress progress;
     int rc = make_prompt(w, err);
@@ -288,6 +289,7 @@ int cmd_generate(int argc, char **argv)
         {"n", CLI_INT, &a.n, "N", "how many completions (default 1)", 1, 1 << 20},
         {"thinking", CLI_FLAG, &a.thinking, NULL, "the model reasons before </think>", 0, 0},
         {"attention", CLI_STRING, &a.attention, "MODE", "mqa (sparse, default) or dense", 0, 0},
+        {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and cached latents rounded to FP8", 0, 0},
         {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},
         {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
         {"mtp", CLI_FLAG, &a.mtp, NULL, "draft tokens with the model's MTP layer", 0, 0},

@@ -9,7 +9,7 @@ const char cmd_logits_help[] = "write a model's logits for given tokens to a saf
 
 struct arguments {
     const char *model, *tokens, *out, *attention, *isa;
-    int trace, greedy, threads;
+    int trace, greedy, threads, fp8;
 };
 
 static int work(const struct arguments *a, const struct el_logits_options *o, struct el_error *err)
@@ -53,6 +53,7 @@ static int check(const struct arguments *a, struct el_logits_options *o)
         return cli_usage_error("--attention: %s", err.msg);
     o->trace = a->trace;
     o->greedy = a->greedy;
+    o->fp8 = a->fp8;
     return CLI_GO;
 }
 
@@ -69,6 +70,7 @@ int cmd_logits(int argc, char **argv)
         {"trace", CLI_FLAG, &a.trace, NULL, "add selected.L and routed.L of every layer L", 0, 0},
         {"greedy", CLI_INT, &a.greedy, "N",
          "add N greedy steps: generated [B,N], generated_logits [B,N,V]", 0, 1 << 20},
+        {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and cached latents rounded to FP8", 0, 0},
         {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
         {"isa", CLI_STRING, &a.isa, "NAME", "op table: ref, generic, avx2 or avx512", 0, 0},
         {0},

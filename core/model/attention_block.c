@@ -16,6 +16,7 @@
 #include "core/model/blocks.h"
 
 #include "core/model/linear.h"
+#include "core/ops/fp8_round.h"
 #include "core/ops/gemm.h"
 #include "core/ops/norm.h"
 #include "core/ops/pointwise.h"
@@ -128,6 +129,14 @@ static void keys(const struct el_pass *p, struct el_layer_acts *a, const struct 
                                           .rstd = a->kv_rstd});
     struct el_rope turn = rope_of(p, 1, a->kva + d.latent, d.key, 0, a->kv + d.latent, d.key, 0, 0);
     el_rope(p->s, &turn);
+    if (p->fp8)
+        el_fp8_round(p->s, &(struct el_fp8_round){.rows = d.rows,
+                                                  .slices = 1,
+                                                  .width = d.latent,
+                                                  .group = EL_FP8_GROUP,
+                                                  .tail = d.rope,
+                                                  .x = a->kv,
+                                                  .x_row = d.key});
     if (p->cache)
         copy_slice(p, d.key, a->kv, d.key, p->slot, p->cache[layer].kv, d.key);
 }

@@ -9,6 +9,7 @@
 #include "core/model/blocks.h"
 
 #include "core/model/linear.h"
+#include "core/ops/fp8_round.h"
 #include "core/ops/indexer.h"
 #include "core/ops/norm.h"
 #include "core/ops/pointwise.h"
@@ -42,6 +43,22 @@ static void turn(const struct el_pass *p, int heads, float *x, int inverse)
                                     .inverse = inverse});
 }
 
+/* Rotated, since what stands out costs FP8 its accuracy: the same rotation of queries and keys
+ * leaves their products. */
+static void round_to_fp8(const struct el_pass *p, int heads, float *x)
+{
+    const struct el_config *c = &p->w->config;
+    if (p->fp8)
+        el_fp8_round(p->s, &(struct el_fp8_round){.rows = p->at.rows,
+                                                  .slices = heads,
+                                                  .width = c->index_head_dim,
+                                                  .group = EL_FP8_GROUP,
+                                                  .rotate = 1,
+                                                  .x = x,
+                                                  .x_row = (int64_t)heads * c->index_head_dim,
+                                                  .x_slice = c->index_head_dim});
+}
+
 static void scaled_copy(const struct el_pass *p, int64_t n, float alpha, const float *x, float *y)
 {
     el_fill(p->s, &(struct el_fill){.n = n, .x = y});
@@ -55,6 +72,7 @@ static void project(const struct el_pass *p, const struct el_acts *acts, struct 
     int rows = p->at.rows, dim = c->index_head_dim, heads = c->index_n_heads;
     el_linear(p->s, rows, heads * dim, c->q_lora_rank, a->qn, w->ix_q, a->qi, 0);
     turn(p, heads, a->qi, 0);
+    round_to_fp8(p, heads, a->qi);
     el_linear(p->s, rows, dim, c->hidden_size, a->h, w->ix_k, a->ki_raw, 0);
     el_layernorm(p->s, &(struct el_layernorm){.rows = rows,
                                               .width = dim,
@@ -66,6 +84,7 @@ static void project(const struct el_pass *p, const struct el_acts *acts, struct 
                                               .mean = a->ki_mean,
                                               .rstd = a->ki_rstd});
     turn(p, 1, a->ki, 0);
+    round_to_fp8(p, 1, a->ki);
     el_linear(p->s, rows, heads, c->hidden_size, a->h, w->ix_w, acts->scratch, 0);
     scaled_copy(p, (int64_t)rows * heads, head_scale(c), acts->scratch, a->wi);
 }

@@ -16,6 +16,10 @@ enum el_attention {
 const char *el_attention_name(enum el_attention mode);
 int el_attention_parse(const char *name, enum el_attention *mode, struct el_error *err);
 
+/* Whether a pass with `fp8` is possible: EL_EREFUSED naming the field when not. */
+int el_pass_check_fp8(const struct el_config *c, struct el_error *err);
+enum { EL_FP8_GROUP = 128 }; /* values that share a scale */
+
 /* Where a layer's keys lie. In training kv and ki are the pass's own rows; in serving they are the
  * layer's cache, into which the new rows are copied at `slot` before anyone reads them. */
 struct el_layer_cache {
@@ -27,6 +31,8 @@ struct el_pass {
     const struct el_weights *w;
     struct el_stream *s;
     enum el_attention mode;
+    int fp8; /* round indexer queries and keys, and what the cache holds, to FP8: another arithmetic
+                for other uses than training and rollouts (core/ops/fp8_round.h) */
     int with_indexer;     /* dense warm-up: compute the indexer's q, k, w though nobody selects */
     struct el_rows at;    /* device pointers */
     const int32_t *token; /* (R) device */

@@ -23,6 +23,16 @@ int el_attention_parse(const char *name, enum el_attention *mode, struct el_erro
     return el_error_set(err, EL_EINVAL, "attention mode '%s': expected dense or mqa", name);
 }
 
+int el_pass_check_fp8(const struct el_config *c, struct el_error *err)
+{
+    if (c->index_head_dim & (c->index_head_dim - 1))
+        return el_error_set(err, EL_EREFUSED,
+                            "index_head_dim is %d: FP8 rotates the indexer's heads, which takes a "
+                            "power of two",
+                            c->index_head_dim);
+    return 0;
+}
+
 void el_transformer_forward(const struct el_pass *p, struct el_acts *acts)
 {
     const struct el_weights *w = p->w;

@@ -51,6 +51,7 @@
     X(logprob)                                                                                     \
     X(logprob_bwd)                                                                                 \
     X(copy_rows)                                                                                   \
+    X(fp8_round)                                                                                   \
     X(add)                                                                                         \
     X(fill)                                                                                        \
     X(sumsq)                                                                                       \

@@ -75,6 +75,8 @@ static int check_options(const struct el_weights *w, const struct el_engine_opti
                             o->cache_tokens, o->context);
     if ((o->trace & EL_TRACE_SELECTED) && o->attention != EL_ATTENTION_MQA)
         return el_error_set(err, EL_EINVAL, "dense attention selects no keys to trace");
+    if (o->fp8 && el_pass_check_fp8(&w->config, err) < 0)
+        return EL_EREFUSED;
     if (o->cache_tokens > max_cache_tokens)
         return el_error_set(err, EL_EINVAL, "a cache of %d tokens: expected at most %d",
                             o->cache_tokens, max_cache_tokens);

@@ -189,6 +189,7 @@ static struct el_pass upload_rows(const struct el_engine *e, struct el_engine_mt
     return (struct el_pass){.w = e->o.mtp,
                             .s = e->s,
                             .mode = e->o.attention,
+                            .fp8 = e->o.fp8,
                             .token = dev.token,
                             .slot = dev.slot,
                             .cache = &m->cache,

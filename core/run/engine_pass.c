@@ -92,6 +92,7 @@ static struct el_pass upload_plan(struct el_engine *e, const struct el_pass_arra
         .w = e->w,
         .s = e->s,
         .mode = e->o.attention,
+        .fp8 = e->o.fp8,
         .token = dev->token,
         .slot = dev->slot,
         .cache = e->cache,

@@ -256,7 +256,8 @@ static struct el_engine_options engine_options(const struct el_local_options *o,
                                       .cache_tokens = o->cache_tokens > 0
                                                           ? o->cache_tokens
                                                           : cache_room(&w->config, batch, context),
-                                      .trace = o->trace};
+                                      .trace = o->trace,
+                                      .fp8 = o->fp8};
 }
 
 static int check_vocabulary(const struct local *l, const char *path, struct el_error *err)

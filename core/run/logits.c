@@ -118,7 +118,8 @@ static int begin(struct run *r, const char *path, struct el_error *err)
     const struct el_config *c = &r->w->config;
     const struct el_st_meta meta[] = {{"attention", el_attention_name(r->o->attention)},
                                       {"ops", r->s->ops->name},
-                                      {"model_digest", r->w->digest}};
+                                      {"model_digest", r->w->digest},
+                                      {"fp8", "1"}};
     announce(r, "logits", -1, EL_F32, NULL, r->b->length, c->vocab_size);
     if (r->o->greedy) {
         announce(r, "generated", -1, EL_I32, r->generated, r->o->greedy, 0);
@@ -131,7 +132,8 @@ static int begin(struct run *r, const char *path, struct el_error *err)
         if (r->routed[l])
             announce(r, "routed", l, EL_I32, r->routed[l], r->b->length, c->num_experts_per_tok);
     }
-    return el_st_writer_begin(&r->out, path, r->tensors, r->n_tensors, meta, 3, err);
+    return el_st_writer_begin(&r->out, path, r->tensors, r->n_tensors, meta, r->o->fp8 ? 4 : 3,
+                              err);
 }
 
 static void copy_trace(struct run *r, const int32_t *from, int32_t *to, int row, int width)
@@ -158,7 +160,7 @@ static int one_sequence(struct run *r, int row, struct el_error *err)
 {
     const struct el_config *c = &r->w->config;
     int length = r->b->length;
-    struct el_pass pass = {.w = r->w, .s = r->s, .mode = r->o->attention};
+    struct el_pass pass = {.w = r->w, .s = r->s, .mode = r->o->attention, .fp8 = r->o->fp8};
     el_pack_clear(&r->pack);
     int rc = el_pack_add(&r->pack, r->b->tokens + (int64_t)row * length, NULL, length,
                          c->vocab_size, err);
@@ -232,6 +234,7 @@ static int generate(struct run *r, struct el_error *err)
                                         .max_rows = batch + 256,
                                         .context = context,
                                         .cache_tokens = batch * room,
+                                        .fp8 = r->o->fp8,
                                         .logits = 1};
     size_t *rows = el_alloc_array((size_t)r->b->batch, sizeof *rows);
     if (!rows)
@@ -271,7 +274,9 @@ int el_logits_write(const struct el_weights *w, struct el_stream *s, const struc
         return el_error_set(err, EL_ELIMIT,
                             "%d tokens and %d more: this model's context is %d tokens", b->length,
                             o->greedy, w->rope_positions);
-    int rc = init(&r, err);
+    int rc = o->fp8 ? el_pass_check_fp8(&w->config, err) : 0;
+    if (rc == 0)
+        rc = init(&r, err);
     if (rc == 0)
         rc = write_all(&r, path, err);
     release(&r);

@@ -8,7 +8,8 @@
  *                                           reads, ascending, -1 behind the last
  *   routed.L          I32 [B,T,k]  with trace: the experts of each MoE layer, ascending
  *
- * The metadata names the attention mode, the op table and the model's digest. */
+ * The metadata names the attention mode (and "fp8" where it is on), the op table and the model's
+ * digest. */
 #ifndef EL_RUN_LOGITS_H
 #define EL_RUN_LOGITS_H
 
@@ -20,10 +21,11 @@ struct el_logits_options {
     enum el_attention attention;
     int trace;
     int greedy; /* N; 0: none */
+    int fp8;    /* indexer and latents rounded to FP8: el_pass's fp8 */
 };
 
 /* Writes the file atomically. EL_ELIMIT when T + greedy exceeds the model's context, EL_EINTR on
- * el_stop_requested. Progress counts tokens. */
+ * el_stop_requested, EL_EREFUSED when the model's shape has no FP8 form. Progress counts tokens. */
 int el_logits_write(const struct el_weights *w, struct el_stream *s, const struct el_token_batch *b,
                     const struct el_logits_options *o, const char *path,
                     struct el_progress *progress, struct el_error *err);

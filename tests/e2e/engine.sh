@@ -33,6 +33,16 @@ tail -c $bytes "$work/plain" >"$work/half"
 tail -c $bytes "$work/second" >"$work/alone"
 same "$work/half" "$work/alone"
 
+# FP8 is another arithmetic, says so, and is as reproducible.
+logits fp8 --index-fp8 --greedy 4
+head -c 4096 "$work/fp8" | grep -qaF '"fp8":"1"' || fail 'the header does not say fp8'
+tail -c 4000 "$work/fp8" >"$work/fp8.end"
+logits fp8.again --index-fp8 --greedy 4 --threads 1
+same "$work/fp8.again" "$work/fp8"
+logits fp8.off --greedy 4
+tail -c 4000 "$work/fp8.off" >"$work/off.end"
+cmp -s "$work/fp8.end" "$work/off.end" && fail '--index-fp8 has no effect'
+
 echo '[[0,502]]' >"$work/bad.json"
 status 1 "$program" logits --model "$tiny" --tokens "$work/bad.json" --out "$work/x"
 says err 502
@@ -50,6 +60,7 @@ head -n 1 "$work/texts" >"$work/first"
 [ "$(sort -u "$work/texts" | wc -l)" -gt 1 ] || fail 'all samples are equal'
 generate --n 1 --seed 4 --threads 1
 same "$work/texts" "$work/first"
+generate --n 1 --seed 4 --index-fp8
 generate --n 1 --seed 5
 cmp -s "$work/texts" "$work/first" && fail 'the seed has no effect'
 status 1 "$program" generate --model "$tiny" --problem 'Show that there are infinitely many primes.'

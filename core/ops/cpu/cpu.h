@@ -22,6 +22,7 @@ void EL_CPU_PASTE(el_ops_init_cpu, EL_ISA)(struct el_ops *t);
 void EL_CPU(init_gemm)(struct el_ops *t);
 void EL_CPU(init_norm)(struct el_ops *t);
 void EL_CPU(init_rope)(struct el_ops *t);
+void EL_CPU(init_fp8_round)(struct el_ops *t);
 void EL_CPU(init_attention)(struct el_ops *t);
 void EL_CPU(init_attention_bwd)(struct el_ops *t);
 void EL_CPU(init_index_select)(struct el_ops *t);
