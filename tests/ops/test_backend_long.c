@@ -108,6 +108,58 @@ static void long_rows_select_what_the_reference_selects(void **state)
     for_every_backend(check_long, CASES);
 }
 
+/* One row of one head whose scores are given, 0 and above. */
+static struct el_index_select scored_row(struct bench *b, const float *scores, int n, int topk)
+{
+    int32_t *ints = bench_input(b, 3, sizeof *ints);
+    float *one = bench_input(b, 1, sizeof *one);
+    ints[0] = 0, ints[1] = n - 1, ints[2] = 0, *one = 1;
+    return (struct el_index_select){.at = {.rows = 1,
+                                           .sequences = 1,
+                                           .seq = ints,
+                                           .pos = ints + 1,
+                                           .tables = ints + 2,
+                                           .table_stride = 1,
+                                           .block_shift = 30,
+                                           .max_pos = n - 1},
+                                    .heads = 1,
+                                    .dim = 1,
+                                    .q = one,
+                                    .w = one,
+                                    .k = scores,
+                                    .topk = topk};
+}
+
+/* Every 16th of 16,384 scores is what an evenly spread sample of 1,024 sees. `seen` of these are
+ * high and `unseen` of the others, so the sample's guess is right to the last score, too high or
+ * too low. */
+static void check_misled(struct bench *b)
+{
+    enum { N = 16384, TOPK = 2048, STEP = 16 };
+    static const struct {
+        int seen, unseen;
+    } cases[] = {{177, TOPK - 177}, {1024, 0}, {0, N - 1024}, {177, TOPK - 178}, {79, TOPK - 79},
+                 {80, 1000},        {1024, 1}, {128, 1920},   {176, 3000}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        float *scores = bench_input(b, N, sizeof *scores);
+        int seen = cases[c].seen, unseen = cases[c].unseen;
+        for (int i = N - 1; i >= 0; i--)
+            scores[i] = (float)(i % STEP ? unseen-- > 0 : seen-- > 0);
+        struct el_index_select a = scored_row(b, scores, N, TOPK), expected = a;
+        a.selected = selection(b, &a);
+        expected.selected = selection(b, &a);
+        bench_run(b, el_ops_ref(), 1, EL_OP_index_select, &expected);
+        bench_run(b, b->ops, 1, EL_OP_index_select, &a);
+        same_sets(a.selected, expected.selected, TOPK, "selection with a misleading sample");
+    }
+}
+
+static void a_sample_decides_about_time_alone(void **state)
+{
+    (void)state;
+    for_every_backend(check_misled, 1);
+}
+
 /* A block of a prompt, row by row as decoding would take it: scores that round. */
 static void check_prefill(struct bench *b)
 {
@@ -254,6 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(long_rows_select_what_the_reference_selects),
+        cmocka_unit_test(a_sample_decides_about_time_alone),
         cmocka_unit_test(prefill_selects_what_decode_selects),
         cmocka_unit_test(negative_zero_equals_zero),
         cmocka_unit_test(threads_together_attend_as_one_alone),
