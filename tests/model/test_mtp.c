@@ -1,5 +1,6 @@
 /* The MTP layer against golden vectors (tests/golden/make_mtp.py), on every op table of this
  * processor and on the device whose memory is closed outside ops. */
+#include "core/model/convert.h"
 #include "core/model/mtp.h"
 #include "tests/model/golden_case.h"
 
@@ -195,6 +196,35 @@ static void absent_embedding_and_head_are_the_models(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
+/* The layer goes along into other formats and files, and is loaded from there. */
+static void a_converted_layer_is_loaded(void **state)
+{
+    (void)state;
+    static const struct el_convert_options how[] = {
+        {.form = EL_FORM_F32, .shard_bytes = 1},
+        {.form = EL_FORM_FP8, .fp8 = {16, 8, 1}},
+    };
+    char dir[] = "/tmp/el_mtp_XXXXXX", command[64];
+    struct el_weights *w, *mtp, *model, *back;
+    assert_non_null(mkdtemp(dir));
+    golden_must(el_weights_load(GOLDEN_DIR "mtp", el_device_host(), &w, NULL, NULL, &err));
+    golden_must(el_mtp_load(GOLDEN_DIR "mtp", w, &mtp, NULL, &err));
+    for (int i = 0; i < 2; i++) {
+        golden_must(el_convert(GOLDEN_DIR "mtp", dir, &how[i], NULL, NULL, &err));
+        golden_must(el_weights_load(dir, el_device_host(), &model, NULL, NULL, &err));
+        golden_must(el_mtp_load(dir, model, &back, NULL, &err));
+        double distance = golden_distance(back->data, mtp->data, mtp->layout.total);
+        assert_true(i == 0 ? distance == 0 : distance > 0 && distance < 1.0 / 16);
+        el_weights_free(back);
+        el_weights_free(model);
+        snprintf(command, sizeof command, "rm -r %s/*", dir);
+        assert_int_equal(system(command), 0);
+    }
+    el_weights_free(mtp);
+    el_weights_free(w);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void allocation_failures(void **state)
 {
     (void)state;
@@ -228,6 +258,7 @@ int main(void)
         cmocka_unit_test(golden_vectors_on_the_guard_device),
         cmocka_unit_test(the_hidden_state_matters),
         cmocka_unit_test(absent_embedding_and_head_are_the_models),
+        cmocka_unit_test(a_converted_layer_is_loaded),
         cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
