@@ -1,8 +1,10 @@
-/* Any folder: config.json up to the first NUL byte, model.safetensors behind it. Loading it and
- * converting it to FP8 refuse the same folders, and what was converted can be loaded. */
+/* Any folder: config.json up to the first NUL byte, model.safetensors behind it. What cannot be
+ * loaded cannot be converted; what can be loaded can be inspected, and an MTP layer that is called
+ * complete is one whose values alone can be wrong. */
 #include "core/base/io.h"
 #include "core/model/convert.h"
-#include "core/model/weights.h"
+#include "core/model/inspect.h"
+#include "core/model/mtp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,19 @@ static const char *in(const char *folder, const char *name)
     return path[turn];
 }
 
+static void load_mtp(const char *folder, const struct el_weights *w)
+{
+    struct el_inspection found;
+    struct el_weights *mtp;
+    if (el_inspect(folder, &found, NULL) < 0)
+        abort();
+    int rc = el_mtp_load(folder, w, &mtp, NULL, NULL);
+    if (rc == 0)
+        el_weights_free(mtp);
+    else if (found.mtp == EL_MTP_COMPLETE && rc != EL_ENUMERIC)
+        abort();
+}
+
 static int load(const char *folder)
 {
     struct el_weights *w;
@@ -29,8 +44,10 @@ static int load(const char *folder)
     int rc = el_weights_load(folder, el_device_host(), &w, NULL, NULL, &err);
     if (rc < 0 && !err.msg[0])
         abort();
-    if (rc == 0)
+    if (rc == 0) {
+        load_mtp(folder, w);
         el_weights_free(w);
+    }
     return rc;
 }
 
