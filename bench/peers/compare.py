@@ -1,0 +1,151 @@
+"""Elenchus against PyTorch: the same weights, dtype (fp32), threads and work, in turns.
+
+Before anything is timed, both must compute the same logits. PyTorch does each kind of work in the
+fastest of several ways, eager and compiled, found by trying them here. Then both take turns, and
+the median of the ratios of the turns is printed with the lowest and the highest.
+
+Run by bench/peers/run, which makes the environment.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import torch
+from safetensors.torch import load_file
+
+import model as peer
+import timing
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+SHAPES = {"small": "models/small/config.json", "50m": "configs/models/50m.json"}
+WORK = {
+    "train": {"tokens": 4096, "length": 512},
+    "decode": {"sequences": 64, "prompt": 256, "steps": 32},
+    "prefill": {"prompt": 1000},
+}
+# acceptance: train, decode, prefill
+GOALS = {
+    "small": {"train": 3.0, "decode": 8.0, "prefill": 2.0},
+    "50m": {"train": 1.3, "decode": 2.0, "prefill": 1.2},
+}
+
+
+def tell(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def program(o, *words):
+    command = [o.program, *words, "--threads", str(o.threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def check_logits(o, folder, model, scratch):
+    """Both compute the same function, or nothing is compared. Selections of keys that are a matter
+    of rounding move single rows, so sparse attention is held to the share of equal rows."""
+    c = model.c
+    tokens = torch.randint(c["vocab_size"], (1, 4 * c["index_topk"]), generator=torch.Generator().manual_seed(2))
+    ids, out = os.path.join(scratch, "ids.json"), os.path.join(scratch, "logits.safetensors")
+    with open(ids, "w", encoding="utf-8") as f:
+        json.dump(tokens.tolist(), f)
+    for sparse in (False, True):
+        program(o, "logits", "--model", folder, "--tokens", ids, "--out", out, "--attention", "mqa" if sparse else "dense")
+        ours = load_file(out)["logits"][0]
+        peer.Layer.lowest_first = True
+        with torch.inference_mode():
+            theirs = model.logits(tokens, timing.Ways(), sparse)[0]
+        peer.Layer.lowest_first = False
+        error = (ours - theirs).abs().amax(-1) / theirs.abs().amax()
+        equal = (error < 1e-3).float().mean().item()
+        tell(f"  logits, {'sparse' if sparse else 'dense'}: {100 * equal:.1f}% of rows within 1e-3, median {error.median():.1e}")
+        if equal < (0.9 if sparse else 1.0):
+            raise RuntimeError("the two do not compute the same logits")
+
+
+def ours(o, kind, folder, sparse):
+    """Seconds of one measurement by elenchus bench."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        words = ["bench", kind, "--model", folder, "--repeat", "3", "--json", out.name]
+        if kind == "train":
+            words += ["--stage", "sparse" if sparse else "dense"]
+        else:
+            words += ["--attention", "mqa" if sparse else "dense"]
+        for name, value in WORK[kind].items():
+            words += ["--" + name, str(value)]
+        program(o, *words)
+        figures = json.load(open(out.name, encoding="utf-8"))["figures"]
+    timed = [f for f in figures if f["name"].startswith(kind) and "completions" not in f["name"]]
+    return timed[0]["seconds"], timed[0]["name"]
+
+
+def compare(o, shape, kind, folder, model, sparse):
+    mode = "sparse" if sparse else "dense"
+    tell(f"  {kind}, {mode}: which way is fastest in PyTorch")
+    best = timing.fastest(kind, model, WORK[kind], sparse, o.compile, tell)
+    turns = []
+    for _ in range(o.turns):
+        mine, name = ours(o, kind, folder, sparse)
+        theirs = statistics.median(best.run() for _ in range(3))
+        turns.append((mine, theirs, theirs / mine))
+    ratios = [r for _, _, r in turns]
+    row = {
+        "shape": shape,
+        "kind": kind,
+        "mode": mode,
+        "work": name,
+        "elenchus": statistics.median(m for m, _, _ in turns),
+        "pytorch": statistics.median(t for _, t, _ in turns),
+        "way": best.name,
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+        "goal": GOALS[shape][kind],
+    }
+    print(
+        f"{shape:5} {kind:8} {mode:6}  {row['elenchus'] * 1e3:9.1f} ms {row['pytorch'] * 1e3:9.1f} ms"
+        f"  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]  goal {row['goal']:.1f}  ({best.name})",
+        flush=True,
+    )
+    return row
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    p.add_argument("--program", default=os.path.join(ROOT, "build", "elenchus"))
+    p.add_argument("--shapes", default="small,50m", help="small, 50m")
+    p.add_argument("--kinds", default="train,decode,prefill")
+    p.add_argument("--modes", default="dense,sparse")
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--turns", type=int, default=5, help="default 5")
+    p.add_argument("--no-compile", dest="compile", action="store_false", help="eager PyTorch alone")
+    p.add_argument("--json", help="write the rows there, too")
+    o = p.parse_args()
+    torch.set_num_threads(o.threads)
+    torch.manual_seed(1)
+    tell(f"PyTorch {torch.__version__}, {o.threads} threads, load {os.getloadavg()[0]:.1f}")
+    print("shape kind     mode      elenchus      PyTorch   PyTorch / elenchus, of turns")
+    rows = []
+    for shape in o.shapes.split(","):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = os.path.join(scratch, shape)
+            peer.make_folder(os.path.join(ROOT, SHAPES[shape]), folder)
+            model = peer.load(folder)
+            tell(f"{shape}: {sum(x.numel() for x in model.parameters()) / 1e6:.1f}M parameters")
+            check_logits(o, folder, model, scratch)
+            for kind in o.kinds.split(","):
+                for mode in o.modes.split(","):
+                    rows.append(compare(o, shape, kind, folder, model, mode == "sparse"))
+    if o.json:
+        with open(o.json, "w", encoding="utf-8") as f:
+            json.dump({"torch": torch.__version__, "threads": o.threads, "rows": rows}, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()
