@@ -1,6 +1,8 @@
 /* Normalisation in three passes over a small buffer: spelling, fractions, braces. */
 #include "rewards/answer.h"
 
+#include "core/base/braces.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdint.h>
@@ -34,21 +36,6 @@ static void put_all(struct text *t, const char *s, size_t n)
 
 /* -------------------------------------------------------------------------------- the box */
 
-/* The index behind the brace that closes the one at text[0]; 0 when none does. */
-static size_t closing_brace(const char *text, size_t n)
-{
-    size_t depth = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '\\')
-            i++;
-        else if (text[i] == '{')
-            depth++;
-        else if (text[i] == '}' && --depth == 0)
-            return i + 1;
-    }
-    return 0;
-}
-
 int el_answer_boxed(const char *text, size_t n, size_t *at, size_t *len)
 {
     static const char box[] = "\\boxed";
@@ -59,7 +46,7 @@ int el_answer_boxed(const char *text, size_t n, size_t *at, size_t *len)
         while (open < n && isspace((unsigned char)text[open]))
             open++;
         size_t room = n - open < BOX_MAX ? n - open : BOX_MAX;
-        size_t end = room && text[open] == '{' ? closing_brace(text + open, room) : 0;
+        size_t end = room && text[open] == '{' ? el_braces_close(text + open, room) : 0;
         if (end == 0)
             continue;
         *at = open + 1;
@@ -195,7 +182,7 @@ static size_t argument(const char *s, size_t n)
     if (n == 0)
         return 0;
     if (*s == '{')
-        return closing_brace(s, n);
+        return el_braces_close(s, n);
     size_t len = 1;
     while (*s == '\\' && len < n && isalpha((unsigned char)s[len]))
         len++;

@@ -1,6 +1,8 @@
 /* The boxed score: which box counts, and what may stand in it (rule 4 of reply.h). */
 #include "roles/reply_scan.h"
 
+#include "core/base/braces.h"
+
 #include <string.h>
 
 enum {
@@ -74,23 +76,6 @@ static int drop_noise(const char *content, size_t n, char *core)
     return 1;
 }
 
-/* The index behind the brace that closes the one at text[0], at most n; 0 when none closes it. A
- * backslash takes the next byte with it. */
-static size_t closing_brace(const char *text, size_t n)
-{
-    size_t depth = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '\\')
-            i++;
-        else if (text[i] == '{')
-            depth++;
-        else if (text[i] == '}' && --depth == 0)
-            return i + 1;
-    }
-    return 0;
-}
-
 /* Removes one \text{...} or {...} around the whole of core; 0 when there is none. */
 static int unwrap(char *core)
 {
@@ -100,7 +85,7 @@ static int unwrap(char *core)
         const size_t w = strlen(wrapper[i]);
 
         if (strncmp(core, wrapper[i], w) || core[w] != '{' ||
-            closing_brace(core + w, n - w) != n - w)
+            el_braces_close(core + w, n - w) != n - w)
             continue;
         memmove(core, core + w + 1, n - w - 2);
         core[n - w - 2] = '\0';
@@ -166,7 +151,7 @@ int el_scan_box(const struct el_scan *s, size_t from, int *halves)
         return rc ? rc : EL_REPLY_NO_BOXED_SCORE;
     open = box.off + box.len - 1;
     rest = s->n - open;
-    end = closing_brace(s->text + open, rest < BOX_MAX + 2 ? rest : BOX_MAX + 2);
+    end = el_braces_close(s->text + open, rest < BOX_MAX + 2 ? rest : BOX_MAX + 2);
     if (end == 0)
         return rest < BOX_MAX + 2 ? EL_REPLY_NO_BOXED_SCORE : EL_REPLY_ILLEGAL_SCORE;
     *halves = el_reply_box_score(s->text + open + 1, end - 2);

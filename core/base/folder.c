@@ -2,21 +2,16 @@
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "core/base/io_parts.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int fail_errno(struct el_error *err, const char *what, const char *path)
-{
-    return el_error_set(err, EL_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
-}
 
 static int out_of_memory(const char *path, struct el_error *err)
 {
@@ -51,34 +46,9 @@ static void remove_leftover(const char *tmp)
     close(fd);
 }
 
-static int sweep(const char *path, struct el_error *err)
-{
-    struct el_buf pattern;
-    glob_t found = {0};
-    el_buf_init(&pattern);
-    int rc = 0;
-    for (const char *c = path; *c && rc == 0; c++) /* the path itself is no pattern */
-        rc = el_buf_printf(&pattern, strchr("*?[\\", *c) ? "\\%c" : "%c", *c);
-    if (rc == 0)
-        rc = el_buf_puts(&pattern, ".tmp.[0-9]*");
-    if (rc == 0 && glob(pattern.data, GLOB_NOSORT, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            remove_leftover(found.gl_pathv[i]);
-    globfree(&found);
-    el_buf_release(&pattern);
-    return rc < 0 ? out_of_memory(path, err) : 0;
-}
-
-/* The folder that holds `path`, for el_free; NULL when memory runs out. */
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? el_strndup(path, (size_t)(slash - path) + 1) : el_strdup(".");
-}
-
 static int make_parent(const char *path, struct el_error *err)
 {
-    char *parent = parent_of(path);
+    char *parent = el_io_parent(path);
     int rc = parent ? el_dir_make(parent, err) : out_of_memory(path, err);
     el_free(parent);
     return rc;
@@ -91,7 +61,7 @@ static int check_free(const char *path, struct el_error *err)
     DIR *d = NULL;
     int entries = 0;
     if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : fail_errno(err, "look at", path);
+        return errno == ENOENT ? 0 : el_io_fail(err, "look at", path);
     if (S_ISDIR(st.st_mode))
         d = opendir(path);
     for (const struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
@@ -123,11 +93,11 @@ static int set_names(struct el_atomic_folder *f, const char *path, struct el_err
 static int make_tmp(struct el_atomic_folder *f, struct el_error *err)
 {
     if (mkdir(f->tmp, 0777) < 0)
-        return fail_errno(err, "make folder", f->tmp);
+        return el_io_fail(err, "make folder", f->tmp);
     f->fd = open(f->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->fd >= 0 && flock(f->fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
-    int rc = fail_errno(err, "lock", f->tmp);
+    int rc = el_io_fail(err, "lock", f->tmp);
     rmdir(f->tmp);
     return rc;
 }
@@ -141,7 +111,7 @@ int el_atomic_folder_open(struct el_atomic_folder *f, const char *path, struct e
     if (rc == 0)
         rc = make_parent(f->path, err);
     if (rc == 0)
-        rc = sweep(f->path, err);
+        rc = el_io_unfinished(f->path, remove_leftover) < 0 ? out_of_memory(path, err) : 0;
     if (rc == 0)
         rc = make_tmp(f, err);
     if (rc < 0)
@@ -177,26 +147,15 @@ int el_atomic_folder_copy(struct el_atomic_folder *f, const char *from_dir, cons
     return rc < 0 ? rc : there;
 }
 
-static void sync_parent(const char *path)
-{
-    char *parent = parent_of(path);
-    int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd >= 0) {
-        fsync(fd); /* best effort: some file systems refuse to sync a folder */
-        close(fd);
-    }
-    el_free(parent);
-}
-
 int el_atomic_folder_commit(struct el_atomic_folder *f, struct el_error *err)
 {
     fsync(f->fd);
     if (rename(f->tmp, f->path) < 0) {
-        int rc = fail_errno(err, "make folder", f->path);
+        int rc = el_io_fail(err, "make folder", f->path);
         el_atomic_folder_discard(f);
         return rc;
     }
-    sync_parent(f->path);
+    el_io_sync_parent(f->path);
     el_free(f->tmp);
     f->tmp = NULL; /* nothing is left to remove */
     el_atomic_folder_discard(f);

@@ -1,6 +1,7 @@
 #include "core/base/io.h"
 
 #include "core/base/alloc.h"
+#include "core/base/io_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int fail_errno(struct el_error *err, const char *what, const char *path)
+int el_io_fail(struct el_error *err, const char *what, const char *path)
 {
     return el_error_set(err, EL_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
 }
@@ -25,7 +26,7 @@ static int read_all(int fd, const char *path, size_t max, struct el_buf *out, st
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail_errno(err, "read", path);
+            return el_io_fail(err, "read", path);
         if (n == 0)
             return 0;
         out->len += (size_t)n;
@@ -39,7 +40,7 @@ int el_file_read(const char *path, size_t max_bytes, struct el_buf *out, struct 
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return fail_errno(err, "open", path);
+        return el_io_fail(err, "open", path);
     int rc = read_all(fd, path, max_bytes, out, err);
     close(fd);
     return rc;
@@ -61,7 +62,7 @@ int el_atomic_open(struct el_atomic_file *f, const char *path, struct el_error *
     }
     f->fd = open(f->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (f->fd < 0) {
-        int rc = fail_errno(err, "create", f->tmp);
+        int rc = el_io_fail(err, "create", f->tmp);
         el_atomic_discard(f);
         return rc;
     }
@@ -76,42 +77,45 @@ int el_atomic_write(struct el_atomic_file *f, const void *data, size_t n, struct
         if (w < 0 && errno == EINTR)
             continue;
         if (w < 0)
-            return fail_errno(err, "write", f->tmp);
+            return el_io_fail(err, "write", f->tmp);
         p += w;
         n -= (size_t)w;
     }
     return 0;
 }
 
-static void sync_parent(const char *path)
+char *el_io_parent(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *dir = slash ? el_strndup(path, (size_t)(slash - path) + 1) : el_strdup(".");
-    if (!dir)
-        return;
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return slash ? el_strndup(path, (size_t)(slash - path) + 1) : el_strdup(".");
+}
+
+void el_io_sync_parent(const char *path)
+{
+    char *parent = el_io_parent(path);
+    int fd = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (fd >= 0) {
-        fsync(fd); /* best effort: some file systems refuse to sync a folder */
+        fsync(fd);
         close(fd);
     }
-    el_free(dir);
+    el_free(parent);
 }
 
 int el_atomic_commit(struct el_atomic_file *f, struct el_error *err)
 {
     int rc = 0;
     if (fsync(f->fd) < 0)
-        rc = fail_errno(err, "sync", f->tmp);
+        rc = el_io_fail(err, "sync", f->tmp);
     if (close(f->fd) < 0 && rc == 0)
-        rc = fail_errno(err, "close", f->tmp);
+        rc = el_io_fail(err, "close", f->tmp);
     f->fd = -1;
     if (rc == 0 && rename(f->tmp, f->path) < 0)
-        rc = fail_errno(err, "replace", f->path);
+        rc = el_io_fail(err, "replace", f->path);
     if (rc < 0) {
         el_atomic_discard(f);
         return rc;
     }
-    sync_parent(f->path);
+    el_io_sync_parent(f->path);
     el_free(f->tmp);
     el_free(f->path);
     f->tmp = f->path = NULL;
@@ -144,7 +148,7 @@ int el_file_write(const char *path, const void *data, size_t n, struct el_error 
     return el_atomic_commit(&f, err);
 }
 
-void el_atomic_sweep(const char *path)
+int el_io_unfinished(const char *path, void (*each)(const char *tmp))
 {
     struct el_buf pattern;
     glob_t found = {0};
@@ -156,21 +160,32 @@ void el_atomic_sweep(const char *path)
         rc = el_buf_puts(&pattern, ".tmp.[0-9]*");
     if (rc == 0 && glob(pattern.data, GLOB_NOSORT, NULL, &found) == 0)
         for (size_t i = 0; i < found.gl_pathc; i++)
-            unlink(found.gl_pathv[i]);
+            each(found.gl_pathv[i]);
     globfree(&found);
     el_buf_release(&pattern);
+    return rc;
+}
+
+static void remove_file(const char *tmp)
+{
+    unlink(tmp);
+}
+
+void el_atomic_sweep(const char *path)
+{
+    el_io_unfinished(path, remove_file);
 }
 
 int el_file_lock(const char *path, const char *what, struct el_error *err)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
-        return fail_errno(err, "open", path);
+        return el_io_fail(err, "open", path);
     if (flock(fd, LOCK_EX | LOCK_NB) == 0)
         return fd;
     int rc = errno == EWOULDBLOCK
                  ? el_error_set(err, EL_EBUSY, "%s: another process is using %s", path, what)
-                 : fail_errno(err, "lock", path);
+                 : el_io_fail(err, "lock", path);
     close(fd);
     return rc;
 }
@@ -189,7 +204,7 @@ int el_dir_make(const char *path, struct el_error *err)
             continue;
         *s = 0;
         if (mkdir(p, 0777) < 0 && errno != EEXIST)
-            rc = fail_errno(err, "make folder", p);
+            rc = el_io_fail(err, "make folder", p);
         if (end)
             break;
         *s = '/';
