@@ -243,64 +243,6 @@ int el_engine_add(struct el_engine *e, const int32_t *tokens, int n,
     return 0;
 }
 
-/* Somebody in the batch is about to compute the very block that q would need next: waiting for it
- * is cheaper than computing it twice. */
-static int soon_shared(const struct el_engine *e, const struct el_sequence *q, int matched)
-{
-    int need = (matched + 1) * block_size;
-    if (need > q->n_prompt - 1)
-        return 0;
-    for (int i = 0; i < e->n_running; i++) {
-        const struct el_sequence *r = e->running[i];
-        if (r->n_published <= matched && r->n_prompt >= need &&
-            memcmp(r->tokens, q->tokens, (size_t)need * sizeof *q->tokens) == 0)
-            return 1;
-    }
-    return 0;
-}
-
-enum admission { ADMITTED, WAITS_FOR_PREFIX, NO_ROOM };
-
-static enum admission try_admit(struct el_engine *e, struct el_sequence *q)
-{
-    int matched = e->mtp ? 0 : el_kv_pool_match(&e->pool, q->tokens, q->n_prompt - 1, q->blocks);
-    int total = (q->capacity + block_size - 1) / block_size;
-    int waits = !e->mtp && soon_shared(e, q, matched);
-    if (waits || el_kv_pool_reserve(&e->pool, total - matched) < 0) {
-        for (int i = matched - 1; i >= 0; i--)
-            el_kv_pool_drop(&e->pool, q->blocks[i]);
-        return waits ? WAITS_FOR_PREFIX : NO_ROOM;
-    }
-    q->n_blocks = q->n_published = matched;
-    q->cached = q->computed = matched * block_size;
-    q->state = EL_SEQ_RUNNING;
-    e->stats.cached_tokens += q->cached;
-    e->running[e->n_running++] = q;
-    return ADMITTED;
-}
-
-void el_engine_admit(struct el_engine *e)
-{
-    struct el_sequence **link = &e->waiting, *last = NULL;
-    enum admission a = ADMITTED;
-    while (*link && e->n_running < e->o.max_sequences && a != NO_ROOM) {
-        struct el_sequence *q = *link;
-        a = try_admit(e, q);
-        if (a == ADMITTED) {
-            *link = q->next;
-            q->next = NULL;
-        } else {
-            last = q;
-            link = &q->next;
-        }
-    }
-    while (*link) {
-        last = *link;
-        link = &last->next;
-    }
-    e->waiting_tail = last;
-}
-
 void el_engine_finish(struct el_engine *e, int i, enum el_finish finish)
 {
     struct el_sequence *q = e->running[i];

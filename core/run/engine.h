@@ -40,11 +40,12 @@ struct el_sequence {
     int32_t *tokens; /* (capacity) prompt, then completion */
     float *logps;    /* (capacity - prompt) */
     int n_prompt, n, capacity;
-    int cached;    /* prompt tokens found in the cache */
+    int cached;    /* prompt tokens that were found in the cache or copied inside it */
     int computed;  /* positions whose keys are in the cache */
     int32_t draft; /* a guess at token n, -1: none */
     int32_t *blocks;
     int n_blocks, n_published;
+    int copy_block, copied; /* until the first pass: rows that another sequence's block holds */
     struct el_sampling sampling;
     uint64_t key;
     int trace;

@@ -1,7 +1,9 @@
-/* Shared by the two halves of the engine: admission (engine.c) and passes (engine_pass.c). */
+/* Shared by the parts of the engine: sequences (engine.c), admission (engine_admit.c) and passes
+ * (engine_pass.c). */
 #ifndef EL_RUN_ENGINE_INTERNAL_H
 #define EL_RUN_ENGINE_INTERNAL_H
 
+#include "core/model/selection.h"
 #include "core/run/engine.h"
 
 /* Pieces of e->host / e->dev, in int32 units. */
@@ -11,6 +13,7 @@ struct el_pass_arrays {
     int32_t *pick, *drawn;             /* (picks) rows to sample from, tokens drawn */
     int32_t *kept_start;               /* (picks + 1) */
     int32_t *kept;                     /* (picks * V) */
+    int32_t *copy_from, *copy_to;      /* (max_sequences * block size) cache rows */
 };
 
 /* Rows of a pass that tokens may be drawn from: with an MTP layer the draft's as well. */
@@ -23,7 +26,7 @@ static inline size_t el_pass_ints(const struct el_engine *e)
 {
     size_t s = (size_t)e->o.max_sequences, picks = (size_t)el_engine_picks(e);
     return 4 * (size_t)e->o.max_rows + s * (size_t)e->table_stride + 3 * picks + 1 +
-           picks * (size_t)e->w->config.vocab_size;
+           picks * (size_t)e->w->config.vocab_size + 2 * s * (size_t)e->pool.block_size;
 }
 
 static inline struct el_pass_arrays el_pass_arrays_at(const struct el_engine *e, int32_t *base)
@@ -40,6 +43,8 @@ static inline struct el_pass_arrays el_pass_arrays_at(const struct el_engine *e,
     a.drawn = a.pick + picks;
     a.kept_start = a.drawn + picks;
     a.kept = a.kept_start + picks + 1;
+    a.copy_from = a.kept + picks * (size_t)e->w->config.vocab_size;
+    a.copy_to = a.copy_from + s * (size_t)e->pool.block_size;
     return a;
 }
 
@@ -51,6 +56,10 @@ static inline int el_engine_moe_layers(const struct el_engine *e)
 /* Moves waiting sequences into the batch in the order of arrival. One for which the cache has no
  * room yet holds back those behind it: smaller ones must not take for ever what it waits for. */
 void el_engine_admit(struct el_engine *e);
+/* Fills the first block of one's own of every sequence that was admitted with `copied` rows: cache
+ * rows and traces. May be done again. */
+void el_engine_copy_shared(struct el_engine *e, const struct el_pass_arrays *host,
+                           const struct el_pass_arrays *dev);
 /* Takes running sequence i out of the batch, gives its blocks back, puts it on the finished list.
  */
 void el_engine_finish(struct el_engine *e, int i, enum el_finish finish);

@@ -395,6 +395,7 @@ static int run_pass(struct el_engine *e, struct el_pass_arrays *host, struct pla
     struct el_pass_arrays dev = el_pass_arrays_at(e, e->dev);
     *plan = fill_plan(e, host);
     struct el_pass pass = upload_plan(e, host, &dev, plan);
+    el_engine_copy_shared(e, host, &dev);
     el_transformer_forward(&pass, &e->acts);
     if (plan->picks)
         pick_logits(e, &pass, &dev, plan->picks);
@@ -431,6 +432,8 @@ int el_engine_step(struct el_engine *e, struct el_error *err)
     rc = run_pass(e, &host, &plan, err);
     if (rc < 0)
         return rc;
+    for (int i = 0; i < e->n_running; i++)
+        e->running[i]->copied = 0;
     for (int row = 0; row < plan.rows; row++)
         e->row_of[row]->computed += host.pos[row] < e->row_of[row]->n;
     for (int i = 0; i < e->n_running && !e->mtp; i++)

@@ -5,7 +5,8 @@
  *   [16 tok] [16 tok]         analyses of one proof) share the blocks of their common beginning.
  *      |        |  \
  *   [16 tok] [16]  [16 ...]   only full blocks are in the tree; a sequence's last, partly filled
- *                             block is its own
+ *                             block is its own (the engine copies rows into it that a running
+ *                             sequence already has)
  *
  * Invariants
  *   1. A sequence uses every block of its path from the root, so a block without users has no
