@@ -218,7 +218,7 @@ static int eval_store(struct flags *f, struct cli_eval_roles *roles, char **argv
 int cmd_eval(int argc, char **argv)
 {
     struct flags f = {0};
-    struct cli_eval_roles roles = {0};
+    struct cli_eval_roles roles = {.temperature = 1, .top_p = 1};
     const char *arm = NULL; /* taken before: its row is for --help */
     const struct cli_option options[] = {
         {"run", CLI_STRING, &f.run, "NAME", "the run to evaluate", 0, 0},
@@ -231,6 +231,10 @@ int cmd_eval(int argc, char **argv)
         {"limit", CLI_INT, &roles.limit, "N",
          "--roles: proofs, and analyses, at most (default all)", 1, 1 << 30},
         {"author", CLI_STRING, &roles.author, "NAME", "--roles: proofs of this author alone", 0, 0},
+        {"temperature", CLI_REAL, &roles.temperature, "X",
+         "--roles: of the replies, 0: greedy (default 1)", 0, 100},
+        {"top-p", CLI_REAL, &roles.top_p, "P", "--roles: of the replies, 1: off (default)", 1e-6,
+         1},
         {"prompts", CLI_STRING, &roles.prompts, "DIR", "--roles: prompt set", 0, 0},
         {"threads", CLI_INT, &roles.threads, "N", "--roles: threads (default: one per core)", 1,
          1024},

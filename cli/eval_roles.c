@@ -100,13 +100,14 @@ int cli_eval_roles(struct el_store *s, const struct cli_eval_roles *o, struct el
         rc = el_error_set(err, EL_ENOTFOUND,
                           "%s: no scored proofs or analyses to compare a judge with",
                           el_store_path(s));
-    struct el_role_eval e = {.dv = has_dv ? &dv : NULL,
-                             .dmv = has_dmv ? &dmv : NULL,
-                             .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 512},
-                             .samples = o->samples ? o->samples : 1,
-                             .limit = o->limit,
-                             .seed = o->seed,
-                             .resamples = o->resamples ? o->resamples : 10000};
+    struct el_role_eval e = {
+        .dv = has_dv ? &dv : NULL,
+        .dmv = has_dmv ? &dmv : NULL,
+        .sampling = {.temperature = o->temperature, .top_p = o->top_p, .max_tokens = 512},
+        .samples = o->samples ? o->samples : 1,
+        .limit = o->limit,
+        .seed = o->seed,
+        .resamples = o->resamples ? o->resamples : 10000};
     if (rc == 0)
         rc = measure_all(o, &e, &out, err);
     if (rc == 0 && fwrite(out.data, 1, out.len, stdout) != out.len)

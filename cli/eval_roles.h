@@ -12,6 +12,7 @@ struct cli_eval_roles {
     struct cli_arms models;
     const char *prompts, *author; /* NULL for the default, for everybody */
     int samples, limit, resamples, threads, json;
+    double temperature, top_p; /* of the replies; top_p 1: no truncation */
     uint64_t seed;
 };
 

@@ -45,6 +45,18 @@ for table in dv dmv; do
     status 0 "$program" export --store "$work/bare.db" --what $table --out "$work/again.jsonl"
     same "$work/again.jsonl" "$work/$table.jsonl"
 done
+
+# A model judges it: greedy replies do not depend on the seed, sampled ones do.
+for seed in 1 2; do
+    for temperature in 0 1; do
+        status 0 "$program" eval "$db" --roles models/small --limit 6 --seed $seed \
+            --temperature $temperature --json
+        cp "$work/out" "$work/judged.$temperature.$seed"
+    done
+done
+same "$work/judged.0.1" "$work/judged.0.2"
+! cmp -s "$work/judged.1.1" "$work/judged.1.2" || fail 'replies at temperature 1 ignore the seed'
+status 2 "$program" eval "$db" --roles models/small --top-p 0
 status 2 "$program" world --label
 status 1 "$program" world --label --store "$work/nowhere.db"
 says err nowhere.db
