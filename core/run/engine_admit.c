@@ -6,6 +6,7 @@
  * The last token of a prompt is always computed: its logits are wanted. */
 #include "core/run/engine_internal.h"
 
+#include "core/model/selection.h"
 #include "core/ops/pointwise.h"
 
 #include <string.h>
@@ -154,7 +155,7 @@ void el_engine_copy_shared(struct el_engine *e, const struct el_pass_arrays *hos
         if (!q->copied)
             continue;
         int from = q->copy_block << shift;
-        int to = q->blocks[q->cached >> shift] << shift;
+        int to = q->blocks[q->n_published] << shift;
         copy_traces(e, from, to, (size_t)q->copied);
         for (int r = 0; r < q->copied; r++, rows++) {
             host->copy_from[rows] = from + r;

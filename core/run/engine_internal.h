@@ -3,7 +3,6 @@
 #ifndef EL_RUN_ENGINE_INTERNAL_H
 #define EL_RUN_ENGINE_INTERNAL_H
 
-#include "core/model/selection.h"
 #include "core/run/engine.h"
 
 /* Pieces of e->host / e->dev, in int32 units. */
