@@ -238,21 +238,33 @@ static void load_part(vf out[VL], const float *const *rows, int from, int cols, 
     load_square(out, whole, 0);
 }
 
+/* VL columns of a panel: `cols` rows of k values. Addresses of whole ones stay in registers. */
+VEC void pack_columns(float *dst, const float *const *rows, int cols, int k)
+{
+    const float *at[VL];
+    int p = 0;
+    vf x[VL];
+    UNROLL
+    for (int j = 0; j < VL; j++)
+        at[j] = j < cols ? rows[j] : NULL;
+    for (; cols >= VL && p + VL <= k; p += VL, dst += VL * EL_PANEL) {
+        load_square(x, at, p);
+        UNROLL
+        for (int i = 0; i < VL; i++)
+            vstore(dst + i * EL_PANEL, x[i]);
+    }
+    for (; p < k; p += VL, dst += VL * EL_PANEL) {
+        int np = k - p < VL ? k - p : VL;
+        load_part(x, at, p, cols, np);
+        for (int i = 0; i < np; i++)
+            vstore(dst + i * EL_PANEL, x[i]);
+    }
+}
+
 void EL_CPU(pack_rows)(float *dst, const float *const *rows, int cols, int k)
 {
-    for (int p = 0; p < k; p += VL, dst += VL * EL_PANEL)
-        for (int j = 0; j < EL_PANEL; j += VL) {
-            vf x[VL];
-            int np = k - p < VL ? k - p : VL;
-            if (cols - j >= VL && np == VL)
-                load_square(x, rows + j, p);
-            else
-                load_part(x, rows + j, p, cols - j, np);
-            UNROLL
-            for (int i = 0; i < VL; i++)
-                if (i < np)
-                    vstore(dst + i * EL_PANEL + j, x[i]);
-        }
+    for (int j = 0; j < EL_PANEL; j += VL)
+        pack_columns(dst + j, rows + j, cols - j, k);
 }
 
 void EL_CPU(pack_transposed)(float *dst, const float *src, int64_t src_row, int cols, int k)
