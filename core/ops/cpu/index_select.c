@@ -19,6 +19,7 @@
 enum {
     BLOCK = 8,   /* rows that share a packed panel; their queries fit the second-level cache */
     SPAN = 1024, /* keys of a unit */
+    FAR = 4,     /* panels ahead of a single row's that are fetched */
     KEPT =
         1 << 20, /* scores that a group may keep for each thread; BLOCK rows are always allowed */
 };
@@ -71,16 +72,33 @@ static int same_keys(const struct el_rows *at, int x, int y, int j, int count)
     return 1;
 }
 
-/* Packs keys j..j+count-1 of a row; names those behind them. */
-static void pack(const struct el_index_select *a, int row, int j, int count, float *panel,
-                 struct el_ahead *next)
+/* Keys from j on that lie one after another, at most `count`: where, and how many. */
+static int run_at(const struct el_index_select *a, int row, int j, int count, const float **keys)
 {
-    const float *rows[EL_PANEL];
-    int seq = a->at.seq[row], left = keys_to_score(a, row) - j - EL_PANEL;
-    EL_CPU(key_rows)(&a->at, seq, NULL, j, count, a->k, a->dim, rows);
+    int shift = a->at.block_shift, in_block = (1 << shift) - (j & ((1 << shift) - 1));
+    EL_CPU(key_rows)(&a->at, a->at.seq[row], NULL, j, 1, a->k, a->dim, keys);
+    return count < in_block ? count : in_block;
+}
+
+/* Packs keys j..j+count-1 of a row. */
+static void pack(const struct el_index_select *a, int row, int j, int count, float *panel)
+{
+    const float *rows[EL_PANEL], *keys;
+    if (run_at(a, row, j, count, &keys) == count) {
+        EL_CPU(pack_transposed)(panel, keys, a->dim, count, a->dim);
+        return;
+    }
+    EL_CPU(key_rows)(&a->at, a->at.seq[row], NULL, j, count, a->k, a->dim, rows);
     EL_CPU(pack_rows)(panel, rows, count, a->dim);
-    next->count = left < EL_PANEL ? (left > 0 ? left : 0) : EL_PANEL;
-    EL_CPU(key_rows)(&a->at, seq, NULL, j + EL_PANEL, next->count, a->k, a->dim, next->rows);
+}
+
+/* Names the keys of the panel at j, as far as they lie together. */
+static void name_next(const struct el_index_select *a, int row, int j, struct el_ahead *next)
+{
+    int left = keys_to_score(a, row) - j;
+    next->count = left > 0;
+    if (left > 0)
+        next->width = a->dim * run_at(a, row, j, left < EL_PANEL ? left : EL_PANEL, next->rows);
 }
 
 /* Floats as integers in the same order; NaN is the worst, and -0, which a sum becomes when all of
@@ -132,11 +150,12 @@ static int min_int(int a, int b)
 
 /* Rows from..to-1, whose scores lie at `order`, against the keys of a span. The last row comes
  * first: of rows of one sequence it usually sees the most keys, and so packs for all of them. */
-static void score_unit(const struct plan *p, int from, int to, int span, char *mine, int32_t *order)
+static void score_rows(const struct plan *p, int from, int to, int span, char *mine, int32_t *order)
 {
     const struct el_index_select *a = p->a;
     float *product = (float *)mine, *panel = (float *)(mine + p->product);
-    struct el_ahead next = {.width = a->dim};
+    int distance = to - from > 2 ? EL_PANEL : FAR * EL_PANEL;
+    struct el_ahead next;
     for (int j = span * SPAN; j < (span + 1) * SPAN; j += EL_PANEL) {
         int owner = -1, packed = 0; /* the row whose keys are in the panel, and their number */
         for (int row = to - 1; row >= from; row--) {
@@ -144,13 +163,26 @@ static void score_unit(const struct plan *p, int from, int to, int span, char *m
             if (count <= 0)
                 continue;
             if (count > packed || !same_keys(&a->at, row, owner, j, count)) {
-                pack(a, row, j, count, panel, &next);
+                pack(a, row, j, count, panel);
+                name_next(a, row, j + distance, &next);
                 owner = row;
                 packed = count;
             }
             score_panel(a, row, panel, count, owner == row ? &next : NULL, product,
                         order + (row - from) * (int64_t)p->longest + j);
         }
+    }
+}
+
+/* The rows of a unit, those together that share keys: a panel that is packed for a single row is
+ * read best on its way along that row's keys. */
+static void score_unit(const struct plan *p, int from, int to, int span, char *mine, int32_t *order)
+{
+    for (int end = to, begin; end > from; end = begin) {
+        begin = end - 1;
+        while (begin > from && same_keys(&p->a->at, begin - 1, end - 1, span * SPAN, 1))
+            begin--;
+        score_rows(p, begin, end, span, mine, order + (begin - from) * (int64_t)p->longest);
     }
 }
 

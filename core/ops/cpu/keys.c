@@ -99,15 +99,14 @@ int64_t EL_CPU(keys_together)(const struct el_keys *k, int from, int count)
 static void gather(const struct el_keys *k, int from, int count)
 {
     enum { AHEAD = 8, LINE = 16 };
+    const float *rows[EL_KEY_CHUNK];
+    for (int i = 0; i < count; i++)
+        rows[i] = k->data + EL_CPU(keys_place)(k, from + i) * k->width;
     for (int i = -AHEAD; i < count; i++) {
-        if (i + AHEAD < count) {
-            const float *next = k->data + EL_CPU(keys_place)(k, from + i + AHEAD) * k->width;
-            for (int j = 0; j < k->width; j += LINE)
-                __builtin_prefetch(next + j);
-        }
+        for (int j = 0; i + AHEAD < count && j < k->width; j += LINE)
+            __builtin_prefetch(rows[i + AHEAD] + j);
         if (i >= 0)
-            vcopy(k->rows + (int64_t)i * k->width,
-                  k->data + EL_CPU(keys_place)(k, from + i) * k->width, k->width);
+            vcopy(k->rows + (int64_t)i * k->width, rows[i], k->width);
     }
 }
 
