@@ -9,8 +9,20 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64 };
+enum { ALIGN = 64, HUGE = 2 << 20 };
+
+/* Large blocks in huge pages, where the system gives them on request: rows of a cache lie far
+ * apart, and finding the page of each would take as long as reading it. Advice, nothing more. */
+static void advise(char *block, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t from = ((uintptr_t)block + HUGE - 1) / HUGE * HUGE, to = (uintptr_t)block + bytes;
+    if (to > from && to - from >= HUGE)
+        (void)madvise((void *)from, (to - from) / HUGE * HUGE, MADV_HUGEPAGE);
+#endif
+}
 
 static void *host_alloc(struct el_device *d, size_t bytes)
 {
@@ -23,6 +35,7 @@ static void *host_alloc(struct el_device *d, size_t bytes)
     size_t gap = sizeof(void *);
     gap += (ALIGN - ((uintptr_t)base + gap) % ALIGN) % ALIGN;
     memcpy(base + gap - sizeof(void *), &base, sizeof base);
+    advise(base + gap, bytes);
     return base + gap;
 }
 
