@@ -30,6 +30,12 @@ static struct el_bench_work gemm(const void *args)
     return (struct el_bench_work){2 * each * m * n * k, 4 * (a + b + (g->accumulate ? 2 : 1) * c)};
 }
 
+static struct el_bench_work gemm_pack(const void *args)
+{
+    const struct el_gemm_pack *g = args;
+    return values(2.0 * g->n * g->k * (g->batch > 1 ? g->batch : 1));
+}
+
 /* Over the rows of a batch: (row, key) pairs, and how many keys are read when each sequence's are
  * read once. most: keys of a row at most, 0: all visible ones. Rows that see no more than `free`
  * keys are left out. */

@@ -82,7 +82,7 @@ static void queries(const struct el_pass *p, struct el_layer_acts *a, const stru
                     struct shape d)
 {
     const struct el_config *c = &p->w->config;
-    el_linear(p->s, d.rows, d.rq, d.hidden, a->h, w->q_a, a->qa, 0);
+    el_linear(p, d.rows, d.rq, d.hidden, a->h, w->q_a, a->qa, 0);
     el_rmsnorm(p->s, &(struct el_rmsnorm){.rows = d.rows,
                                           .width = d.rq,
                                           .eps = (float)c->q_a_norm_eps,
@@ -92,7 +92,7 @@ static void queries(const struct el_pass *p, struct el_layer_acts *a, const stru
                                           .y = a->qn,
                                           .y_row = d.rq,
                                           .rstd = a->qa_rstd});
-    el_linear(p->s, d.rows, d.heads * d.qk, d.rq, a->qn, w->q_b, a->q, 0);
+    el_linear(p, d.rows, d.heads * d.qk, d.rq, a->qn, w->q_b, a->q, 0);
     el_gemm(p->s, &(struct el_gemm){.m = d.rows,
                                     .n = d.latent,
                                     .k = d.nope,
@@ -107,7 +107,8 @@ static void queries(const struct el_pass *p, struct el_layer_acts *a, const stru
                                     .batch = d.heads,
                                     .a_batch = d.qk,
                                     .b_batch = (int64_t)d.kv_up * d.latent,
-                                    .c_batch = d.key});
+                                    .c_batch = d.key,
+                                    .packed = el_packed_find(p->packed, w->kv_b)});
     struct el_rope turn = rope_of(p, d.heads, a->q + d.nope, (int64_t)d.heads * d.qk, d.qk,
                                   a->ql + d.latent, (int64_t)d.heads * d.key, d.key, 0);
     el_rope(p->s, &turn);
@@ -117,7 +118,7 @@ static void keys(const struct el_pass *p, struct el_layer_acts *a, const struct 
                  struct shape d, int layer)
 {
     const struct el_config *c = &p->w->config;
-    el_linear(p->s, d.rows, d.key, d.hidden, a->h, w->kv_a, a->kva, 0);
+    el_linear(p, d.rows, d.key, d.hidden, a->h, w->kv_a, a->kva, 0);
     el_rmsnorm(p->s, &(struct el_rmsnorm){.rows = d.rows,
                                           .width = d.latent,
                                           .eps = (float)c->kv_a_norm_eps,
@@ -144,13 +145,14 @@ static void keys(const struct el_pass *p, struct el_layer_acts *a, const struct 
 static void values_up(const struct el_pass *p, struct el_layer_acts *a,
                       const struct el_layer_view *w, struct shape d)
 {
+    const float *up = w->kv_b + (int64_t)d.nope * d.latent;
     el_gemm(p->s, &(struct el_gemm){.m = d.rows,
                                     .n = d.value,
                                     .k = d.latent,
                                     .a = a->ol,
                                     .a_row = (int64_t)d.heads * d.latent,
                                     .a_col = 1,
-                                    .b = w->kv_b + (int64_t)d.nope * d.latent,
+                                    .b = up,
                                     .b_row = 1,
                                     .b_col = d.latent,
                                     .c = a->o,
@@ -158,7 +160,8 @@ static void values_up(const struct el_pass *p, struct el_layer_acts *a,
                                     .batch = d.heads,
                                     .a_batch = d.latent,
                                     .b_batch = (int64_t)d.kv_up * d.latent,
-                                    .c_batch = d.value});
+                                    .c_batch = d.value,
+                                    .packed = el_packed_find(p->packed, up)});
 }
 
 void el_attention_forward(const struct el_pass *p, const struct el_acts *acts, int layer)
@@ -192,7 +195,7 @@ void el_attention_forward(const struct el_pass *p, const struct el_acts *acts, i
                                     .lse = a->lse});
     values_up(p, a, w, d);
     copy_slice(p, d.hidden, a->x, d.hidden, NULL, a->x_mid, d.hidden);
-    el_linear(p->s, d.rows, d.hidden, d.heads * d.value, a->o, w->o, a->x_mid, 1);
+    el_linear(p, d.rows, d.hidden, d.heads * d.value, a->o, w->o, a->x_mid, 1);
 }
 
 /* o -> ol: each head goes back through its W_UV. */

@@ -26,11 +26,11 @@ static void plain_forward(const struct el_pass *p, struct el_layer_acts *a,
                           const struct el_layer_view *w, int width, float *out)
 {
     int rows = p->at.rows, hidden = p->w->config.hidden_size;
-    el_linear(p->s, rows, width, hidden, a->h2, w->gate, a->gate, 0);
-    el_linear(p->s, rows, width, hidden, a->h2, w->up, a->up, 0);
+    el_linear(p, rows, width, hidden, a->h2, w->gate, a->gate, 0);
+    el_linear(p, rows, width, hidden, a->h2, w->up, a->up, 0);
     el_swiglu(p->s, &(struct el_swiglu){
                         .rows = rows, .width = width, .gate = a->gate, .up = a->up, .y = a->act});
-    el_linear(p->s, rows, hidden, width, a->act, w->down, out, 1);
+    el_linear(p, rows, hidden, width, a->act, w->down, out, 1);
 }
 
 static void route(const struct el_pass *p, struct el_layer_acts *a, const struct el_layer_view *w,
@@ -41,7 +41,7 @@ static void route(const struct el_pass *p, struct el_layer_acts *a, const struct
     const int32_t *forced = NULL;
     if (p->routing)
         forced = p->routing + (int64_t)moe_before(c, layer) * rows * c->num_experts_per_tok;
-    el_linear(p->s, rows, c->n_routed_experts, c->hidden_size, a->h2, w->router, a->router, 0);
+    el_linear(p, rows, c->n_routed_experts, c->hidden_size, a->h2, w->router, a->router, 0);
     el_moe_route(p->s, &(struct el_moe_route){.rows = rows,
                                               .experts = c->n_routed_experts,
                                               .topk = c->num_experts_per_tok,
@@ -73,13 +73,13 @@ static void experts_forward(const struct el_pass *p, struct el_layer_acts *a,
     el_moe_gather(p->s,
                   &(struct el_moe_gather){
                       .n = pairs, .width = hidden, .x = a->h2, .source = a->source, .y = a->ex_x});
-    el_linear_grouped(p->s, by, pairs, width, hidden, a->ex_x, w->ex_gate, a->ex_gate);
-    el_linear_grouped(p->s, by, pairs, width, hidden, a->ex_x, w->ex_up, a->ex_up);
+    el_linear_grouped(p, by, pairs, width, hidden, a->ex_x, w->ex_gate, a->ex_gate);
+    el_linear_grouped(p, by, pairs, width, hidden, a->ex_x, w->ex_up, a->ex_up);
     el_swiglu(
         p->s,
         &(struct el_swiglu){
             .rows = pairs, .width = width, .gate = a->ex_gate, .up = a->ex_up, .y = a->ex_act});
-    el_linear_grouped(p->s, by, pairs, hidden, width, a->ex_act, w->ex_down, a->ex_y);
+    el_linear_grouped(p, by, pairs, hidden, width, a->ex_act, w->ex_down, a->ex_y);
     el_moe_combine(p->s, &(struct el_moe_combine){.rows = rows,
                                                   .width = hidden,
                                                   .topk = c->num_experts_per_tok,

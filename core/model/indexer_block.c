@@ -70,10 +70,10 @@ static void project(const struct el_pass *p, const struct el_acts *acts, struct 
 {
     const struct el_config *c = &p->w->config;
     int rows = p->at.rows, dim = c->index_head_dim, heads = c->index_n_heads;
-    el_linear(p->s, rows, heads * dim, c->q_lora_rank, a->qn, w->ix_q, a->qi, 0);
+    el_linear(p, rows, heads * dim, c->q_lora_rank, a->qn, w->ix_q, a->qi, 0);
     turn(p, heads, a->qi, 0);
     round_to_fp8(p, heads, a->qi);
-    el_linear(p->s, rows, dim, c->hidden_size, a->h, w->ix_k, a->ki_raw, 0);
+    el_linear(p, rows, dim, c->hidden_size, a->h, w->ix_k, a->ki_raw, 0);
     el_layernorm(p->s, &(struct el_layernorm){.rows = rows,
                                               .width = dim,
                                               .eps = (float)c->index_k_norm_eps,
@@ -85,7 +85,7 @@ static void project(const struct el_pass *p, const struct el_acts *acts, struct 
                                               .rstd = a->ki_rstd});
     turn(p, 1, a->ki, 0);
     round_to_fp8(p, 1, a->ki);
-    el_linear(p->s, rows, heads, c->hidden_size, a->h, w->ix_w, acts->scratch, 0);
+    el_linear(p, rows, heads, c->hidden_size, a->h, w->ix_w, acts->scratch, 0);
     scaled_copy(p, (int64_t)rows * heads, head_scale(c), acts->scratch, a->wi);
 }
 

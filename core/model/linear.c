@@ -48,12 +48,19 @@ static struct el_gemm dw_of(int rows, int out, int in, const float *dy, const fl
                             .accumulate = 1};
 }
 
-void el_linear(struct el_stream *s, int rows, int out, int in, const float *x, const float *w,
+/* By the packed form of the weights, if the pass has it. */
+static void multiply(const struct el_pass *p, struct el_gemm *g)
+{
+    g->packed = el_packed_find(p->packed, g->b);
+    el_gemm(p->s, g);
+}
+
+void el_linear(const struct el_pass *p, int rows, int out, int in, const float *x, const float *w,
                float *y, int accumulate)
 {
     struct el_gemm g = forward_of(rows, out, in, x, w, y);
     g.accumulate = accumulate;
-    el_gemm(s, &g);
+    multiply(p, &g);
 }
 
 void el_linear_dx(struct el_stream *s, int rows, int out, int in, const float *dy, const float *w,
@@ -79,12 +86,12 @@ static void group(struct el_gemm *g, struct el_grouping by, enum el_group kind, 
     g->b_batch = g->c_batch = each;
 }
 
-void el_linear_grouped(struct el_stream *s, struct el_grouping by, int rows, int out, int in,
+void el_linear_grouped(const struct el_pass *p, struct el_grouping by, int rows, int out, int in,
                        const float *x, const float *w, float *y)
 {
     struct el_gemm g = forward_of(rows, out, in, x, w, y);
     group(&g, by, EL_GROUP_ROWS, (int64_t)out * in);
-    el_gemm(s, &g);
+    multiply(p, &g);
 }
 
 void el_linear_grouped_dx(struct el_stream *s, struct el_grouping by, int rows, int out, int in,

@@ -3,10 +3,11 @@
 #ifndef EL_MODEL_LINEAR_H
 #define EL_MODEL_LINEAR_H
 
+#include "core/model/pass.h"
 #include "core/ops/gemm.h"
 
 /* y (rows, out) = x (rows, in) W^T [+ y] */
-void el_linear(struct el_stream *s, int rows, int out, int in, const float *x, const float *w,
+void el_linear(const struct el_pass *p, int rows, int out, int in, const float *x, const float *w,
                float *y, int accumulate);
 /* dx (rows, in) = dy (rows, out) W [+ dx] */
 void el_linear_dx(struct el_stream *s, int rows, int out, int in, const float *dy, const float *w,
@@ -21,7 +22,7 @@ struct el_grouping {
     int experts;
     const int32_t *offsets;
 };
-void el_linear_grouped(struct el_stream *s, struct el_grouping g, int rows, int out, int in,
+void el_linear_grouped(const struct el_pass *p, struct el_grouping g, int rows, int out, int in,
                        const float *x, const float *w, float *y);
 void el_linear_grouped_dx(struct el_stream *s, struct el_grouping g, int rows, int out, int in,
                           const float *dy, const float *w, float *dx, int accumulate);

@@ -54,7 +54,7 @@ void el_mtp_forward(const struct el_pass *p, const float *hidden, struct el_mtp_
             .rows = rows, .width = width, .token = p->token, .table = v->embed, .x = embedded});
     norm(p, embedded, v->enorm, a->pair, 2 * width, a->acts.final_rstd);
     norm(p, hidden, v->hnorm, a->pair + width, 2 * width, a->acts.final_rstd);
-    el_linear(p->s, rows, width, 2 * width, a->pair, v->eh_proj, a->acts.layer[0].x, 0);
+    el_linear(p, rows, width, 2 * width, a->pair, v->eh_proj, a->acts.layer[0].x, 0);
     el_attention_forward(p, &a->acts, 0);
     el_ffn_forward(p, &a->acts, 0, a->acts.x_out);
     norm(p, a->acts.x_out, v->norm, a->acts.final, width, a->acts.final_rstd);

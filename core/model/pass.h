@@ -3,6 +3,7 @@
 #define EL_MODEL_PASS_H
 
 #include "core/model/acts.h"
+#include "core/model/packed.h"
 #include "core/model/weights.h"
 #include "core/ops/attention.h"
 #include "core/ops/ops.h"
@@ -29,6 +30,7 @@ struct el_layer_cache {
 
 struct el_pass {
     const struct el_weights *w;
+    const struct el_packed *packed; /* of w, or NULL: forward products pack what they read */
     struct el_stream *s;
     enum el_attention mode;
     int fp8; /* round indexer queries and keys, and what the cache holds, to FP8: another arithmetic

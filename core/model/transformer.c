@@ -60,7 +60,7 @@ void el_transformer_forward(const struct el_pass *p, struct el_acts *acts)
 void el_transformer_logits(const struct el_pass *p, int n, const float *hidden, float *logits)
 {
     const struct el_config *c = &p->w->config;
-    el_linear(p->s, n, c->vocab_size, c->hidden_size, hidden, p->w->view.lm_head, logits, 0);
+    el_linear(p, n, c->vocab_size, c->hidden_size, hidden, p->w->view.lm_head, logits, 0);
 }
 
 static void final_norm_backward(const struct el_pass *p, const struct el_acts *acts,

@@ -19,7 +19,7 @@
 #ifndef EL_OPS_GEMM_H
 #define EL_OPS_GEMM_H
 
-#include "core/ops/ops.h"
+#include "core/ops/gemm_pack.h"
 
 enum el_group { EL_GROUP_NONE, EL_GROUP_ROWS, EL_GROUP_K };
 
@@ -36,6 +36,8 @@ struct el_gemm {
     int64_t a_batch, b_batch, c_batch;
     enum el_group group;
     const int32_t *offsets;
+    const float *packed; /* B, or its batch, as el_gemm_pack left it; NULL: not packed. Not with
+                            EL_GROUP_K */
 };
 
 EL_OP_WRAPPER(gemm)

@@ -28,6 +28,7 @@
 
 #define EL_OP_LIST(X)                                                                              \
     X(gemm)                                                                                        \
+    X(gemm_pack)                                                                                   \
     X(rmsnorm)                                                                                     \
     X(rmsnorm_bwd)                                                                                 \
     X(layernorm)                                                                                   \

@@ -6,7 +6,12 @@
 
 #include <string.h>
 
-enum { block_size = 16, max_cache_tokens = 1 << 30 /* cache rows are counted in int */ };
+enum {
+    block_size = 16,
+    max_cache_tokens = 1 << 30, /* cache rows are counted in int */
+    packed_bytes = 1 << 30,     /* weights that take more are read as they are: products with them
+                                   wait for memory, and a second copy costs too much */
+};
 
 static void place_cache(struct el_carve *v, struct el_engine *e)
 {
@@ -105,6 +110,8 @@ int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_st
         rc = device_parts(e, err);
     if (rc == 0 && !host_parts(e))
         rc = el_error_set(err, EL_ENOMEM, "out of memory for the engine");
+    if (rc == 0)
+        rc = el_packed_init(&e->packed, w, packed_bytes, err);
     if (rc == 0 && o->mtp)
         rc = el_engine_mtp_init(e, err);
     if (rc < 0)
@@ -129,6 +136,7 @@ void el_engine_release(struct el_engine *e)
     free_list(e->finished);
     el_engine_mtp_release(e);
     el_kv_pool_release(&e->pool);
+    el_packed_release(&e->packed);
     el_acts_release(&e->acts);
     el_sampler_release(&e->sampler);
     if (e->cache_block)
@@ -278,6 +286,7 @@ int el_engine_forget(struct el_engine *e, struct el_error *err)
                             "the weights changed while %d sequences were running on them",
                             e->n_running);
     el_kv_pool_forget(&e->pool);
+    e->pack_is_new = 0;
     return 0;
 }
 

@@ -78,6 +78,8 @@ struct el_engine {
     struct el_stream *s;        /* borrowed */
     struct el_engine_options o;
     struct el_kv_pool pool;
+    struct el_packed packed; /* of w, filled by the first pass; empty when it is large */
+    int pack_is_new;
     struct el_acts acts;
     struct el_layer_cache *cache; /* (L) */
     void *cache_block;
@@ -118,8 +120,8 @@ int el_engine_step(struct el_engine *e, struct el_error *err);
 struct el_sequence *el_engine_take(struct el_engine *e);
 void el_sequence_free(struct el_sequence *q);
 
-/* Forgets all cached prefixes: due after the weights have changed. EL_EBUSY while a sequence is
- * running. */
+/* Forgets all cached prefixes and packed weights: due after the weights have changed. EL_EBUSY
+ * while a sequence is running. */
 int el_engine_forget(struct el_engine *e, struct el_error *err);
 
 /* Sequences added and not yet taken. */

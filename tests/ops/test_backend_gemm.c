@@ -176,6 +176,66 @@ static void groups_are_their_products(void **state)
     for_every_backend(check_sum_groups, CASES);
 }
 
+/* B packed ahead, by the same table. */
+static void pack(struct bench *b, struct el_gemm *g, int threads)
+{
+    int64_t n = (g->batch > 1 ? g->batch : 1) * el_gemm_packed_floats(g->n, g->k);
+    struct el_gemm_pack p = {.n = g->n,
+                             .k = g->k,
+                             .b = g->b,
+                             .b_row = g->b_row,
+                             .b_col = g->b_col,
+                             .batch = g->batch,
+                             .b_batch = g->b_batch,
+                             .packed = bench_output(b, n)};
+    bench_run(b, b->ops, threads, EL_OP_gemm_pack, &p);
+    g->packed = p.packed;
+}
+
+static void check_packed(struct bench *b)
+{
+    struct el_gemm g = random_product(b), ahead = g;
+    ahead.c = bench_twin(b, g.c, c_size(&g));
+    pack(b, &ahead, 1 + bench_below(b, MAX_THREADS));
+    bench_run(b, b->ops, 2, EL_OP_gemm, &g);
+    bench_run(b, b->ops, 1, EL_OP_gemm, &ahead);
+    same_bits(ahead.c, g.c, c_size(&g), "gemm packed ahead");
+}
+
+/* Three products of their own, or groups of rows. */
+static void check_packed_batch(struct bench *b)
+{
+    int rows = bench_size(b, 1, 90), grouped = bench_below(b, 2), batch = grouped ? GROUPS : 3;
+    struct el_gemm g = {.m = rows,
+                        .n = bench_size(b, 1, 70),
+                        .k = bench_size(b, 1, 300),
+                        .batch = batch,
+                        .group = grouped ? EL_GROUP_ROWS : EL_GROUP_NONE,
+                        .offsets = grouped ? random_offsets(b, rows) : NULL};
+    int transposed = bench_below(b, 2);
+    int64_t c_size = (int64_t)(grouped ? 1 : batch) * rows * g.n;
+    g.a_row = g.k, g.a_col = 1, g.c_row = g.n;
+    g.b_row = transposed ? 1 : g.n, g.b_col = transposed ? g.k : 1;
+    g.a_batch = (int64_t)rows * g.k, g.c_batch = (int64_t)rows * g.n;
+    g.b_batch = (int64_t)g.n * g.k + bench_below(b, 3);
+    g.a = bench_normal(b, (grouped ? 1 : batch) * g.a_batch);
+    g.b = bench_normal(b, batch * g.b_batch);
+    g.c = bench_output(b, c_size);
+    struct el_gemm ahead = g;
+    ahead.c = bench_twin(b, g.c, c_size);
+    pack(b, &ahead, 2);
+    bench_run(b, b->ops, 1, EL_OP_gemm, &g);
+    bench_run(b, b->ops, 3, EL_OP_gemm, &ahead);
+    same_bits(ahead.c, g.c, c_size, "gemm of a batch packed ahead");
+}
+
+static void packed_ahead_gives_the_same_bits(void **state)
+{
+    (void)state;
+    for_every_backend(check_packed, CASES);
+    for_every_backend(check_packed_batch, CASES);
+}
+
 /* A NaN or Inf in one row of A stays in that row of C. */
 static void check_poison(struct bench *b)
 {
@@ -206,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_row_does_not_depend_on_the_batch),
         cmocka_unit_test(a_batch_is_its_products),
         cmocka_unit_test(groups_are_their_products),
+        cmocka_unit_test(packed_ahead_gives_the_same_bits),
         cmocka_unit_test(nan_stays_in_its_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,6 +291,8 @@ static void test_forget(void **state)
     el_sequence_free(finish_one(&b));
     for (int i = 0; i < b.g.w->config.hidden_size; i++)
         b.g.w->view.layers[0].input_norm[i] *= 1.3f;
+    for (int i = 0; i < b.g.w->config.hidden_size; i++)
+        b.g.w->view.layers[0].q_a[i] += 0.1f;
     golden_must(el_engine_forget(&b.e, &err));
     assert_int_equal(b.e.pool.n_free, b.e.pool.n_blocks);
     run_jobs(&b.e, jobs, 6, 6, again);

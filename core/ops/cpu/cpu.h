@@ -20,6 +20,7 @@ void EL_CPU_PASTE(el_ops_init_cpu, EL_ISA)(struct el_ops *t);
 
 /* Each file puts its ops into the table. */
 void EL_CPU(init_gemm)(struct el_ops *t);
+void EL_CPU(init_gemm_pack)(struct el_ops *t);
 void EL_CPU(init_norm)(struct el_ops *t);
 void EL_CPU(init_rope)(struct el_ops *t);
 void EL_CPU(init_fp8_round)(struct el_ops *t);
@@ -74,6 +75,11 @@ void EL_CPU(panels)(struct el_panel t);
 void EL_CPU(pack_transposed)(float *dst, const float *src, int64_t src_row, int cols, int k);
 /* The same for rows that lie anywhere: dst[p*EL_PANEL + j] = rows[j][p], j < cols. */
 void EL_CPU(pack_rows)(float *dst, const float *const *rows, int cols, int k);
+
+/* B(p,j) = b[p*b_row + j*b_col], j < cols, as a panel, whatever its strides. Lanes behind cols
+ * become 0. */
+void EL_CPU(pack_panel)(float *panel, const float *b, int64_t b_row, int64_t b_col, int cols,
+                        int k);
 
 /* The k largest of order[0..n-1], equal ones by the lowest index: their indices, ascending, to
  * selected[0..k-1]. 1 <= k <= n. order holds INT32_MIN from n up to a whole panel; spare is scratch

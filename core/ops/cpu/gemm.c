@@ -1,7 +1,8 @@
 /* Matrix products: cut into items (product, block of rows, panel of columns), each thread takes a
  * contiguous range of items of about equal weight.
  *
- *   an item:  for each block of k:  pack B's panel (k block x EL_PANEL) into the thread's scratch
+ *   an item:  for each block of k:  pack B's panel (k block x EL_PANEL) into the thread's scratch,
+ *                                   if it is not packed already (gemm_pack.c)
  *                                   tiles over the rows, continuing the sums in C
  *
  * Items follow each other panel by panel inside a block of rows, so a block of A stays in the
@@ -20,13 +21,15 @@ enum {
 /* One product of a batch or group. */
 struct product {
     int m, k;
-    const float *a, *b;
+    const float *a, *b, *packed; /* packed: NULL when B is not */
     float *c;
 };
 
 static struct product product_at(const struct el_gemm *g, int i)
 {
-    struct product p = {g->m, g->k, g->a, g->b, g->c};
+    struct product p = {g->m, g->k, g->a, g->b, g->packed, g->c};
+    if (g->packed)
+        p.packed += i * el_gemm_packed_floats(g->n, g->k);
     int64_t from = g->offsets ? g->offsets[i] : 0;
     if (g->group == EL_GROUP_ROWS) {
         p.m = (int)(g->offsets[i + 1] - from);
@@ -61,31 +64,26 @@ static int ceil_div(int a, int b)
     return (a + b - 1) / b;
 }
 
-/* B(p0..p0+k-1, j0..j0+cols-1) with its rows at *b_row: in place, or packed into `panel`. */
-static const float *prepare_b(const struct el_gemm *g, const float *b, int in_place, int cols,
-                              int k, float *panel, int64_t *b_row)
-{
-    *b_row = EL_PANEL;
-    if (g->b_col == 1 && in_place) {
-        *b_row = g->b_row;
-        return b;
-    }
-    if (g->b_col == 1) {
-        for (int p = 0; p < k; p++)
-            memcpy(panel + p * EL_PANEL, b + p * g->b_row, (size_t)cols * sizeof *b);
-    } else if (g->b_row == 1) {
-        EL_CPU(pack_transposed)(panel, b, g->b_col, cols, k);
-    } else {
-        for (int p = 0; p < k; p++)
-            for (int j = 0; j < cols; j++)
-                panel[p * EL_PANEL + j] = b[p * g->b_row + j * g->b_col];
-    }
-    return panel;
-}
-
 struct item {
     int row, rows, col, cols;
 };
+
+/* The panel of B from row k0 on: as it was packed ahead, in place, or packed into `panel`. */
+static void prepare_b(const struct el_gemm *g, const struct product *p, const struct item *it,
+                      int k0, struct el_panel *t, float *panel)
+{
+    const float *b = p->b + k0 * g->b_row + it->col * g->b_col;
+    t->b_row = EL_PANEL;
+    if (p->packed) {
+        t->b = p->packed + (int64_t)it->col * p->k + (int64_t)k0 * EL_PANEL;
+    } else if (g->b_col == 1 && it->rows <= FEW_ROWS) {
+        t->b = b;
+        t->b_row = g->b_row;
+    } else {
+        EL_CPU(pack_panel)(panel, b, g->b_row, g->b_col, it->cols, t->k);
+        t->b = panel;
+    }
+}
 
 static void run_item(const struct el_gemm *g, const struct product *p, const struct item *it,
                      float *panel)
@@ -104,8 +102,7 @@ static void run_item(const struct el_gemm *g, const struct product *p, const str
             .c_row = g->c_row,
             .accumulate = g->accumulate || i > 0,
         };
-        const float *b = p->b + k0 * g->b_row + it->col * g->b_col;
-        t.b = prepare_b(g, b, it->rows <= FEW_ROWS, it->cols, t.k, panel, &t.b_row);
+        prepare_b(g, p, it, k0, &t, panel);
         EL_CPU(panel)(&t);
     }
     if (blocks == 0 && !g->accumulate)

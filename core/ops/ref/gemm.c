@@ -19,6 +19,14 @@ void el_ref_gemm(struct el_stream *s, const void *args)
 {
     (void)s;
     const struct el_gemm *g = args;
+    struct el_gemm unpacked;
+    if (g->packed) {
+        unpacked = *g;
+        unpacked.b = g->packed;
+        unpacked.b_row = g->n, unpacked.b_col = 1;
+        unpacked.b_batch = el_gemm_packed_floats(g->n, g->k);
+        g = &unpacked;
+    }
     int64_t count = g->batch > 1 ? g->batch : 1;
     for (int64_t t = 0; t < count; t++) {
         int64_t first = 0, n = 0;
