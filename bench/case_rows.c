@@ -2,6 +2,7 @@
  * once. */
 #include "bench/cases.h"
 #include "core/ops/fp8_round.h"
+#include "core/ops/fp8_row.h"
 #include "core/ops/loss.h"
 #include "core/ops/moe.h"
 #include "core/ops/norm.h"
@@ -99,6 +100,23 @@ static void experts(struct el_bench *b)
     el_bench_op(b, EL_OP_moe_combine_bwd, &combine_bwd, "8192 x 96, top 2");
 }
 
+/* Latents of 512 values and RoPE keys of 64; a row of 656 bytes is 164 floats. */
+static void packed_rows(struct el_bench *b)
+{
+    const struct el_fp8_row form = {512, 64};
+    size_t n = (size_t)el_fp8_row_bytes(&form) / sizeof(float) * ROWS;
+    uint8_t *from = (uint8_t *)el_bench_noise(b, n), *to = (uint8_t *)el_bench_noise(b, n);
+    struct el_fp8_pack pack = {.rows = ROWS,
+                               .form = form,
+                               .x = el_bench_noise(b, (size_t)ROWS * 576),
+                               .x_row = 576,
+                               .packed = to};
+    struct el_copy_bytes copy = {
+        .rows = ROWS, .bytes = el_fp8_row_bytes(&form), .src = from, .dst = to};
+    el_bench_op(b, EL_OP_fp8_pack, &pack, "8192 x (512 + 64)");
+    el_bench_op(b, EL_OP_copy_bytes, &copy, "8192 x 656");
+}
+
 static void tables(struct el_bench *b)
 {
     enum { HEADS = 8, DIM = 16, POSITIONS = 320 };
@@ -138,6 +156,7 @@ static void tables(struct el_bench *b)
                                .x = q,
                                .x_row = HEADS * DIM};
     el_bench_op(b, EL_OP_fp8_round, &fp8, "8192 x 128, rotated");
+    packed_rows(b);
 }
 
 static void optimiser(struct el_bench *b)

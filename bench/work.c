@@ -1,6 +1,7 @@
 #include "bench/work.h"
 
 #include "core/ops/fp8_round.h"
+#include "core/ops/fp8_row.h"
 #include "core/ops/gemm.h"
 #include "core/ops/indexer.h"
 #include "core/ops/loss.h"
@@ -137,6 +138,13 @@ static struct el_bench_work fp8_round(const void *args)
     return values(2.0 * a->rows * a->slices * (a->width + a->tail));
 }
 
+static struct el_bench_work fp8_pack(const void *args)
+{
+    const struct el_fp8_pack *a = args;
+    double row = 4.0 * (a->form.width + a->form.tail) + (double)el_fp8_row_bytes(&a->form);
+    return (struct el_bench_work){.bytes = a->rows * row};
+}
+
 static struct el_bench_work moe_route(const void *args)
 {
     const struct el_moe_route *a = args;
@@ -219,6 +227,12 @@ static struct el_bench_work copy_rows(const void *args)
 {
     const struct el_copy_rows *a = args;
     return values((2.0 + (a->accumulate != 0)) * a->rows * a->width);
+}
+
+static struct el_bench_work copy_bytes(const void *args)
+{
+    const struct el_copy_bytes *a = args;
+    return (struct el_bench_work){.bytes = 2.0 * a->rows * (double)a->bytes};
 }
 
 static struct el_bench_work add(const void *args)

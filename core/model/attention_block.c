@@ -17,6 +17,7 @@
 
 #include "core/model/linear.h"
 #include "core/ops/fp8_round.h"
+#include "core/ops/fp8_row.h"
 #include "core/ops/gemm.h"
 #include "core/ops/norm.h"
 #include "core/ops/pointwise.h"

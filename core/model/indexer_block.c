@@ -10,6 +10,7 @@
 
 #include "core/model/linear.h"
 #include "core/ops/fp8_round.h"
+#include "core/ops/fp8_row.h"
 #include "core/ops/indexer.h"
 #include "core/ops/norm.h"
 #include "core/ops/pointwise.h"

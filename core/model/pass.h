@@ -19,7 +19,6 @@ int el_attention_parse(const char *name, enum el_attention *mode, struct el_erro
 
 /* Whether a pass with `fp8` is possible: EL_EREFUSED naming the field when not. */
 int el_pass_check_fp8(const struct el_config *c, struct el_error *err);
-enum { EL_FP8_GROUP = 128 }; /* values that share a scale */
 
 /* Where a layer's keys lie. In training kv and ki are the pass's own rows; in serving they are the
  * layer's cache, into which the new rows are copied at `slot` before anyone reads them. */

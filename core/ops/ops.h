@@ -52,7 +52,9 @@
     X(logprob)                                                                                     \
     X(logprob_bwd)                                                                                 \
     X(copy_rows)                                                                                   \
+    X(copy_bytes)                                                                                  \
     X(fp8_round)                                                                                   \
+    X(fp8_pack)                                                                                    \
     X(add)                                                                                         \
     X(fill)                                                                                        \
     X(sumsq)                                                                                       \

@@ -51,6 +51,17 @@ struct el_copy_rows {
 };
 EL_OP_WRAPPER(copy_rows)
 
+/* Row to[i] of dst = row from[i] of src, whatever their bytes mean. A NULL list means i itself. */
+struct el_copy_bytes {
+    int rows;
+    int64_t bytes; /* of a row */
+    const uint8_t *src;
+    const int32_t *from; /* (rows) or NULL */
+    uint8_t *dst;        /* may be src when no row is in both lists */
+    const int32_t *to;   /* (rows) or NULL; no row twice */
+};
+EL_OP_WRAPPER(copy_bytes)
+
 /* y[i] += alpha * x[i] */
 struct el_add {
     int64_t n;

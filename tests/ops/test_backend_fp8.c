@@ -84,9 +84,8 @@ static void check_agreement(struct bench *b)
     a.x = bench_twin(b, start, n);
     bench_run(b, el_ops_ref(), 1, EL_OP_fp8_round, &expected);
     bench_run(b, b->ops, 1, EL_OP_fp8_round, &a);
-    for (int64_t i = 0; i < n; i++) /* of a NaN only that it is one */
-        if (!isnan(expected.x[i]) || !isnan(a.x[i]))
-            same_bits(a.x + i, expected.x + i, 1, "FP8 rounding");
+    for (int i = 0; i < a.rows; i++) /* every NaN is the same; between the slices nothing happens */
+        same_bits(a.x + i * a.x_row, expected.x + i * a.x_row, a.x_row, "FP8 rounding");
     for (int threads = 2; threads <= MAX_THREADS; threads++) {
         again.x = bench_twin(b, start, n);
         bench_run(b, b->ops, threads, EL_OP_fp8_round, &again);
@@ -108,6 +107,31 @@ static void backends_agree_and_rows_stand_alone(void **state)
 {
     (void)state;
     for_every_backend(check_agreement, CASES);
+}
+
+/* Every size of fp32, what is no number in all its forms. */
+static void check_specials(struct bench *b)
+{
+    enum { N = 8 };
+    static const float big[N] = {0x1.fffffep127f, -0x1.fp127f, 1,    INFINITY,
+                                 -INFINITY,       NAN,         -NAN, 0};
+    static const float y[N] = {0x1.ep127f, -0x1.ep127f, 0, NAN, NAN, NAN, NAN, 0};
+    static const float tail[N] = {INFINITY, -0x1.fp127f, 1, INFINITY, -INFINITY, NAN, NAN, 0};
+    struct el_fp8_round a = {.rows = 1, .slices = 1, .width = N, .group = N, .tail = N};
+    a.x = bench_output(b, 2 * N);
+    memcpy(a.x, big, sizeof big);
+    memcpy(a.x + N, big, sizeof big);
+    for (int times = 0; times < 2; times++) {
+        bench_run(b, b->ops, 1, EL_OP_fp8_round, &a);
+        same_bits(a.x, y, N, "values at the end of fp32");
+        same_bits(a.x + N, tail, N, "a tail at the end of fp32");
+    }
+}
+
+static void the_ends_of_fp32_are_kept_apart(void **state)
+{
+    (void)state;
+    for_every_backend(check_specials, 1);
 }
 
 /* What a group becomes is what e4m3 codes and one power of two can hold, and near what it was. */
@@ -187,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_values_come_out),
         cmocka_unit_test(backends_agree_and_rows_stand_alone),
+        cmocka_unit_test(the_ends_of_fp32_are_kept_apart),
         cmocka_unit_test(codes_and_scales_hold_the_values),
         cmocka_unit_test(rotated_slices_have_their_products),
     };

@@ -2,6 +2,7 @@
  * completions depend as little on batches and pieces as without. */
 #include "core/base/rng.h"
 #include "core/ops/fp8_round.h"
+#include "core/ops/fp8_row.h"
 #include "core/run/engine.h"
 
 #include <setjmp.h>

@@ -24,6 +24,7 @@ void EL_CPU(init_gemm_pack)(struct el_ops *t);
 void EL_CPU(init_norm)(struct el_ops *t);
 void EL_CPU(init_rope)(struct el_ops *t);
 void EL_CPU(init_fp8_round)(struct el_ops *t);
+void EL_CPU(init_fp8_pack)(struct el_ops *t);
 void EL_CPU(init_attention)(struct el_ops *t);
 void EL_CPU(init_attention_bwd)(struct el_ops *t);
 void EL_CPU(init_index_select)(struct el_ops *t);

@@ -1,12 +1,6 @@
-/* FP8 rounding a slice at a time, in registers: codes never exist. A value beside its scale has one
- * of two grids. From 2^-6 on it keeps three bits of mantissa: half of what is cut off is added to
- * its bits, a little less where the last kept bit is even, and the rest is masked. Below, the grid
- * is 2^-9, which adding and taking away 1.5 * 2^14 rounds to. */
+/* FP8 rounding a slice at a time, in registers: codes never exist. */
 #include "core/ops/fp8_round.h"
-#include "core/ops/cpu/cpu.h"
-#include "core/ops/cpu/vec.h"
-
-#include <float.h>
+#include "core/ops/cpu/fp8.h"
 
 static void butterflies(float *x, int n, int apart)
 {
@@ -28,56 +22,17 @@ static void rotate(float *x, int n)
         vstore_n(x + j, vload_n(x + j, n - j) * scale, n - j);
 }
 
-VEC vf magnitude(vf x)
-{
-    return (vf)((vi)x & 0x7fffffff);
-}
-
-/* x where it is finite, else y. */
-VEC vf where_finite(vf x, vf value, vf y)
-{
-    return vpick_greater(vset(INFINITY), magnitude(x), value, y);
-}
-
-static float scale_of(const float *x, int n)
-{
-    vf amax = vset(1e-4f);
-    for (int j = 0; j < n; j += VL) {
-        vf v = vload_n(x + j, n - j);
-        amax = vmax(where_finite(v, magnitude(v), (vf){0}), amax);
-    }
-    int e;
-    float m = frexpf(vmaximum(amax), &e); /* 448 is 7/8 * 2^9 */
-    return ldexpf(1, e - 9 + (m > 0.875f));
-}
-
-VEC vf round_e4m3(vf x)
-{
-    const vf magic = vset(0x1.8p14f);
-    vi bits = (vi)magnitude(x);
-    vf coarse = (vf)((bits + 0x7ffff + ((bits >> 20) & 1)) & ~0xfffff);
-    vf fine = ((vf)bits + magic) - magic;
-    vf size = vmin(vpick_greater(vset(0x1p-6f), (vf)bits, fine, coarse), vset(448.0f));
-    return (vf)((vi)size | ((vi)x & INT32_MIN));
-}
-
 static void round_group(float *x, int n)
 {
-    float scale = scale_of(x, n);
-    for (int j = 0; j < n; j += VL) {
-        vf v = vload_n(x + j, n - j), y = round_e4m3(v / vset(scale)) * vset(scale);
-        vstore_n(x + j, where_finite(v, y, v), n - j);
-    }
+    struct el_fp8_group g = EL_CPU(fp8_group)(x, n);
+    for (int j = 0; j < n; j += VL)
+        vstore_n(x + j, vround_e4m3(g, vload_n(x + j, n - j)) * vset(g.scale), n - j);
 }
 
 static void round_tail(float *x, int n)
 {
-    for (int j = 0; j < n; j += VL) {
-        vf v = vload_n(x + j, n - j);
-        vi bits = (vi)v;
-        vf y = (vf)((bits + 0x7fff + ((bits >> 16) & 1)) & ~0xffff);
-        vstore_n(x + j, where_finite(v, y, v), n - j);
-    }
+    for (int j = 0; j < n; j += VL)
+        vstore_n(x + j, (vf)vround_bf16(vload_n(x + j, n - j)), n - j);
 }
 
 static void round_slice(const struct el_fp8_round *a, float *x)

@@ -50,9 +50,20 @@ static void copy_rows(struct el_stream *s, const void *args)
     }
 }
 
+static void copy_bytes(struct el_stream *s, const void *args)
+{
+    const struct el_copy_bytes *a = args;
+    int threads = el_cpu_threads(s, (double)a->rows * (double)a->bytes / 4);
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t i = 0; i < a->rows; i++)
+        memcpy(a->dst + (a->to ? a->to[i] : i) * a->bytes,
+               a->src + (a->from ? a->from[i] : i) * a->bytes, (size_t)a->bytes);
+}
+
 void EL_CPU(init_rows)(struct el_ops *t)
 {
     t->run[EL_OP_embed] = embed;
     t->run[EL_OP_embed_bwd] = embed_bwd;
     t->run[EL_OP_copy_rows] = copy_rows;
+    t->run[EL_OP_copy_bytes] = copy_bytes;
 }

@@ -23,4 +23,13 @@ int64_t el_ref_key_row(const struct el_rows *at, const int32_t *selected, int to
 
 double el_ref_dot(const float *a, const float *b, int n);
 
+/* How a group of n values becomes FP8 (core/ops/fp8_round.h): x is code * scale. */
+struct el_ref_fp8 {
+    float scale, largest; /* of the codes: 448, or less where scale * 448 is beyond fp32 */
+};
+struct el_ref_fp8 el_ref_fp8_of(const float *x, int n);
+uint8_t el_ref_fp8_code(struct el_ref_fp8 g, float x);
+/* BF16, every NaN the same. */
+uint16_t el_ref_bf16(float x);
+
 #endif
