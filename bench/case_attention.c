@@ -69,13 +69,28 @@ static struct batch make_batch(struct el_bench *bench, const char *name, int seq
     return b;
 }
 
-static const char *label(char *to, size_t n, const struct batch *b, int sparse)
+static const char *label(char *to, size_t n, const struct batch *b, int sparse, int packed)
 {
     char keys[32] = "dense";
     if (sparse)
         snprintf(keys, sizeof keys, "top %d", b->topk);
-    snprintf(to, n, "%s %d rows of %d, %s", b->name, b->at.rows, b->at.max_pos + 1, keys);
+    snprintf(to, n, "%s %d rows of %d, %s%s", b->name, b->at.rows, b->at.max_pos + 1, keys,
+             packed ? ", FP8" : "");
     return to;
+}
+
+/* The rows of a cache, packed; NULL when memory runs out. */
+static const uint8_t *pack(struct el_bench *bench, const float *x, size_t rows, int width, int tail)
+{
+    const struct el_fp8_row form = {width, tail};
+    size_t bytes = rows * (size_t)el_fp8_row_bytes(&form);
+    uint8_t *packed = (uint8_t *)el_bench_noise(bench, (bytes + sizeof(float) - 1) / sizeof(float));
+    if (x && packed)
+        el_fp8_pack(
+            bench->s,
+            &(struct el_fp8_pack){
+                .rows = (int)rows, .form = form, .x = x, .x_row = width + tail, .packed = packed});
+    return packed;
 }
 
 static void attention(struct el_bench *bench, const struct el_bench_attention *h,
@@ -95,9 +110,13 @@ static void attention(struct el_bench *bench, const struct el_bench_attention *h
                         .topk = b->topk,
                         .out = el_bench_noise(bench, rows * latent),
                         .lse = el_bench_noise(bench, rows)};
-    el_bench_op(bench, EL_OP_attn, &a, label(what, sizeof what, b, sparse));
-    if (!backward)
+    el_bench_op(bench, EL_OP_attn, &a, label(what, sizeof what, b, sparse, 0));
+    if (!backward) {
+        a.kv_fp8 = pack(bench, a.kv, cache, h->latent, h->rope);
+        a.kv = NULL;
+        el_bench_op(bench, EL_OP_attn, &a, label(what, sizeof what, b, sparse, 1));
         return;
+    }
     struct el_attn_bwd d = {.at = b->at,
                             .heads = h->heads,
                             .latent = h->latent,
@@ -112,7 +131,7 @@ static void attention(struct el_bench *bench, const struct el_bench_attention *h
                             .dout = el_bench_noise(bench, rows * latent),
                             .dq = el_bench_noise(bench, rows * width),
                             .dkv = el_bench_noise(bench, cache * width)};
-    el_bench_op(bench, EL_OP_attn_bwd, &d, label(what, sizeof what, b, sparse));
+    el_bench_op(bench, EL_OP_attn_bwd, &d, label(what, sizeof what, b, sparse, 0));
 }
 
 static void indexer(struct el_bench *bench, const struct el_bench_attention *h,
@@ -142,9 +161,13 @@ static void indexer(struct el_bench *bench, const struct el_bench_attention *h,
                                      .k = a.k,
                                      .topk = b->topk,
                                      .selected = el_bench_ints(bench, rows * (size_t)b->topk)};
-    el_bench_op(bench, EL_OP_index_select, &select, label(what, sizeof what, b, 1));
-    if (!backward)
+    el_bench_op(bench, EL_OP_index_select, &select, label(what, sizeof what, b, 1, 0));
+    if (!backward) {
+        select.k_fp8 = pack(bench, select.k, cache, h->index_dim, 0);
+        select.k = NULL;
+        el_bench_op(bench, EL_OP_index_select, &select, label(what, sizeof what, b, 1, 1));
         return;
+    }
     a.q = el_bench_noise(bench, rows * heads * width);
     a.kv = el_bench_noise(bench, cache * width);
     a.lse = el_bench_noise(bench, rows * heads);
@@ -154,7 +177,7 @@ static void indexer(struct el_bench *bench, const struct el_bench_attention *h,
     a.dk = el_bench_noise(bench, cache * dim);
     for (int sparse = 0; sparse <= 1; sparse++) {
         a.selected = sparse ? b->selected : NULL;
-        el_bench_op(bench, EL_OP_index_loss, &a, label(what, sizeof what, b, sparse));
+        el_bench_op(bench, EL_OP_index_loss, &a, label(what, sizeof what, b, sparse, 0));
     }
 }
 

@@ -64,13 +64,21 @@ static struct keys keys_of(const struct el_rows *at, int most, int free)
     return k;
 }
 
+/* Of a cache row of so many values and a tail: fp32, or packed. */
+static double key_bytes(const uint8_t *fp8, int width, int tail)
+{
+    const struct el_fp8_row form = {width, tail};
+    return fp8 ? (double)el_fp8_row_bytes(&form) : 4.0 * (width + tail);
+}
+
 static struct el_bench_work attn(const void *args)
 {
     const struct el_attn *a = args;
     double rows = a->at.rows, h = a->heads, r = a->latent, width = r + a->rope;
     struct keys k = keys_of(&a->at, a->selected ? a->topk : 0, 0);
     return (struct el_bench_work){2 * k.pairs * h * (width + r),
-                                  4 * (rows * h * (width + r) + k.distinct * width)};
+                                  4 * rows * h * (width + r) +
+                                      k.distinct * key_bytes(a->kv_fp8, a->latent, a->rope)};
 }
 
 static struct el_bench_work attn_bwd(const void *args)
@@ -88,7 +96,8 @@ static struct el_bench_work index_select(const void *args)
     double rows = a->at.rows, h = a->heads, d = a->dim;
     struct keys k = keys_of(&a->at, 0, a->topk); /* the others take all they see, unscored */
     return (struct el_bench_work){2 * k.pairs * h * d,
-                                  4 * (k.rows * (h * d + h) + rows * a->topk + k.distinct * d)};
+                                  4 * (k.rows * (h * d + h) + rows * a->topk) +
+                                      k.distinct * key_bytes(a->k_fp8, a->dim, 0)};
 }
 
 static struct el_bench_work index_loss(const void *args)

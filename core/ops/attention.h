@@ -10,13 +10,16 @@
  *
  * Where keys lie: position j of sequence s is cache row
  *     tables[s*table_stride + (j >> block_shift)] + (j & ((1 << block_shift) - 1))
+ * The cache may be packed as FP8 for attn; results are then, bit for bit, those over the fp32
+ * values that its rows hold.
+ *
  * Training uses one block per sequence (block_shift 30, the table holds the first row). Sequences
  * that begin alike may share the cache rows of their beginning, in serving block by block, in
  * training row by row (core/model/pack.h). */
 #ifndef EL_OPS_ATTENTION_H
 #define EL_OPS_ATTENTION_H
 
-#include "core/ops/ops.h"
+#include "core/ops/fp8_row.h"
 
 /* The rows of a batch and where their keys lie; shared by attention and indexer ops. */
 struct el_rows {
@@ -38,7 +41,8 @@ struct el_attn {
     int heads, latent, rope; /* H, r, dr */
     float scale;
     const float *q;          /* (R, H, r+dr) */
-    const float *kv;         /* (cache rows, r+dr) */
+    const float *kv;         /* (cache rows, r+dr), or NULL */
+    const uint8_t *kv_fp8;   /* instead: rows of r values and a tail of dr (core/ops/fp8_row.h) */
     const int32_t *selected; /* (R, topk) ascending positions, -1 behind the last; NULL: dense */
     int topk;
     float *out; /* (R, H, r) */

@@ -14,10 +14,11 @@
  * of a fixed number of rows for each thread, so that scratch grows with T alone. */
 struct el_index_select {
     struct el_rows at;
-    int heads, dim; /* H_I, D_I */
-    const float *q; /* (R, H_I, D_I) */
-    const float *w; /* (R, H_I) */
-    const float *k; /* (cache rows, D_I) */
+    int heads, dim;       /* H_I, D_I */
+    const float *q;       /* (R, H_I, D_I) */
+    const float *w;       /* (R, H_I) */
+    const float *k;       /* (cache rows, D_I), or NULL */
+    const uint8_t *k_fp8; /* instead: rows of D_I values without a tail (core/ops/fp8_row.h) */
     int topk;
     int32_t *selected; /* (R, topk) ascending, -1 behind the last */
 };

@@ -156,10 +156,10 @@ static void ops_run_at_the_shapes_of_a_model(void **state)
     assert_int_equal(el_bench_gemm_model(&f->b, &f->w->config, 6, &f->err), 0);
     assert_int_equal(f->b.n_figures, 27);
     assert_int_equal(el_bench_attention(&f->b, &shape, &f->err), 0);
-    assert_int_equal(f->b.n_figures, 27 + 10);
+    assert_int_equal(f->b.n_figures, 27 + 13);
     f->b.only = "attn";
     assert_int_equal(el_bench_attention(&f->b, &shape, &f->err), 0);
-    assert_int_equal(f->b.n_figures, 27 + 10 + 4);
+    assert_int_equal(f->b.n_figures, 27 + 13 + 6);
 }
 
 /* The context doubles; so do the dense work and what grows of the memory. */

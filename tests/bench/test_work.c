@@ -53,6 +53,9 @@ static void attention_counts_what_a_row_sees(void **state)
     int32_t selected[9] = {0};
     a.selected = selected; /* at most three keys a row */
     check(EL_OP_attn, &a, 2.0 * 8 * 2 * (6 + 4), 4.0 * (3 * 2 * 10 + 6 * 6));
+    uint8_t fp8 = 0; /* 4 codes, a scale, 2 BF16 values */
+    a.kv_fp8 = &fp8;
+    check(EL_OP_attn, &a, 2.0 * 8 * 2 * (6 + 4), 4.0 * (3 * 2 * 10) + 6 * (4 + 4 + 4));
 }
 
 /* Only the last row sees more keys than it may select. */
@@ -63,6 +66,9 @@ static void the_indexer_scores_what_it_must_choose_from(void **state)
     check(EL_OP_index_select, &a, 2.0 * 5 * 16, 4.0 * (16 + 2 + 3 * 3 + 5 * 8));
     a.topk = 1; /* all three: 10 pairs, 8 keys */
     check(EL_OP_index_select, &a, 2.0 * 10 * 16, 4.0 * (3 * (16 + 2 + 1) + 8 * 8));
+    uint8_t fp8 = 0;
+    a.k_fp8 = &fp8;
+    check(EL_OP_index_select, &a, 2.0 * 10 * 16, 4.0 * (3 * (16 + 2 + 1)) + 8 * (8 + 4));
 }
 
 static void a_tally_adds_up_what_a_stream_runs(void **state)

@@ -260,7 +260,8 @@ static void threads_together_attend_as_one_alone(void **state)
 }
 
 /* Workspace of an op for a whole prompt of n tokens in the 671B shape. */
-static size_t prompt_workspace(const struct el_stream *s, enum el_op op, int n, int sparse)
+static size_t prompt_workspace(const struct el_stream *s, enum el_op op, int n, int sparse,
+                               const uint8_t *packed)
 {
     static const int32_t any = 0;
     struct el_rows at = {.rows = n, .sequences = 1, .table_stride = 1, .block_shift = 30};
@@ -268,6 +269,7 @@ static size_t prompt_workspace(const struct el_stream *s, enum el_op op, int n, 
     struct el_index_select select = {.at = at, .heads = 64, .dim = 128, .topk = 2048};
     struct el_attn attn = {.at = at, .heads = 128, .latent = 512, .rope = 64, .topk = 2048};
     attn.selected = sparse ? &any : NULL;
+    attn.kv_fp8 = select.k_fp8 = packed;
     const void *args = op == EL_OP_attn ? (void *)&attn : (void *)&select;
     return s->ops->workspace[op] ? s->ops->workspace[op](s, args) : 0;
 }
@@ -275,23 +277,27 @@ static size_t prompt_workspace(const struct el_stream *s, enum el_op op, int n, 
 /* Twice the tokens take at most twice the memory, and 128K of them a small part of 1 GiB. */
 static void check_memory(struct bench *b)
 {
+    static const uint8_t any = 0;
     static const struct {
         enum el_op op;
         int sparse;
-    } ops[] = {{EL_OP_index_select, 1}, {EL_OP_attn, 1}, {EL_OP_attn, 0}};
+        const uint8_t *packed;
+    } ops[] = {{EL_OP_index_select, 1, NULL}, {EL_OP_attn, 1, NULL}, {EL_OP_attn, 0, NULL},
+               {EL_OP_index_select, 1, &any}, {EL_OP_attn, 1, &any}, {EL_OP_attn, 0, &any}};
     for (int threads = 1; threads <= 8; threads *= 2)
         for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
             struct el_stream s;
             el_stream_init(&s, b->device, b->ops, threads);
             for (int n = 4096; n <= 65536; n *= 2) {
-                size_t half = prompt_workspace(&s, ops[i].op, n, ops[i].sparse);
-                size_t whole = prompt_workspace(&s, ops[i].op, 2 * n, ops[i].sparse);
+                size_t half = prompt_workspace(&s, ops[i].op, n, ops[i].sparse, ops[i].packed);
+                size_t whole = prompt_workspace(&s, ops[i].op, 2 * n, ops[i].sparse, ops[i].packed);
                 if (whole > 2 * half + 4096)
                     fail_msg("%s, %d threads: %zu bytes for %d tokens, %zu for twice as many",
                              el_op_name(ops[i].op), threads, half, n, whole);
             }
             size_t most = (size_t)threads * ((size_t)96 << 20);
-            assert_true(prompt_workspace(&s, ops[i].op, 131072, ops[i].sparse) <= most);
+            assert_true(prompt_workspace(&s, ops[i].op, 131072, ops[i].sparse, ops[i].packed) <=
+                        most);
             el_stream_release(&s);
         }
 }

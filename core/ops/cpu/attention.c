@@ -116,7 +116,7 @@ static void attend(const struct el_attn *a, struct el_keys *k, int row, float *s
 
 /* Rows by all threads together. */
 enum {
-    SPAN = 256,            /* keys of a unit of the scores */
+    SPAN = EL_KEY_CHUNK,   /* keys of a unit of the scores */
     TOGETHER = 4 << 20,    /* multiply-adds of a row that are worth the threads' waiting for each
                               other */
     LONG_SCORES = 4 << 20, /* scores that each thread may keep a row of */
@@ -143,6 +143,7 @@ static struct plan make_plan(const struct el_stream *s, const struct el_attn *a)
     p.columns = (columns + EL_PANEL - 1) / EL_PANEL * EL_PANEL;
     p.scores = score_bytes(a);
     size_t keys = (size_t)EL_PANEL * (size_t)width, copy = (size_t)SPAN * (size_t)p.columns;
+    keys *= a->kv_fp8 ? 2 : 1;
     p.mine = p.together ? el_cpu_round((keys > copy ? keys : copy) * sizeof(float))
                         : p.scores + EL_CPU(keys_bytes)(&a->at, width, a->selected);
     return p;
@@ -159,19 +160,35 @@ static int min_int(int a, int b)
     return a < b ? a : b;
 }
 
+/* Packs keys j..j+count-1 of a row, names the `left` keys behind them. Behind the panel is room for
+ * another where rows must be unpacked; these are fetched meanwhile. */
+static void pack(const struct el_attn *a, const struct el_keys *k, int row, int j, int count,
+                 int left, float *panel, struct el_ahead *next)
+{
+    const float *rows[EL_PANEL];
+    int seq = a->at.seq[row], width = k->width;
+    next->width = width;
+    next->count = a->kv_fp8 ? 0 : left;
+    if (a->kv_fp8) {
+        float *unpacked = panel + (int64_t)EL_PANEL * width;
+        EL_CPU(key_columns)
+        ((struct el_key_range){&a->at, seq, k->list, j, count}, &k->cache, 0, width, unpacked);
+        EL_CPU(pack_transposed)(panel, unpacked, width, count, width);
+        return;
+    }
+    EL_CPU(key_rows)(&a->at, seq, k->list, j, count, a->kv, width, rows);
+    EL_CPU(pack_rows)(panel, rows, count, width);
+    EL_CPU(key_rows)(&a->at, seq, k->list, j + count, left, a->kv, width, next->rows);
+}
+
 /* Scores of all heads against keys from..to-1; from is a multiple of EL_PANEL. */
 static void score_span(const struct el_attn *a, const struct el_keys *k, int row, int from, int to,
                        float *panel, float *score, int64_t stride)
 {
-    const float *rows[EL_PANEL];
-    struct el_ahead next = {.width = k->width};
+    struct el_ahead next;
     for (int j = from; j < to; j += EL_PANEL) {
         int count = min_int(to - j, EL_PANEL), left = min_int(to - j - count, EL_PANEL);
-        EL_CPU(key_rows)(&a->at, a->at.seq[row], k->list, j, count, k->data, k->width, rows);
-        EL_CPU(pack_rows)(panel, rows, count, k->width);
-        EL_CPU(key_rows)
-        (&a->at, a->at.seq[row], k->list, j + count, left, k->data, k->width, next.rows);
-        next.count = left;
+        pack(a, k, row, j, count, left, panel, &next);
         EL_CPU(panel)
         (&(struct el_panel){.m = a->heads,
                             .cols = count,
@@ -191,13 +208,12 @@ static void score_span(const struct el_attn *a, const struct el_keys *k, int row
 static void mix_columns(const struct el_attn *a, const struct el_keys *k, int row, int from,
                         int columns, float *copy, const float *weight, int64_t stride)
 {
-    const float *rows[SPAN], *inverse = weight + a->heads * stride;
+    const float *inverse = weight + a->heads * stride;
     float *out = a->out + (int64_t)row * a->heads * a->latent + from;
     for (int j = 0; j < k->n; j += SPAN) {
         int count = min_int(k->n - j, SPAN);
-        EL_CPU(key_rows)(&a->at, a->at.seq[row], k->list, j, count, k->data, k->width, rows);
-        for (int i = 0; i < count; i++)
-            vcopy(copy + (int64_t)i * columns, rows[i] + from, columns);
+        struct el_key_range keys = {&a->at, a->at.seq[row], k->list, j, count};
+        EL_CPU(key_columns)(keys, &k->cache, from, columns, copy);
         EL_CPU(panels)
         ((struct el_panel){.m = a->heads,
                            .cols = columns,
@@ -242,13 +258,14 @@ static void attn(struct el_stream *s, const void *args)
 {
     const struct el_attn *a = args;
     struct plan p = make_plan(s, a);
-    int chunk = EL_CPU(row_chunk)(a->at.rows, p.threads), width = a->latent + a->rope;
+    int chunk = EL_CPU(row_chunk)(a->at.rows, p.threads);
+    struct el_key_cache cache = EL_CPU(key_cache)(a->kv, a->kv_fp8, a->latent + a->rope, a->rope);
 #pragma omp parallel num_threads(p.threads) if (p.threads > 1)
     {
         char *mine = (char *)s->ws + (size_t)omp_get_thread_num() * p.mine;
         struct el_keys k;
         EL_CPU(keys_init)
-        (&k, &a->at, a->kv, width, a->selected, a->topk, mine + (p.together ? 0 : p.scores));
+        (&k, &a->at, cache, a->selected, a->topk, mine + (p.together ? 0 : p.scores));
         if (p.together) {
             float *score = (float *)((char *)s->ws + (size_t)p.threads * p.mine);
             for (int i = 0; i < a->at.rows; i++)

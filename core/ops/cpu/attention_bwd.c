@@ -158,7 +158,7 @@ static void attn_bwd(struct el_stream *s, const void *args)
                             .stride = n};
         struct el_keys k;
         EL_CPU(keys_init)
-        (&k, &a->at, a->kv, width, a->selected, a->topk,
+        (&k, &a->at, EL_CPU(key_cache)(a->kv, NULL, width, 0), a->selected, a->topk,
          mine + 2 * score_bytes(a) + chunk_bytes(a));
 #pragma omp for schedule(dynamic, 1)
         for (int f = 0; f < EL_CPU(families)(&a->at); f++) {

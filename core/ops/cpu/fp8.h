@@ -70,9 +70,9 @@ VEC vbytes vcode_e4m3(vf value)
     return __builtin_convertvector(code, vbytes);
 }
 
-VEC vf vwiden_e4m3(vbytes codes)
+VEC vf vwiden_e4m3(vi code)
 {
-    vi code = __builtin_convertvector(codes, vi), size = code & 0x7f;
+    vi size = code & 0x7f;
     vf coarse = (vf)((size + (120 << 3)) << 20);
     vf fine = (vf)((size << 20) + (121 << 23)) - vset(0x1p-6f); /* 1.m * 2^-6 less 2^-6 */
     vi value = vchoose(size < 8, (vi)fine, (vi)coarse) | ((code & 0x80) << 24);
@@ -87,14 +87,16 @@ VEC vi vround_bf16(vf x)
 }
 
 /* Memory holds n elements at p, at least one; zeros behind them. */
-VEC vbytes vload_bytes(const uint8_t *p, int n)
+VEC vi vload_codes(const uint8_t *p, int n)
 {
-    vbytes v = {0};
-    if (n >= VL)
-        memcpy(&v, p, sizeof v);
-    else
-        memcpy(&v, p, (size_t)n);
-    return v;
+    uint8_t part[VL] = {0};
+    return vwiden_bytes(n >= VL ? p : memcpy(part, p, (size_t)n));
+}
+
+VEC vf vload_bf16(const uint8_t *p, int n)
+{
+    uint8_t part[2 * VL] = {0};
+    return (vf)(vwiden_shorts(n >= VL ? p : memcpy(part, p, 2 * (size_t)n)) << 16);
 }
 
 VEC void vstore_bytes(uint8_t *p, vbytes v, int n)
@@ -103,16 +105,6 @@ VEC void vstore_bytes(uint8_t *p, vbytes v, int n)
         memcpy(p, &v, sizeof v);
     else
         memcpy(p, &v, (size_t)n);
-}
-
-VEC vf vload_bf16(const uint8_t *p, int n)
-{
-    vshorts v = {0};
-    if (n >= VL)
-        memcpy(&v, p, sizeof v);
-    else
-        memcpy(&v, p, 2 * (size_t)n);
-    return (vf)(__builtin_convertvector(v, vi) << 16);
 }
 
 VEC void vstore_bf16(uint8_t *p, vi upper, int n)

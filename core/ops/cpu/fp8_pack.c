@@ -35,7 +35,7 @@ static void fp8_pack(struct el_stream *s, const void *args)
 static void unpack_codes(const uint8_t *row, float scale, int at, int end, float *out)
 {
     for (int j = at; j < end; j += VL)
-        vstore_n(out + j - at, vwiden_e4m3(vload_bytes(row + j, end - j)) * vset(scale), end - j);
+        vstore_n(out + j - at, vwiden_e4m3(vload_codes(row + j, end - j)) * vset(scale), end - j);
 }
 
 void EL_CPU(fp8_unpack)(const struct el_fp8_row *f, const uint8_t *row, int from, int n, float *out)

@@ -47,9 +47,11 @@ static size_t carve(const struct el_index_loss *a, struct scratch *m, char *base
         m->chunk = (float *)(base + start[4]);
         m->stride = n;
         EL_CPU(keys_init)
-        (&m->main, &a->at, a->kv, a->latent + a->rope, a->selected, a->topk, base + start[5]);
+        (&m->main, &a->at, EL_CPU(key_cache)(a->kv, NULL, a->latent + a->rope, 0), a->selected,
+         a->topk, base + start[5]);
         EL_CPU(keys_init)
-        (&m->index, &a->at, a->k, a->index_dim, a->selected, a->topk, base + start[6]);
+        (&m->index, &a->at, EL_CPU(key_cache)(a->k, NULL, a->index_dim, 0), a->selected, a->topk,
+         base + start[6]);
     }
     return start[PARTS];
 }

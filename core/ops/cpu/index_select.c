@@ -30,17 +30,22 @@ struct plan {
     int longest;    /* room for the scores of one row */
     int group;      /* rows of a group, a multiple of BLOCK */
     size_t product; /* bytes of a thread's H_I x EL_PANEL products; its packed panel is behind */
+    size_t panel;   /* bytes of that; behind it are as many for unpacked FP8 keys */
     size_t mine;    /* bytes of a thread's part; the selection uses it for its own purposes */
+    struct el_key_cache cache;
 };
 
 static struct plan make_plan(const struct el_stream *s, const struct el_index_select *a)
 {
-    struct plan p = {.a = a, .longest = EL_CPU(keys_longest)(&a->at, NULL, 0)};
+    struct plan p = {.a = a,
+                     .longest = EL_CPU(keys_longest)(&a->at, NULL, 0),
+                     .cache = EL_CPU(key_cache)(a->k, a->k_fp8, a->dim, 0)};
     int64_t all = (a->at.rows + BLOCK - 1) / BLOCK * BLOCK, group = KEPT / p.longest;
     group = (group > BLOCK ? group / BLOCK * BLOCK : BLOCK) * s->threads;
     p.group = (int)(group < all ? group : all);
     p.product = el_cpu_round((size_t)a->heads * EL_PANEL * sizeof(float));
-    size_t scoring = p.product + el_cpu_round((size_t)a->dim * EL_PANEL * sizeof(float));
+    p.panel = el_cpu_round((size_t)a->dim * EL_PANEL * sizeof(float));
+    size_t scoring = p.product + p.panel * (a->k_fp8 ? 2 : 1);
     size_t choosing = el_cpu_round((size_t)(p.longest + EL_PANEL) * sizeof(int32_t));
     p.mine = scoring > choosing ? scoring : choosing;
     return p;
@@ -81,9 +86,17 @@ static int run_at(const struct el_index_select *a, int row, int j, int count, co
 }
 
 /* Packs keys j..j+count-1 of a row. */
-static void pack(const struct el_index_select *a, int row, int j, int count, float *panel)
+static void pack(const struct plan *p, int row, int j, int count, float *panel)
 {
+    const struct el_index_select *a = p->a;
     const float *rows[EL_PANEL], *keys;
+    if (a->k_fp8) {
+        float *unpacked = panel + p->panel / sizeof *panel;
+        struct el_key_range r = {&a->at, a->at.seq[row], NULL, j, count};
+        EL_CPU(key_columns)(r, &p->cache, 0, a->dim, unpacked);
+        EL_CPU(pack_transposed)(panel, unpacked, a->dim, count, a->dim);
+        return;
+    }
     if (run_at(a, row, j, count, &keys) == count) {
         EL_CPU(pack_transposed)(panel, keys, a->dim, count, a->dim);
         return;
@@ -92,10 +105,11 @@ static void pack(const struct el_index_select *a, int row, int j, int count, flo
     EL_CPU(pack_rows)(panel, rows, count, a->dim);
 }
 
-/* Names the keys of the panel at j, as far as they lie together. */
+/* Names the keys of the panel at j, as far as they lie together. Packed keys are fetched when they
+ * are unpacked. */
 static void name_next(const struct el_index_select *a, int row, int j, struct el_ahead *next)
 {
-    int left = keys_to_score(a, row) - j;
+    int left = a->k_fp8 ? 0 : keys_to_score(a, row) - j;
     next->count = left > 0;
     if (left > 0)
         next->width = a->dim * run_at(a, row, j, left < EL_PANEL ? left : EL_PANEL, next->rows);
@@ -163,7 +177,7 @@ static void score_rows(const struct plan *p, int from, int to, int span, char *m
             if (count <= 0)
                 continue;
             if (count > packed || !same_keys(&a->at, row, owner, j, count)) {
-                pack(a, row, j, count, panel);
+                pack(p, row, j, count, panel);
                 name_next(a, row, j + distance, &next);
                 owner = row;
                 packed = count;

@@ -29,12 +29,21 @@ int EL_CPU(keys_longest)(const struct el_rows *at, const int32_t *selected, int 
     return round_panel(selected ? topk : at->max_pos + 1);
 }
 
-void EL_CPU(keys_init)(struct el_keys *k, const struct el_rows *at, const float *data, int width,
+struct el_key_cache EL_CPU(key_cache)(const float *data, const uint8_t *fp8, int width, int tail)
+{
+    struct el_key_cache c = {
+        .width = width, .data = data, .fp8 = fp8, .form = {width - tail, tail}};
+    c.bytes = el_fp8_row_bytes(&c.form);
+    return c;
+}
+
+void EL_CPU(keys_init)(struct el_keys *k, const struct el_rows *at, struct el_key_cache cache,
                        const int32_t *selected, int topk, void *scratch)
 {
+    const int width = cache.width;
     memset(k, 0, sizeof *k);
     k->at = at;
-    k->data = data;
+    k->cache = cache;
     k->width = width;
     k->selected = selected;
     k->topk = topk;
@@ -95,13 +104,46 @@ int64_t EL_CPU(keys_together)(const struct el_keys *k, int from, int count)
     return EL_CPU(keys_place)(k, from);
 }
 
-/* Copies scattered rows; each is fetched a few rows before its turn. */
+enum { AHEAD = 8 }; /* a scattered row is fetched so many rows before its turn */
+
+/* What unpacking values first..first+n-1 of a row reads. */
+static void fetch_packed(const struct el_key_cache *c, const uint8_t *row, int first, int n)
+{
+    enum { LINE = 64 };
+    int tail = first + n > c->form.width;
+    const uint8_t *end = tail ? row + c->bytes : row + first + n;
+    for (const uint8_t *at = row + first; at < end; at += LINE)
+        __builtin_prefetch(at);
+    __builtin_prefetch(row + el_fp8_row_scales(&c->form) + 4 * (first / EL_FP8_GROUP));
+}
+
+/* Values first..first+n-1 of packed rows. */
+static void unpack(const struct el_key_cache *c, const uint8_t *const *rows, int count, int first,
+                   int n, float *to)
+{
+    for (int i = -AHEAD; i < count; i++) {
+        if (i + AHEAD < count)
+            fetch_packed(c, rows[i + AHEAD], first, n);
+        if (i >= 0)
+            EL_CPU(fp8_unpack)(&c->form, rows[i], first, n, to + (int64_t)i * n);
+    }
+}
+
+static void gather_packed(const struct el_keys *k, int from, int count)
+{
+    const uint8_t *rows[EL_KEY_CHUNK];
+    for (int i = 0; i < count; i++)
+        rows[i] = k->cache.fp8 + EL_CPU(keys_place)(k, from + i) * k->cache.bytes;
+    unpack(&k->cache, rows, count, 0, k->width, k->rows);
+}
+
+/* Copies scattered rows. */
 static void gather(const struct el_keys *k, int from, int count)
 {
-    enum { AHEAD = 8, LINE = 16 };
+    enum { LINE = 16 };
     const float *rows[EL_KEY_CHUNK];
     for (int i = 0; i < count; i++)
-        rows[i] = k->data + EL_CPU(keys_place)(k, from + i) * k->width;
+        rows[i] = k->cache.data + EL_CPU(keys_place)(k, from + i) * k->width;
     for (int i = -AHEAD; i < count; i++) {
         for (int j = 0; i + AHEAD < count && j < k->width; j += LINE)
             __builtin_prefetch(rows[i + AHEAD] + j);
@@ -112,14 +154,43 @@ static void gather(const struct el_keys *k, int from, int count)
 
 const float *EL_CPU(keys_rows)(struct el_keys *k, int from, int count)
 {
-    int64_t place = EL_CPU(keys_together)(k, from, count);
+    const struct el_key_cache *c = &k->cache;
+    int64_t place = c->fp8 ? -1 : EL_CPU(keys_together)(k, from, count);
     if (place >= 0)
-        return k->data + place * k->width;
+        return c->data + place * k->width;
     if (k->from != from || k->count != count)
-        gather(k, from, count);
+        (c->fp8 ? gather_packed : gather)(k, from, count);
     k->from = from;
     k->count = count;
     return k->rows;
+}
+
+static void copy_columns(struct el_key_range r, const struct el_key_cache *c, int first,
+                         int columns, float *to)
+{
+    const float *rows[EL_KEY_CHUNK];
+    EL_CPU(key_rows)(r.at, r.seq, r.list, r.from, r.count, c->data, c->width, rows);
+    for (int i = 0; i < r.count; i++)
+        vcopy(to + (int64_t)i * columns, rows[i] + first, columns);
+}
+
+static void unpack_columns(struct el_key_range r, const struct el_key_cache *c, int first,
+                           int columns, float *to)
+{
+    const int32_t *table = r.at->tables + (int64_t)r.seq * r.at->table_stride;
+    int shift = r.at->block_shift, mask = (1 << shift) - 1;
+    const uint8_t *rows[EL_KEY_CHUNK];
+    for (int i = 0; i < r.count; i++) {
+        int position = r.list ? r.list[r.from + i] : r.from + i;
+        rows[i] = c->fp8 + ((int64_t)table[position >> shift] + (position & mask)) * c->bytes;
+    }
+    unpack(c, rows, r.count, first, columns, to);
+}
+
+void EL_CPU(key_columns)(struct el_key_range r, const struct el_key_cache *c, int first,
+                         int columns, float *to)
+{
+    (c->fp8 ? unpack_columns : copy_columns)(r, c, first, columns, to);
 }
 
 static int min_int(int a, int b)

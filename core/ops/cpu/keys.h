@@ -3,20 +3,30 @@
  * thread owns one. What a row sees depends on its own key list only:
  *
  *   - rows are used in place where the block table keeps them together, else copied to scratch;
+ *     packed ones are unpacked there;
  *   - the panels of a dense sequence are kept while the thread stays with that sequence. */
 #ifndef EL_OPS_CPU_KEYS_H
 #define EL_OPS_CPU_KEYS_H
 
 #include "core/ops/attention.h"
-#include "core/ops/cpu/cpu.h"
+#include "core/ops/cpu/fp8.h"
 
 enum { EL_KEY_CHUNK = 256 }; /* keys per step; a multiple of EL_PANEL */
+
+/* Cache rows of `width` values: fp32, or packed. */
+struct el_key_cache {
+    int width;
+    const float *data;      /* (cache rows, width) */
+    const uint8_t *fp8;     /* NULL, or instead (cache rows, bytes) */
+    struct el_fp8_row form; /* of packed rows */
+    int64_t bytes;
+};
 
 struct el_keys {
     /* Set once. */
     const struct el_rows *at;
-    const float *data; /* (cache rows, width) */
-    int width;
+    struct el_key_cache cache;
+    int width;               /* of the cache */
     const int32_t *selected; /* (R, topk) or NULL: dense */
     int topk;
     float *rows, *panels, *spare; /* scratch: a chunk of rows, kept panels, one panel */
@@ -34,7 +44,9 @@ struct el_keys {
 size_t EL_CPU(keys_bytes)(const struct el_rows *at, int width, const int32_t *selected);
 int EL_CPU(keys_longest)(const struct el_rows *at, const int32_t *selected, int topk);
 
-void EL_CPU(keys_init)(struct el_keys *k, const struct el_rows *at, const float *data, int width,
+/* One of data and fp8 is NULL. The last `tail` of the width values are a packed row's tail. */
+struct el_key_cache EL_CPU(key_cache)(const float *data, const uint8_t *fp8, int width, int tail);
+void EL_CPU(keys_init)(struct el_keys *k, const struct el_rows *at, struct el_key_cache cache,
                        const int32_t *selected, int topk, void *scratch);
 void EL_CPU(keys_row)(struct el_keys *k, int row);
 /* The cache row of key i. */
@@ -67,6 +79,17 @@ static inline void EL_CPU(key_rows)(const struct el_rows *at, int seq, const int
         rows[i] = data + ((int64_t)table[position >> shift] + (position & mask)) * width;
     }
 }
+
+/* Such keys, at most a chunk. */
+struct el_key_range {
+    const struct el_rows *at;
+    int seq;
+    const int32_t *list;
+    int from, count;
+};
+/* Their values first..first+columns-1, copied or unpacked: (count, columns). */
+void EL_CPU(key_columns)(struct el_key_range r, const struct el_key_cache *c, int first,
+                         int columns, float *to);
 
 /* Rows that a thread takes at a time: neighbours share panels, but threads must end together. */
 int EL_CPU(row_chunk)(int rows, int threads);

@@ -103,6 +103,17 @@ VEC unsigned vreach(vi a, vi b)
     return _mm512_cmpge_epi32_mask((__m512i)a, (__m512i)b);
 }
 
+/* VL bytes, or little-endian numbers of 16 bits, at any address: one in each lane. */
+VEC vi vwiden_bytes(const uint8_t *p)
+{
+    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i_u *)p));
+}
+
+VEC vi vwiden_shorts(const uint8_t *p)
+{
+    return (vi)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i_u *)p));
+}
+
 #elif defined(__AVX2__)
 
 VEC vf vfma(vf a, vf b, vf c)
@@ -149,6 +160,16 @@ VEC vf vsqrt(vf x)
 VEC unsigned vreach(vi a, vi b)
 {
     return (unsigned)_mm256_movemask_ps((__m256)(a >= b));
+}
+
+VEC vi vwiden_bytes(const uint8_t *p)
+{
+    return (vi)_mm256_cvtepu8_epi32(_mm_loadu_si64(p));
+}
+
+VEC vi vwiden_shorts(const uint8_t *p)
+{
+    return (vi)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i_u *)p));
 }
 
 #else
@@ -208,6 +229,22 @@ VEC unsigned vreach(vi a, vi b)
     for (int i = 0; i < VL; i++)
         bits |= (unsigned)(m[i] & 1) << i;
     return bits;
+}
+
+VEC vi vwiden_bytes(const uint8_t *p)
+{
+    vi v;
+    for (int i = 0; i < VL; i++)
+        v[i] = p[i];
+    return v;
+}
+
+VEC vi vwiden_shorts(const uint8_t *p)
+{
+    vi v;
+    for (int i = 0; i < VL; i++)
+        v[i] = p[2 * i] | p[2 * i + 1] << 8;
+    return v;
 }
 
 #endif

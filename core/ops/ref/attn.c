@@ -31,19 +31,20 @@ static void forward_head(const struct el_attn *a, int row, int head, double *sco
 {
     int width = a->latent + a->rope;
     int64_t at = (int64_t)row * a->heads + head;
+    const struct el_ref_keys keys = {a->kv, a->kv_fp8, {a->latent, a->rope}};
     const float *q = a->q + at * width;
     float *out = a->out + at * a->latent;
     int n = el_ref_key_count(&a->at, a->selected, a->topk, row);
     for (int j = 0; j < n; j++) {
         int64_t key = el_ref_key_row(&a->at, a->selected, a->topk, row, j);
-        score[j] = (double)a->scale * el_ref_dot(q, a->kv + key * width, width);
+        score[j] = (double)a->scale * el_ref_key_dot(&keys, key, q);
     }
     double lse = n ? softmax(score, n) : -INFINITY;
     for (int t = 0; t < a->latent; t++) {
         double sum = 0;
         for (int j = 0; j < n; j++) {
             int64_t key = el_ref_key_row(&a->at, a->selected, a->topk, row, j);
-            sum += score[j] * (double)a->kv[key * width + t];
+            sum += score[j] * (double)el_ref_key_value(&keys, key, t);
         }
         out[t] = (float)sum;
     }

@@ -18,10 +18,11 @@ static float score_key(const struct el_index_select *a, int row, int position)
 {
     const float *q = a->q + (int64_t)row * a->heads * a->dim;
     const float *w = a->w + (int64_t)row * a->heads;
-    const float *k = a->k + el_ref_key_row(&a->at, NULL, 0, row, position) * a->dim;
+    const struct el_ref_keys keys = {a->k, a->k_fp8, {a->dim, 0}};
+    int64_t key = el_ref_key_row(&a->at, NULL, 0, row, position);
     double sum = 0;
     for (int64_t h = 0; h < a->heads; h++) {
-        float dot = (float)el_ref_dot(q + h * a->dim, k, a->dim);
+        float dot = (float)el_ref_key_dot(&keys, key, q + h * a->dim);
         if (dot > 0)
             sum += (double)w[h] * (double)dot;
     }

@@ -23,6 +23,21 @@ int64_t el_ref_key_row(const struct el_rows *at, const int32_t *selected, int to
 
 double el_ref_dot(const float *a, const float *b, int n);
 
+/* Keys in a cache: rows of fp32, or packed ones. */
+struct el_ref_keys {
+    const float *data; /* (cache rows, width + tail) */
+    const uint8_t *fp8;
+    struct el_fp8_row form;
+};
+static inline float el_ref_key_value(const struct el_ref_keys *k, int64_t row, int i)
+{
+    if (k->data)
+        return k->data[row * (k->form.width + k->form.tail) + i];
+    return el_fp8_row_value(&k->form, k->fp8 + row * el_fp8_row_bytes(&k->form), i);
+}
+/* q . key, over all its values. */
+double el_ref_key_dot(const struct el_ref_keys *k, int64_t row, const float *q);
+
 /* How a group of n values becomes FP8 (core/ops/fp8_round.h): x is code * scale. */
 struct el_ref_fp8 {
     float scale, largest; /* of the codes: 448, or less where scale * 448 is beyond fp32 */

@@ -19,6 +19,14 @@ int64_t el_ref_key_row(const struct el_rows *at, const int32_t *selected, int to
     return (int64_t)table[position >> at->block_shift] + inside;
 }
 
+double el_ref_key_dot(const struct el_ref_keys *k, int64_t row, const float *q)
+{
+    double sum = 0;
+    for (int i = 0; i < k->form.width + k->form.tail; i++)
+        sum += (double)q[i] * (double)el_ref_key_value(k, row, i);
+    return sum;
+}
+
 double el_ref_dot(const float *a, const float *b, int n)
 {
     double sum = 0;
