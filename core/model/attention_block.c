@@ -140,7 +140,7 @@ static void keys(const struct el_pass *p, struct el_layer_acts *a, const struct 
                                                   .x = a->kv,
                                                   .x_row = d.key});
     if (p->cache)
-        copy_slice(p, d.key, a->kv, d.key, p->slot, p->cache[layer].kv, d.key);
+        el_layer_cache_put_kv(&p->cache[layer], p->s, c, d.rows, p->slot, a->kv);
 }
 
 static void values_up(const struct el_pass *p, struct el_layer_acts *a,
@@ -183,13 +183,15 @@ void el_attention_forward(const struct el_pass *p, const struct el_acts *acts, i
     keys(p, a, w, d, layer);
     if (p->mode == EL_ATTENTION_MQA || p->with_indexer)
         el_indexer_forward(p, acts, layer);
+    struct el_layer_cache k = el_pass_keys(p, a, layer);
     el_attn(p->s, &(struct el_attn){.at = p->at,
                                     .heads = d.heads,
                                     .latent = d.latent,
                                     .rope = d.rope,
                                     .scale = p->w->softmax_scale,
                                     .q = a->ql,
-                                    .kv = el_pass_keys(p, a, layer).kv,
+                                    .kv = k.kv,
+                                    .kv_fp8 = k.kv_fp8,
                                     .selected = el_pass_selected(p, a, layer),
                                     .topk = p->w->config.index_topk,
                                     .out = a->ol,

@@ -1,10 +1,9 @@
 #include "core/model/estimate.h"
 
+#include "core/model/cache.h"
 #include "core/model/layout.h"
 
 #include <string.h>
-
-enum { cache_group = 128 }; /* values of an FP8 cache that share a scale */
 
 static int is_routed_expert(const struct el_tensor_info *t)
 {
@@ -65,15 +64,12 @@ static void count_tensors(struct el_estimate *e, const struct el_config *c,
 
 static void count_cache(struct el_estimate *e, const struct el_config *c)
 {
-    int64_t r = c->kv_lora_rank, dr = c->qk_rope_head_dim, D = c->index_head_dim;
-    for (int form = EL_FORM_F32; form <= EL_FORM_BF16; form++) {
-        e->kv_bytes[form] = (r + dr) * (form == EL_FORM_F32 ? 4 : 2);
-        e->index_bytes[form] = D * (form == EL_FORM_F32 ? 4 : 2);
+    for (int form = 0; form < EL_FORMS; form++) {
+        e->kv_bytes[form] = el_cache_kv_bytes(c, (enum el_form)form);
+        e->index_bytes[form] = el_cache_index_bytes(c, (enum el_form)form);
     }
-    e->kv_bytes[EL_FORM_FP8] = r + 4 * el_fp8_blocks(r, cache_group) + 2 * dr;
-    e->index_bytes[EL_FORM_FP8] = D + 4 * el_fp8_blocks(D, cache_group);
     e->layers = c->num_hidden_layers;
-    e->rope_bytes = (int64_t)c->max_position_embeddings * dr * 4;
+    e->rope_bytes = (int64_t)c->max_position_embeddings * c->qk_rope_head_dim * 4;
 }
 
 static int check_arguments(const struct el_config *c, int context, int batch, struct el_error *err)

@@ -9,10 +9,9 @@
 
 #include <stdint.h>
 
-/* Arrays have one number for F32, BF16 and FP8 each. The FP8 cache is that of the published
- * kernels: the latent as e4m3 with one F32 scale for 128 values and the RoPE key in BF16 (656 bytes
- * for a latent of 512 and a key of 64), the indexer's key as e4m3 with its scales (132 bytes for
- * 128). */
+/* Arrays have one number for F32, BF16 and FP8 each. The F32 and FP8 caches are those that an
+ * engine makes without and with `fp8` (core/model/cache.h; the FP8 one has the published sizes, 656
+ * bytes for a latent of 512 and a RoPE key of 64, 132 for an indexer's key of 128). */
 struct el_estimate {
     int64_t parameters;         /* of the model that runs, indexers included */
     int64_t indexer_parameters; /* of these, in the indexers */

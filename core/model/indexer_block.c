@@ -96,21 +96,17 @@ void el_indexer_forward(const struct el_pass *p, const struct el_acts *acts, int
     struct el_layer_acts *a = &acts->layer[layer];
     project(p, acts, a, &p->w->view.layers[layer]);
     if (p->cache)
-        el_copy_rows(p->s, &(struct el_copy_rows){.rows = p->at.rows,
-                                                  .width = c->index_head_dim,
-                                                  .src = a->ki,
-                                                  .src_row = c->index_head_dim,
-                                                  .dst = p->cache[layer].ki,
-                                                  .dst_row = c->index_head_dim,
-                                                  .to = p->slot});
+        el_layer_cache_put_ki(&p->cache[layer], p->s, c, p->at.rows, p->slot, a->ki);
     if (p->mode != EL_ATTENTION_MQA)
         return;
+    struct el_layer_cache k = el_pass_keys(p, a, layer);
     el_index_select(p->s, &(struct el_index_select){.at = p->at,
                                                     .heads = c->index_n_heads,
                                                     .dim = c->index_head_dim,
                                                     .q = a->qi,
                                                     .w = a->wi,
-                                                    .k = el_pass_keys(p, a, layer).ki,
+                                                    .k = k.ki,
+                                                    .k_fp8 = k.ki_fp8,
                                                     .topk = c->index_topk,
                                                     .selected = a->selected});
 }

@@ -3,6 +3,7 @@
 #define EL_MODEL_PASS_H
 
 #include "core/model/acts.h"
+#include "core/model/cache.h"
 #include "core/model/packed.h"
 #include "core/model/weights.h"
 #include "core/ops/attention.h"
@@ -20,25 +21,19 @@ int el_attention_parse(const char *name, enum el_attention *mode, struct el_erro
 /* Whether a pass with `fp8` is possible: EL_EREFUSED naming the field when not. */
 int el_pass_check_fp8(const struct el_config *c, struct el_error *err);
 
-/* Where a layer's keys lie. In training kv and ki are the pass's own rows; in serving they are the
- * layer's cache, into which the new rows are copied at `slot` before anyone reads them. */
-struct el_layer_cache {
-    float *kv; /* (cache rows, r+dr) */
-    float *ki; /* (cache rows, D_I) */
-};
-
 struct el_pass {
     const struct el_weights *w;
     const struct el_packed *packed; /* of w, or NULL: forward products pack what they read */
     struct el_stream *s;
     enum el_attention mode;
-    int fp8; /* round indexer queries and keys, and what the cache holds, to FP8: another arithmetic
-                for other uses than training and rollouts (core/ops/fp8_round.h) */
+    int fp8; /* round indexer queries and keys, latents and RoPE keys to FP8: another arithmetic for
+                other uses than training and rollouts (core/ops/fp8_round.h). A cache is packed then
+                (core/model/cache.h) and holds the same values. */
     int with_indexer;     /* dense warm-up: compute the indexer's q, k, w though nobody selects */
     struct el_rows at;    /* device pointers */
     const int32_t *token; /* (R) device */
     const int32_t *slot;  /* (R) device, cache row of each new row; NULL in training */
-    const struct el_layer_cache *cache; /* (L), NULL in training */
+    const struct el_layer_cache *cache; /* (L) packed with fp8; NULL in training */
     const int32_t *routing; /* (MoE layers, R, k) device: routing replay, or NULL: live */
     /* (L, R, index_topk) device: keys to read instead of those that the indexer selects, which
      * stand in the activations all the same; or NULL. MQA mode. */
@@ -57,10 +52,12 @@ static inline const int32_t *el_pass_selected(const struct el_pass *p,
     return p->selected ? p->selected + layer * size : a->selected;
 }
 
+/* Where a layer's keys lie: in training they are the pass's own rows, in serving in the layer's
+ * cache, into which the new rows are put at `slot` before anyone reads them. */
 static inline struct el_layer_cache el_pass_keys(const struct el_pass *p,
                                                  const struct el_layer_acts *a, int layer)
 {
-    return p->cache ? p->cache[layer] : (struct el_layer_cache){a->kv, a->ki};
+    return p->cache ? p->cache[layer] : (struct el_layer_cache){.kv = a->kv, .ki = a->ki};
 }
 
 #endif

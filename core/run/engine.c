@@ -17,12 +17,9 @@ static void place_cache(struct el_carve *v, struct el_engine *e)
 {
     const struct el_config *c = &e->w->config;
     int rows = e->pool.n_blocks * block_size;
-    for (int l = 0; l < c->num_hidden_layers; l++) {
-        e->cache[l].kv = el_carve_floats(v, rows, c->kv_lora_rank + c->qk_rope_head_dim);
-        e->cache[l].ki = NULL;
-        if (e->o.attention == EL_ATTENTION_MQA)
-            e->cache[l].ki = el_carve_floats(v, rows, c->index_head_dim);
-    }
+    for (int l = 0; l < c->num_hidden_layers; l++)
+        el_layer_cache_place(&e->cache[l], v, c, rows, e->o.fp8,
+                             e->o.attention == EL_ATTENTION_MQA);
     e->hidden = el_carve_floats(v, el_engine_picks(e), c->hidden_size);
     e->logits = el_carve_floats(v, el_engine_picks(e), c->vocab_size);
     e->logp = el_carve_floats(v, el_engine_picks(e), 1);

@@ -25,7 +25,8 @@ struct el_engine_options {
     int context;       /* longest sequence, prompt and completion */
     int cache_tokens;  /* room in the cache over all sequences; at least context */
     int trace;         /* EL_TRACE_* bits: what is kept of every token */
-    int fp8;           /* indexer and cache rounded to FP8: el_pass's fp8 */
+    int fp8;           /* el_pass's fp8: other values, in a cache packed to 656 + 132 bytes a token
+                          and layer in the 671B shape instead of 2304 + 512 */
     int logits;        /* keep the logits of every drawn token in its sequence */
     const struct el_weights *mtp; /* an MTP layer that drafts tokens (core/model/mtp.h), or NULL;
                                      what is drawn stays the same, bit for bit, in fewer passes, but

@@ -7,7 +7,6 @@
 #include "core/run/engine_internal.h"
 
 #include "core/model/selection.h"
-#include "core/ops/pointwise.h"
 
 #include <string.h>
 
@@ -131,20 +130,6 @@ static void copy_traces(struct el_engine *e, int64_t from, int64_t to, size_t ro
                rows * words * sizeof *e->selected);
 }
 
-static void copy_cache(struct el_engine *e, float *data, int width, int rows,
-                       const struct el_pass_arrays *dev)
-{
-    if (data)
-        el_copy_rows(e->s, &(struct el_copy_rows){.rows = rows,
-                                                  .width = width,
-                                                  .src = data,
-                                                  .src_row = width,
-                                                  .from = dev->copy_from,
-                                                  .dst = data,
-                                                  .dst_row = width,
-                                                  .to = dev->copy_to});
-}
-
 void el_engine_copy_shared(struct el_engine *e, const struct el_pass_arrays *host,
                            const struct el_pass_arrays *dev)
 {
@@ -167,8 +152,6 @@ void el_engine_copy_shared(struct el_engine *e, const struct el_pass_arrays *hos
     struct el_device *d = e->w->device;
     d->copy_in(d, dev->copy_from, host->copy_from, (size_t)rows * sizeof(int32_t));
     d->copy_in(d, dev->copy_to, host->copy_to, (size_t)rows * sizeof(int32_t));
-    for (int l = 0; l < c->num_hidden_layers; l++) {
-        copy_cache(e, e->cache[l].kv, c->kv_lora_rank + c->qk_rope_head_dim, rows, dev);
-        copy_cache(e, e->cache[l].ki, c->index_head_dim, rows, dev);
-    }
+    for (int l = 0; l < c->num_hidden_layers; l++)
+        el_layer_cache_copy(&e->cache[l], e->s, c, rows, dev->copy_from, dev->copy_to);
 }

@@ -48,10 +48,7 @@ static void place(struct el_carve *v, const struct el_engine *e, struct el_engin
 {
     const struct el_config *c = &e->w->config;
     int rows = e->pool.n_blocks * e->pool.block_size;
-    m->cache.kv = el_carve_floats(v, rows, c->kv_lora_rank + c->qk_rope_head_dim);
-    m->cache.ki = NULL;
-    if (e->o.attention == EL_ATTENTION_MQA)
-        m->cache.ki = el_carve_floats(v, rows, c->index_head_dim);
+    el_layer_cache_place(&m->cache, v, c, rows, e->o.fp8, e->o.attention == EL_ATTENTION_MQA);
     m->hidden = el_carve_floats(v, e->o.max_rows, c->hidden_size);
     m->picked = el_carve_floats(v, e->o.max_sequences, c->hidden_size);
     m->logits = el_carve_floats(v, e->o.max_sequences, c->vocab_size);

@@ -234,10 +234,11 @@ static void local_destroy(struct el_backend *b)
     el_free(l);
 }
 
-static int cache_room(const struct el_config *c, int batch, int context)
+static int cache_room(const struct el_config *c, int batch, int context, int fp8)
 {
-    int64_t per_token = (int64_t)c->num_hidden_layers * 4 *
-                        (c->kv_lora_rank + c->qk_rope_head_dim + c->index_head_dim);
+    enum el_form form = fp8 ? EL_FORM_FP8 : EL_FORM_F32;
+    int64_t per_token = (int64_t)c->num_hidden_layers *
+                        (el_cache_kv_bytes(c, form) + el_cache_index_bytes(c, form));
     int64_t want = 2 * (int64_t)batch * context, fit = ((int64_t)2 << 30) / per_token;
     want = want < fit ? want : fit;
     return (int)(want > context ? want : context);
@@ -249,15 +250,15 @@ static struct el_engine_options engine_options(const struct el_local_options *o,
     int batch = o->batch > 0 ? o->batch : 64;
     int context = o->context > 0 ? o->context : 4096;
     context = context < w->rope_positions ? context : w->rope_positions;
-    return (struct el_engine_options){.attention = o->attention,
-                                      .max_sequences = batch,
-                                      .max_rows = batch + 448,
-                                      .context = context,
-                                      .cache_tokens = o->cache_tokens > 0
-                                                          ? o->cache_tokens
-                                                          : cache_room(&w->config, batch, context),
-                                      .trace = o->trace,
-                                      .fp8 = o->fp8};
+    return (struct el_engine_options){
+        .attention = o->attention,
+        .max_sequences = batch,
+        .max_rows = batch + 448,
+        .context = context,
+        .cache_tokens =
+            o->cache_tokens > 0 ? o->cache_tokens : cache_room(&w->config, batch, context, o->fp8),
+        .trace = o->trace,
+        .fp8 = o->fp8};
 }
 
 static int check_vocabulary(const struct local *l, const char *path, struct el_error *err)

@@ -15,7 +15,7 @@ struct el_local_options {
     int cache_tokens; /* 0: 2 * batch * context, at most what fits 2 GiB */
     int threads;      /* 0: one per core */
     int trace;        /* EL_TRACE_* bits: what traces hold beside log-probabilities and kept sets */
-    int fp8;          /* el_engine_options' fp8 */
+    int fp8;          /* el_engine_options' fp8; more tokens fit 2 GiB */
     const char *isa;  /* op table by name; NULL: the fastest */
     int mtp;          /* the folder's MTP layer drafts tokens (core/run/engine.h); only with
                          el_local_open, EL_ENOTFOUND or EL_EFORMAT where there is none to use */

@@ -21,7 +21,8 @@ struct el_logits_options {
     enum el_attention attention;
     int trace;
     int greedy; /* N; 0: none */
-    int fp8;    /* indexer and latents rounded to FP8: el_pass's fp8 */
+    int fp8;    /* el_pass's fp8: `logits` from rounded keys, `generated` from a packed cache, which
+                   holds the same values */
 };
 
 /* Writes the file atomically. EL_ELIMIT when T + greedy exceeds the model's context, EL_EINTR on

@@ -21,12 +21,13 @@ static const struct setting settings[] = {
 
 /* Every job in a batch of its own, each on a new engine. */
 static void run_alone(const struct el_weights *w, struct el_stream *s, enum el_attention mode,
-                      const struct job *jobs, int n, struct outcome *out)
+                      int fp8, const struct job *jobs, int n, struct outcome *out)
 {
     for (int i = 0; i < n; i++) {
         struct el_engine e;
         struct el_engine_options o = engine_options(mode, 1, 128);
         o.cache_tokens = 128;
+        o.fp8 = fp8;
         golden_must(el_engine_init(&e, w, s, &o, &err));
         run_jobs(&e, &jobs[i], 1, 1, &out[i]);
         assert_int_equal(out[i].cached, 0);
@@ -35,13 +36,14 @@ static void run_alone(const struct el_weights *w, struct el_stream *s, enum el_a
 }
 
 static void run_setting(const struct el_weights *w, struct el_stream *s, enum el_attention mode,
-                        const struct setting *how, const struct job *jobs,
+                        int fp8, const struct setting *how, const struct job *jobs,
                         const struct outcome *alone)
 {
     static struct outcome out[JOBS];
     struct el_engine e;
     struct el_engine_options o = engine_options(mode, how->sequences, how->rows);
     o.cache_tokens = how->cache_tokens;
+    o.fp8 = fp8;
     golden_must(el_engine_init(&e, w, s, &o, &err));
     run_jobs(&e, jobs, JOBS, how->ahead, out);
     same_outcomes(alone, out, JOBS, how->name);
@@ -55,8 +57,8 @@ static void run_setting(const struct el_weights *w, struct el_stream *s, enum el
     el_engine_release(&e);
 }
 
-static void check_weights(const struct el_weights *w, const struct el_ops *ops, int n_settings,
-                          int threads)
+static void check_weights(const struct el_weights *w, const struct el_ops *ops, int fp8,
+                          int n_settings, int threads)
 {
     static struct job jobs[JOBS];
     static struct outcome alone[JOBS];
@@ -64,11 +66,11 @@ static void check_weights(const struct el_weights *w, const struct el_ops *ops, 
     for (int mode = EL_ATTENTION_DENSE; mode <= EL_ATTENTION_MQA; mode++) {
         struct el_stream s;
         el_stream_init(&s, el_device_host(), ops, 1);
-        run_alone(w, &s, (enum el_attention)mode, jobs, JOBS, alone);
+        run_alone(w, &s, (enum el_attention)mode, fp8, jobs, JOBS, alone);
         el_stream_release(&s);
         for (int i = 0; i < n_settings; i++) {
             el_stream_init(&s, el_device_host(), ops, 1 + i % threads);
-            run_setting(w, &s, (enum el_attention)mode, &settings[i], jobs, alone);
+            run_setting(w, &s, (enum el_attention)mode, fp8, &settings[i], jobs, alone);
             el_stream_release(&s);
         }
     }
@@ -83,8 +85,19 @@ static void test_small_model(void **state)
     for (int i = 0; i < GOLDEN_ISAS; i++) {
         const struct el_ops *ops = el_ops_find(golden_isas[i]);
         if (ops)
-            check_weights(g.w, ops, i < 2 ? 2 : ALL, 1);
+            check_weights(g.w, ops, 0, i < 2 ? 2 : ALL, 1);
     }
+    golden_close(&g);
+}
+
+/* Packed rows are shared between sequences, and copied inside blocks, as plain ones are. */
+static void test_packed_cache(void **state)
+{
+    (void)state;
+    struct golden_case g;
+    golden_open(&g, "index_interleaved", el_device_host());
+    check_weights(g.w, el_ops_find("ref"), 1, 1, 1);
+    check_weights(g.w, el_ops_cpu(), 1, 4, 3);
     golden_close(&g);
 }
 
@@ -110,7 +123,7 @@ static void test_odd_model(void **state)
     c.initializer_range = 0.15;
     golden_must(el_config_validate(&c, "odd", &err));
     golden_must(el_weights_create(&c, el_device_host(), 5, &w, &err));
-    check_weights(w, el_ops_cpu(), 3, 3);
+    check_weights(w, el_ops_cpu(), 0, 3, 3);
     el_weights_free(w);
 }
 
@@ -163,9 +176,8 @@ static void test_against_whole_passes(void **state)
 }
 
 /* The engine never touches device memory itself. */
-static void test_guard_device(void **state)
+static void check_guard_device(const char *model, int fp8)
 {
-    (void)state;
     static struct job jobs[6];
     static struct outcome guarded[6], plain[6];
     struct el_device *guard = el_device_guard_create();
@@ -177,7 +189,8 @@ static void test_guard_device(void **state)
         struct el_engine e;
         struct el_stream s;
         struct el_engine_options o = engine_options(EL_ATTENTION_MQA, 4, 30);
-        golden_open(&g, "base", devices[d]);
+        o.fp8 = fp8;
+        golden_open(&g, model, devices[d]);
         make_jobs(jobs, 6, g.vocab, 40, 3);
         el_stream_init(&s, devices[d], el_ops_ref(), 1);
         golden_must(el_engine_init(&e, g.w, &s, &o, &err));
@@ -190,12 +203,18 @@ static void test_guard_device(void **state)
     el_device_free(guard);
 }
 
+static void test_guard_device(void **state)
+{
+    (void)state;
+    check_guard_device("base", 0);
+    check_guard_device("index_interleaved", 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_model),
-        cmocka_unit_test(test_odd_model),
-        cmocka_unit_test(test_against_whole_passes),
+        cmocka_unit_test(test_small_model),  cmocka_unit_test(test_packed_cache),
+        cmocka_unit_test(test_odd_model),    cmocka_unit_test(test_against_whole_passes),
         cmocka_unit_test(test_guard_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
-/* Serving with FP8 indexer and latents: what the cache holds are values that FP8 can hold, and
- * completions depend as little on batches and pieces as without. */
+/* Serving with FP8 indexer and latents: the packed cache takes the bytes that are counted for it,
+ * gives the logits that the rounded values give as fp32, and completions depend as little on
+ * batches and pieces as without. */
 #include "core/base/rng.h"
-#include "core/ops/fp8_round.h"
-#include "core/ops/fp8_row.h"
+#include "core/model/estimate.h"
+#include "core/model/pack.h"
 #include "core/run/engine.h"
 
 #include <setjmp.h>
@@ -14,7 +15,6 @@
 #include <cmocka.h>
 
 enum { PROMPT = 300, TOKENS = 8, VOCAB = 50, TOTAL = PROMPT + TOKENS, LAYERS = 2 };
-enum { LATENT = 160, ROPE = 4, INDEX_DIM = 16 };
 
 static const char small[] =
     "{\"vocab_size\": 50, \"hidden_size\": 16, \"intermediate_size\": 16, \"num_hidden_layers\": 2,"
@@ -139,44 +139,66 @@ static void fp8_is_another_arithmetic(void **state)
     el_sequence_free(q[1]);
 }
 
-/* Rounding what the cache holds changes nothing; without fp8 it does. */
-static int cache_changes(struct server *v, int layer)
+/* Logits of the whole text in one pass without a cache, where keys are rounded fp32 values. */
+static void check_without_cache(struct el_stream *s, enum el_attention mode,
+                                const struct el_sequence *q)
 {
-    int rows = v->e.pool.n_blocks * v->e.pool.block_size, width = LATENT + ROPE, changed = 0;
-    float *kv = malloc((size_t)rows * (size_t)width * sizeof *kv);
-    float *ki = malloc((size_t)rows * INDEX_DIM * sizeof *ki);
-    assert_true(kv && ki);
-    memcpy(kv, v->e.cache[layer].kv, (size_t)rows * (size_t)width * sizeof *kv);
-    memcpy(ki, v->e.cache[layer].ki, (size_t)rows * INDEX_DIM * sizeof *ki);
-    el_fp8_round(&v->s, &(struct el_fp8_round){.rows = rows,
-                                               .slices = 1,
-                                               .width = LATENT,
-                                               .group = EL_FP8_GROUP,
-                                               .tail = ROPE,
-                                               .x = kv,
-                                               .x_row = width});
-    el_fp8_round(&v->s, &(struct el_fp8_round){.rows = rows,
-                                               .slices = 1,
-                                               .width = INDEX_DIM,
-                                               .group = EL_FP8_GROUP,
-                                               .x = ki,
-                                               .x_row = INDEX_DIM});
-    changed |= memcmp(kv, v->e.cache[layer].kv, (size_t)rows * (size_t)width * sizeof *kv) != 0;
-    changed |= (memcmp(ki, v->e.cache[layer].ki, (size_t)rows * INDEX_DIM * sizeof *ki) != 0) << 1;
-    free(kv);
-    free(ki);
-    return changed;
+    struct el_pack pack;
+    struct el_acts acts;
+    struct el_pass pass = {.w = weights, .s = s, .mode = mode, .fp8 = 1};
+    float logits[VOCAB];
+    must(el_pack_init(&pack, el_device_host(), TOTAL, 1, &err));
+    must(el_acts_init(&acts, &config, el_device_host(), TOTAL, EL_ACTS_SHARE, &err));
+    must(el_pack_add(&pack, q->tokens, NULL, TOTAL, VOCAB, &err));
+    el_pack_upload(&pack, &pass);
+    el_transformer_forward(&pass, &acts);
+    for (int i = 0; i < TOKENS; i++) {
+        int row = PROMPT + i - 1;
+        el_transformer_logits(&pass, 1, acts.final + (int64_t)row * config.hidden_size, logits);
+        assert_memory_equal(logits, q->logits + (int64_t)i * VOCAB, sizeof logits);
+    }
+    must(el_stream_check(s, &err));
+    el_pack_release(&pack);
+    el_acts_release(&acts);
 }
 
-static void the_cache_holds_fp8_values(void **state)
+static void packed_keys_are_the_rounded_ones(void **state)
 {
     (void)state;
+    static const char *const isas[] = {"ref", "generic", "avx2", "avx512"};
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        for (int mode = EL_ATTENTION_DENSE; mode <= EL_ATTENTION_MQA; mode++) {
+            struct server v;
+            if (!el_ops_find(isas[i]))
+                continue;
+            start(&v, (enum el_attention)mode, 50, 2, 1);
+            v.s.ops = el_ops_find(isas[i]);
+            struct el_sequence *q = complete(&v);
+            check_without_cache(&v.s, (enum el_attention)mode, q);
+            el_sequence_free(q);
+            stop(&v);
+        }
+}
+
+static void the_cache_takes_what_is_counted(void **state)
+{
+    (void)state;
+    struct el_estimate e;
+    must(el_estimate_init(&e, &config, TOTAL, 1, &err));
+    assert_int_equal(e.kv_bytes[EL_FORM_FP8], 160 + 2 * 4 + 2 * 4); /* 128 and 32 codes */
+    assert_int_equal(e.index_bytes[EL_FORM_FP8], 16 + 4);
     for (int fp8 = 0; fp8 <= 1; fp8++) {
         struct server v;
+        enum el_form form = fp8 ? EL_FORM_FP8 : EL_FORM_F32;
         start(&v, EL_ATTENTION_MQA, PROMPT, 1, fp8);
-        el_sequence_free(complete(&v));
-        for (int l = 0; l < LAYERS; l++)
-            assert_int_equal(cache_changes(&v, l), fp8 ? 0 : 3);
+        int64_t rows = (int64_t)v.e.pool.n_blocks * v.e.pool.block_size;
+        const struct el_layer_cache *k = v.e.cache;
+        assert_int_equal(k->kv == NULL, fp8);
+        assert_int_equal(k->ki == NULL, fp8);
+        assert_int_equal(k->kv_fp8 != NULL, fp8);
+        assert_int_equal(k->ki_fp8 != NULL, fp8);
+        int64_t layer = fp8 ? k[1].kv_fp8 - k[0].kv_fp8 : 4 * (k[1].kv - k[0].kv);
+        assert_int_equal(LAYERS * layer, rows * e.token_bytes[form]);
         stop(&v);
     }
 }
@@ -200,7 +222,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_do_not_matter),
         cmocka_unit_test(fp8_is_another_arithmetic),
-        cmocka_unit_test(the_cache_holds_fp8_values),
+        cmocka_unit_test(packed_keys_are_the_rounded_ones),
+        cmocka_unit_test(the_cache_takes_what_is_counted),
         cmocka_unit_test(other_head_widths_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

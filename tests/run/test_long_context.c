@@ -142,9 +142,10 @@ static void count_release(struct el_device *d, void *p)
 
 /* The largest workspace of the attention ops in a pass of `rows` rows that ends the context. */
 static size_t attention_workspace(const struct el_config *c, const struct el_stream *s, int rows,
-                                  int context)
+                                  int context, int fp8)
 {
     static const int32_t any = 0;
+    static const uint8_t packed = 0;
     struct el_rows at = {.rows = rows, .sequences = 1, .max_pos = context - 1};
     struct el_index_select select = {
         .at = at, .heads = c->index_n_heads, .dim = c->index_head_dim, .topk = c->index_topk};
@@ -154,12 +155,13 @@ static size_t attention_workspace(const struct el_config *c, const struct el_str
                            .rope = c->qk_rope_head_dim,
                            .selected = &any,
                            .topk = c->index_topk};
+    select.k_fp8 = attn.kv_fp8 = fp8 ? &packed : NULL;
     size_t x = s->ops->workspace[EL_OP_index_select](s, &select);
     size_t y = s->ops->workspace[EL_OP_attn](s, &attn);
     return x > y ? x : y;
 }
 
-static size_t engine_bytes(const struct el_config *c, int context)
+static size_t engine_bytes(const struct el_config *c, int context, int fp8)
 {
     enum { ROWS = 512 };
     struct el_device device = {"count", count_alloc, count_release, NULL, NULL, NULL, NULL, NULL};
@@ -175,12 +177,13 @@ static size_t engine_bytes(const struct el_config *c, int context)
                                   .max_sequences = 1,
                                   .max_rows = ROWS,
                                   .context = context,
-                                  .cache_tokens = context};
+                                  .cache_tokens = context,
+                                  .fp8 = fp8};
     el_stream_init(&s, &device, el_ops_cpu(), 16);
     must(el_engine_init(&e, &w, &s, &o, &err));
     size_t bytes = counter.held, most = 0;
     for (int rows = 1; rows <= ROWS; rows *= 2) {
-        size_t n = attention_workspace(c, &s, rows, context);
+        size_t n = attention_workspace(c, &s, rows, context, fp8);
         most = n > most ? n : most;
     }
     el_engine_release(&e);
@@ -197,11 +200,24 @@ static void a_long_context_fits(void **state)
     (void)state;
     struct el_config c;
     must(el_config_load(EL_SOURCE_DIR "/configs/models/671b-attention.json", &c, &err));
-    size_t quarter = engine_bytes(&c, 32768), half = engine_bytes(&c, 65536);
-    size_t whole = engine_bytes(&c, 131072);
+    size_t quarter = engine_bytes(&c, 32768, 0), half = engine_bytes(&c, 65536, 0);
+    size_t whole = engine_bytes(&c, 131072, 0);
     assert_true(whole < (size_t)4 << 30);
     assert_true(whole - half <= 2 * (half - quarter) + 4096);
     assert_true(whole - half < (size_t)65536 * (576 + 128) * 4 * 2);
+}
+
+/* What an FP8 cache saves of 64K tokens is the difference of the rows' sizes, to the byte: nothing
+ * of the cache exists as fp32 beside it. */
+static void a_packed_context_is_as_much_smaller(void **state)
+{
+    (void)state;
+    struct el_config c;
+    must(el_config_load(EL_SOURCE_DIR "/configs/models/671b-attention.json", &c, &err));
+    size_t plain = engine_bytes(&c, 131072, 0) - engine_bytes(&c, 65536, 0);
+    size_t packed = engine_bytes(&c, 131072, 1) - engine_bytes(&c, 65536, 1);
+    assert_int_equal(plain - packed,
+                     (size_t)c.num_hidden_layers * 65536 * ((576 + 128) * 4 - (656 + 132)));
 }
 
 int main(void)
@@ -209,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_of_a_prompt_are_the_prompt),
         cmocka_unit_test(a_long_context_fits),
+        cmocka_unit_test(a_packed_context_is_as_much_smaller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

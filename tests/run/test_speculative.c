@@ -83,6 +83,73 @@ static void the_same_for_every_batch(void **state)
     }
 }
 
+/* A packed cache of the layer beside one of the model. FP8 rotates heads whose width is a power of
+ * two: both indexers have 24 values and use the first 16. */
+static void the_same_with_fp8(void **state)
+{
+    (void)state;
+    static struct job jobs[JOBS];
+    static struct outcome right[JOBS], out[JOBS];
+    for (int k = 0; k < 4; k++) {
+        struct pair p;
+        open_pair(&p, k < 2 ? 0 : 1);
+        p.g.w->config.index_head_dim = p.mtp->config.index_head_dim = 16;
+        struct el_engine_options o =
+            engine_options(k & 1 ? EL_ATTENTION_MQA : EL_ATTENTION_DENSE, 8, 64);
+        o.fp8 = 1;
+        make_jobs(jobs, JOBS, p.g.vocab, 60, 5);
+        run(&p, o, jobs, JOBS, 20, right);
+        o.mtp = p.mtp;
+        struct el_engine_stats stats = run(&p, o, jobs, JOBS, 20, out);
+        same_outcomes(right, out, JOBS, "with drafts and FP8");
+        assert_in_range(stats.accepted, 1, k < 2 ? stats.drafted : stats.drafted / 2);
+        if (k < 2) /* the layer's own keys do not matter to equal draws */
+            assert_int_equal(stats.accepted, stats.drafted);
+        close_pair(&p);
+    }
+}
+
+/* The host device, counting what an engine takes of it. */
+static size_t taken;
+
+static void *count_alloc(struct el_device *d, size_t bytes)
+{
+    (void)d;
+    taken += bytes;
+    return el_device_alloc(el_device_host(), bytes);
+}
+
+static size_t engine_bytes(struct pair *p, int fp8)
+{
+    struct el_device counting = *el_device_host();
+    struct el_engine e;
+    struct el_engine_options o = engine_options(EL_ATTENTION_MQA, 8, 64);
+    o.fp8 = fp8;
+    o.mtp = p->mtp;
+    counting.alloc = count_alloc;
+    p->g.w->device = p->mtp->device = &counting;
+    taken = 0;
+    golden_must(el_engine_init(&e, p->g.w, &p->s, &o, &err));
+    el_engine_release(&e);
+    p->g.w->device = p->mtp->device = el_device_host();
+    return taken;
+}
+
+static void both_caches_are_packed(void **state)
+{
+    (void)state;
+    struct pair p;
+    open_pair(&p, 1);
+    struct el_config *c = &p.g.w->config;
+    c->index_head_dim = p.mtp->config.index_head_dim = 16;
+    int64_t saved = el_cache_kv_bytes(c, EL_FORM_F32) + el_cache_index_bytes(c, EL_FORM_F32) -
+                    el_cache_kv_bytes(c, EL_FORM_FP8) - el_cache_index_bytes(c, EL_FORM_FP8);
+    assert_int_equal(saved, 4 * (16 + 8 + 16) - (16 + 4 + 2 * 8) - (16 + 4));
+    assert_int_equal(engine_bytes(&p, 0) - engine_bytes(&p, 1),
+                     4096 * (c->num_hidden_layers + 1) * saved);
+    close_pair(&p);
+}
+
 /* What is accepted is a property of the sequence, not of the batch, where every draft finds room.
  */
 static void acceptance_does_not_depend_on_the_batch(void **state)
@@ -303,6 +370,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_for_every_batch),
+        cmocka_unit_test(the_same_with_fp8),
+        cmocka_unit_test(both_caches_are_packed),
         cmocka_unit_test(acceptance_does_not_depend_on_the_batch),
         cmocka_unit_test(accepted_drafts_save_passes),
         cmocka_unit_test(traces_and_logits_are_the_same),
