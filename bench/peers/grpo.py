@@ -1,9 +1,12 @@
 """A step of GRPO in Elenchus against one in TRL: the same weights, dtype (fp32), threads and work.
 
 Elenchus runs a shipped recipe with exact truth as its judge. What its steps sampled sets TRL's work:
-the same number of prompts, completions of a prompt and optimiser's steps; all prompts and all completions
-have the mean length of Elenchus' ones. Groups whose rewards are all equal aren't trained on in Elenchus; the
-comparison takes its reference and training as if they were, by the share of tokens left out.
+the same number of prompts, completions of a prompt and optimiser's steps; all prompts and all
+completions have the mean length of those of Elenchus, so that TRL pads nothing and waits for no long
+completion. By default a batch gets one optimiser's step, which spares TRL a pass for the
+log-probabilities at sampling. Groups whose rewards are all equal aren't trained on in Elenchus; the
+comparison takes its reference and training as if they were, by the share of tokens left out. A prompt
+that Elenchus computes once for its whole group stays computed once.
 
 Before anything is timed, both must compute the same logits. TRL samples and trains in the fastest
 of several ways each, found by trying them here. Then both take turns.
@@ -127,16 +130,16 @@ def check_logits(o, folder, sparse, scratch):
 
 
 def take_turns(o, r, work, sampling, training):
-    """Elenchus runs between the steps of one run of TRL, whose first step warms up."""
-    mine = []
+    """Elenchus runs between the steps of one run of TRL, whose first steps warm up."""
+    mine, warm = [], training.warm_up
 
     def between(done):
-        if done <= o.turns:
+        if warm <= done < warm + o.turns:
             mine.append(ours(o, r))
 
-    trainer = peer.build(work, sampling, training, steps=o.turns + 1, between=between)
+    trainer = peer.build(work, sampling, training, steps=warm + o.turns, between=between)
     trainer.train()
-    return list(zip(mine, trainer.clock.steps[1:]))
+    return list(zip(mine, trainer.clock.steps[warm:], strict=True))
 
 
 def summary(turns, part):
@@ -239,7 +242,7 @@ def main():
     torch.set_num_threads(o.threads)
     versions = {m.__name__: m.__version__ for m in (trl, transformers, torch, datasets)}
     tell(f"{', '.join(f'{k} {v}' for k, v in versions.items())}; {o.threads} threads, load {os.getloadavg()[0]:.1f}")
-    tell("vLLM isn't tried: its package on PyPI holds kernels for CUDA alone")
+    tell("vLLM isn't tried: its wheel on PyPI (0.33.0) is built for CUDA alone")
     print("role      mode   part        elenchus       TRL   TRL / elenchus, of turns")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
