@@ -11,17 +11,15 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 
 import torch
-from safetensors.torch import load_file
 
 import model as peer
+import ours
 import timing
+from ours import ROOT, program, tell
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SHAPES = {"small": "models/small/config.json", "50m": "configs/models/50m.json"}
 WORK = {
     "train": {"tokens": 4096, "length": 512},
@@ -35,41 +33,18 @@ GOALS = {
 }
 
 
-def tell(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def program(o, *words):
-    command = [o.program, *words, "--threads", str(o.threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
-    return done.stdout
-
-
 def check_logits(o, folder, model, scratch):
-    """Both compute the same function, or nothing is compared. Selections of keys that are a matter
-    of rounding move single rows, so sparse attention is held to the share of equal rows."""
     c = model.c
     tokens = torch.randint(c["vocab_size"], (1, 4 * c["index_topk"]), generator=torch.Generator().manual_seed(2))
-    ids, out = os.path.join(scratch, "ids.json"), os.path.join(scratch, "logits.safetensors")
-    with open(ids, "w", encoding="utf-8") as f:
-        json.dump(tokens.tolist(), f)
     for sparse in (False, True):
-        program(o, "logits", "--model", folder, "--tokens", ids, "--out", out, "--attention", "mqa" if sparse else "dense")
-        ours = load_file(out)["logits"][0]
         peer.Layer.lowest_first = True
         with torch.inference_mode():
             theirs = model.logits(tokens, timing.Ways(), sparse)[0]
         peer.Layer.lowest_first = False
-        error = (ours - theirs).abs().amax(-1) / theirs.abs().amax()
-        equal = (error < 1e-3).float().mean().item()
-        tell(f"  logits, {'sparse' if sparse else 'dense'}: {100 * equal:.1f}% of rows within 1e-3, median {error.median():.1e}")
-        if equal < (0.9 if sparse else 1.0):
-            raise RuntimeError("the two do not compute the same logits")
+        ours.check_logits(o, folder, tokens, theirs, sparse, scratch)
 
 
-def ours(o, kind, folder, sparse):
+def measured(o, kind, folder, sparse):
     """Seconds of one measurement by elenchus bench."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         words = ["bench", kind, "--model", folder, "--repeat", "3", "--json", out.name]
@@ -91,7 +66,7 @@ def compare(o, shape, kind, folder, model, sparse):
     best = timing.fastest(kind, model, WORK[kind], sparse, o.compile, tell)
     turns = []
     for _ in range(o.turns):
-        mine, name = ours(o, kind, folder, sparse)
+        mine, name = measured(o, kind, folder, sparse)
         theirs = statistics.median(best.run() for _ in range(3))
         turns.append((mine, theirs, theirs / mine))
     ratios = [r for _, _, r in turns]

@@ -21,33 +21,20 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 
 import datasets
 import torch
 import transformers
 import trl
-from safetensors.torch import load_file
 
+import ours
 import trl_side as peer
+from ours import ROOT, program, tell
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 MODEL = os.path.join(ROOT, "models", "small")
 GOAL = 5.0  # acceptance: the whole step
 PARTS = ("sampling", "reference", "training")
-
-
-def tell(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def program(o, *words):
-    command = [o.program, *words, "--threads", str(o.threads)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
 
 
 # ---- Elenchus ----
@@ -73,7 +60,7 @@ def recipe(o, role):
     return r
 
 
-def ours(o, r):
+def run_steps(o, r):
     """A fresh run of `steps` steps, always the same ones. Means over the steps."""
     with tempfile.TemporaryDirectory() as scratch:
         path, out = os.path.join(scratch, "recipe.json"), os.path.join(scratch, "run")
@@ -113,20 +100,8 @@ def our_step(o, m, tokens):
 
 
 def check_logits(o, folder, sparse, scratch):
-    """Both compute the same function, or nothing is compared. Selections of keys that are a matter of
-    rounding move single rows, so sparse attention is held to the share of equal rows."""
     tokens = torch.randint(502, (1, 256), generator=torch.Generator().manual_seed(2))
-    ids, out = os.path.join(scratch, "ids.json"), os.path.join(scratch, "logits.safetensors")
-    with open(ids, "w", encoding="utf-8") as f:
-        json.dump(tokens.tolist(), f)
-    attention = "mqa" if sparse else "dense"
-    program(o, "logits", "--model", MODEL, "--tokens", ids, "--out", out, "--attention", attention)
-    mine, theirs = load_file(out)["logits"][0], peer.logits(folder, tokens)[0]
-    error = (mine - theirs).abs().amax(-1) / theirs.abs().amax()
-    equal = (error < 1e-3).float().mean().item()
-    tell(f"  logits: {100 * equal:.1f}% of rows within 1e-3, median {error.median():.1e}")
-    if equal < (0.9 if sparse else 1.0):
-        raise RuntimeError("the two do not compute the same logits")
+    ours.check_logits(o, MODEL, tokens, peer.logits(folder, tokens)[0], sparse, scratch)
 
 
 def take_turns(o, r, work, sampling, training):
@@ -135,7 +110,7 @@ def take_turns(o, r, work, sampling, training):
 
     def between(done):
         if warm <= done < warm + o.turns:
-            mine.append(ours(o, r))
+            mine.append(run_steps(o, r))
 
     trainer = peer.build(work, sampling, training, steps=warm + o.turns, between=between)
     trainer.train()
@@ -173,7 +148,7 @@ def show(role, mode, row):
 def compare(o, role, mode, scratch):
     r = recipe(o, role)
     tell(f"{role}, {mode}: what Elenchus samples")
-    first = ours(o, r)
+    first = run_steps(o, r)
     folder = os.path.join(scratch, mode)
     if not os.path.exists(folder):
         peer.make_folder(MODEL, folder, mode == "sparse")
@@ -242,7 +217,7 @@ def main():
     torch.set_num_threads(o.threads)
     versions = {m.__name__: m.__version__ for m in (trl, transformers, torch, datasets)}
     tell(f"{', '.join(f'{k} {v}' for k, v in versions.items())}; {o.threads} threads, load {os.getloadavg()[0]:.1f}")
-    tell("vLLM isn't tried: its wheel on PyPI (0.33.0) is built for CUDA alone")
+    tell("vLLM isn't tried: its wheel on PyPI is built for CUDA")
     print("role      mode   part        elenchus       TRL   TRL / elenchus, of turns")
     rows = []
     with tempfile.TemporaryDirectory() as scratch:

@@ -9,8 +9,8 @@
 enum {
     block_size = 16,
     max_cache_tokens = 1 << 30, /* cache rows are counted in int */
-    packed_bytes = 1 << 30,     /* weights that take more are read as they are: products with them
-                                   wait for memory, and a second copy costs too much */
+    packed_bytes = 1 << 30,     /* weights that take more are read as they are: a second copy of
+                                   them costs more memory than it is worth */
 };
 
 static void place_cache(struct el_carve *v, struct el_engine *e)
@@ -283,7 +283,7 @@ int el_engine_forget(struct el_engine *e, struct el_error *err)
                             "the weights changed while %d sequences were running on them",
                             e->n_running);
     el_kv_pool_forget(&e->pool);
-    e->pack_is_new = 0;
+    e->packed_is_current = 0;
     return 0;
 }
 

@@ -80,7 +80,7 @@ struct el_engine {
     struct el_engine_options o;
     struct el_kv_pool pool;
     struct el_packed packed; /* of w, filled by the first pass; empty when it is large */
-    int pack_is_new;
+    int packed_is_current;
     struct el_acts acts;
     struct el_layer_cache *cache; /* (L) */
     void *cache_block;

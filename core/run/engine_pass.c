@@ -396,14 +396,14 @@ static int run_pass(struct el_engine *e, struct el_pass_arrays *host, struct pla
     struct el_pass_arrays dev = el_pass_arrays_at(e, e->dev);
     *plan = fill_plan(e, host);
     struct el_pass pass = upload_plan(e, host, &dev, plan);
-    if (!e->pack_is_new)
+    if (!e->packed_is_current)
         el_packed_fill(&e->packed, e->s);
     el_engine_copy_shared(e, host, &dev);
     el_transformer_forward(&pass, &e->acts);
     if (plan->picks)
         pick_logits(e, &pass, &dev, plan->picks);
     int rc = el_stream_check(e->s, err);
-    e->pack_is_new |= rc == 0;
+    e->packed_is_current |= rc == 0;
     if (rc == 0 && e->routed)
         rc = save_routing(e, host, plan, err);
     if (rc == 0 && e->selected)

@@ -14,7 +14,7 @@
 enum { ALIGN = 64, HUGE = 2 << 20 };
 
 /* Large blocks in huge pages, where the system gives them on request: rows of a cache lie far
- * apart, and finding the page of each would take as long as reading it. Advice, nothing more. */
+ * apart, and there are fewer pages to find. Advice, nothing more. */
 static void advise(char *block, size_t bytes)
 {
 #ifdef MADV_HUGEPAGE

@@ -31,6 +31,9 @@ run with="$work/meta.json" without="$work/score.json" --compete 1
 says out 'Competition of models/small'
 says out 'Pass@1'
 
+status 1 scripts/arms --program "$program" --seeds 1 --held-out 2 --threads 1 --out "$work/arms" \
+    --start "$work/nowhere" with="$work/meta.json"
+says err "$work/nowhere"
 status 1 scripts/arms --program "$program" --out "$work/none"
 says err 'no arms'
 status 1 scripts/arms --program "$program" a="$work/nowhere.json"

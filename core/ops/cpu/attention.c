@@ -171,8 +171,7 @@ static void pack(const struct el_attn *a, const struct el_keys *k, int row, int 
     next->count = a->kv_fp8 ? 0 : left;
     if (a->kv_fp8) {
         float *unpacked = panel + (int64_t)EL_PANEL * width;
-        EL_CPU(key_columns)
-        ((struct el_key_range){&a->at, seq, k->list, j, count}, &k->cache, 0, width, unpacked);
+        EL_CPU(key_columns)(EL_CPU(keys_range)(k, j, count), &k->cache, 0, width, unpacked);
         EL_CPU(pack_transposed)(panel, unpacked, width, count, width);
         return;
     }
@@ -212,8 +211,7 @@ static void mix_columns(const struct el_attn *a, const struct el_keys *k, int ro
     float *out = a->out + (int64_t)row * a->heads * a->latent + from;
     for (int j = 0; j < k->n; j += SPAN) {
         int count = min_int(k->n - j, SPAN);
-        struct el_key_range keys = {&a->at, a->at.seq[row], k->list, j, count};
-        EL_CPU(key_columns)(keys, &k->cache, from, columns, copy);
+        EL_CPU(key_columns)(EL_CPU(keys_range)(k, j, count), &k->cache, from, columns, copy);
         EL_CPU(panels)
         ((struct el_panel){.m = a->heads,
                            .cols = columns,

@@ -92,7 +92,8 @@ static void pack(const struct plan *p, int row, int j, int count, float *panel)
     const float *rows[EL_PANEL], *keys;
     if (a->k_fp8) {
         float *unpacked = panel + p->panel / sizeof *panel;
-        struct el_key_range r = {&a->at, a->at.seq[row], NULL, j, count};
+        const int32_t *table = a->at.tables + (int64_t)a->at.seq[row] * a->at.table_stride;
+        struct el_key_range r = {table, a->at.block_shift, NULL, j, count};
         EL_CPU(key_columns)(r, &p->cache, 0, a->dim, unpacked);
         EL_CPU(pack_transposed)(panel, unpacked, a->dim, count, a->dim);
         return;
@@ -168,7 +169,7 @@ static void score_rows(const struct plan *p, int from, int to, int span, char *m
 {
     const struct el_index_select *a = p->a;
     float *product = (float *)mine, *panel = (float *)(mine + p->product);
-    int distance = to - from > 2 ? EL_PANEL : FAR * EL_PANEL;
+    int distance = to - from > 2 ? EL_PANEL : FAR * EL_PANEL; /* many rows: a panel lasts longer */
     struct el_ahead next;
     for (int j = span * SPAN; j < (span + 1) * SPAN; j += EL_PANEL) {
         int owner = -1, packed = 0; /* the row whose keys are in the panel, and their number */

@@ -33,7 +33,7 @@ struct el_key_cache EL_CPU(key_cache)(const float *data, const uint8_t *fp8, int
 {
     struct el_key_cache c = {
         .width = width, .data = data, .fp8 = fp8, .form = {width - tail, tail}};
-    c.bytes = el_fp8_row_bytes(&c.form);
+    c.bytes = fp8 ? el_fp8_row_bytes(&c.form) : 4 * (int64_t)width;
     return c;
 }
 
@@ -104,51 +104,39 @@ int64_t EL_CPU(keys_together)(const struct el_keys *k, int from, int count)
     return EL_CPU(keys_place)(k, from);
 }
 
-enum { AHEAD = 8 }; /* a scattered row is fetched so many rows before its turn */
-
-/* What unpacking values first..first+n-1 of a row reads. */
-static void fetch_packed(const struct el_key_cache *c, const uint8_t *row, int first, int n)
+/* What reading values first..first+n-1 of a row reads. */
+static void fetch(const struct el_key_cache *c, const uint8_t *row, int first, int n)
 {
     enum { LINE = 64 };
-    int tail = first + n > c->form.width;
-    const uint8_t *end = tail ? row + c->bytes : row + first + n;
-    for (const uint8_t *at = row + first; at < end; at += LINE)
-        __builtin_prefetch(at);
-    __builtin_prefetch(row + el_fp8_row_scales(&c->form) + 4 * (first / EL_FP8_GROUP));
-}
-
-/* Values first..first+n-1 of packed rows. */
-static void unpack(const struct el_key_cache *c, const uint8_t *const *rows, int count, int first,
-                   int n, float *to)
-{
-    for (int i = -AHEAD; i < count; i++) {
-        if (i + AHEAD < count)
-            fetch_packed(c, rows[i + AHEAD], first, n);
-        if (i >= 0)
-            EL_CPU(fp8_unpack)(&c->form, rows[i], first, n, to + (int64_t)i * n);
+    int64_t from = first, to = first + n;
+    if (!c->fp8) {
+        from *= 4, to *= 4;
+    } else {
+        __builtin_prefetch(row + el_fp8_row_scales(&c->form) + 4 * (first / EL_FP8_GROUP));
+        to = to > c->form.width ? c->bytes : to;
     }
+    for (; from < to; from += LINE)
+        __builtin_prefetch(row + from);
 }
 
-static void gather_packed(const struct el_keys *k, int from, int count)
+void EL_CPU(key_columns)(struct el_key_range r, const struct el_key_cache *c, int first,
+                         int columns, float *to)
 {
-    const uint8_t *rows[EL_KEY_CHUNK];
-    for (int i = 0; i < count; i++)
-        rows[i] = k->cache.fp8 + EL_CPU(keys_place)(k, from + i) * k->cache.bytes;
-    unpack(&k->cache, rows, count, 0, k->width, k->rows);
-}
-
-/* Copies scattered rows. */
-static void gather(const struct el_keys *k, int from, int count)
-{
-    enum { LINE = 16 };
-    const float *rows[EL_KEY_CHUNK];
-    for (int i = 0; i < count; i++)
-        rows[i] = k->cache.data + EL_CPU(keys_place)(k, from + i) * k->width;
-    for (int i = -AHEAD; i < count; i++) {
-        for (int j = 0; i + AHEAD < count && j < k->width; j += LINE)
-            __builtin_prefetch(rows[i + AHEAD] + j);
-        if (i >= 0)
-            vcopy(k->rows + (int64_t)i * k->width, rows[i], k->width);
+    enum { AHEAD = 8 }; /* a scattered row is fetched so many rows before its turn */
+    const uint8_t *rows[EL_KEY_CHUNK], *data = c->fp8 ? c->fp8 : (const uint8_t *)c->data;
+    int mask = (1 << r.block_shift) - 1;
+    for (int i = 0; i < r.count; i++) {
+        int position = r.list ? r.list[r.from + i] : r.from + i;
+        rows[i] =
+            data + (r.table[position >> r.block_shift] + (int64_t)(position & mask)) * c->bytes;
+    }
+    for (int i = -AHEAD; i < r.count; i++) {
+        if (i + AHEAD < r.count)
+            fetch(c, rows[i + AHEAD], first, columns);
+        if (i >= 0 && c->fp8)
+            EL_CPU(fp8_unpack)(&c->form, rows[i], first, columns, to + (int64_t)i * columns);
+        else if (i >= 0)
+            vcopy(to + (int64_t)i * columns, (const float *)rows[i] + first, columns);
     }
 }
 
@@ -159,38 +147,10 @@ const float *EL_CPU(keys_rows)(struct el_keys *k, int from, int count)
     if (place >= 0)
         return c->data + place * k->width;
     if (k->from != from || k->count != count)
-        (c->fp8 ? gather_packed : gather)(k, from, count);
+        EL_CPU(key_columns)(EL_CPU(keys_range)(k, from, count), c, 0, k->width, k->rows);
     k->from = from;
     k->count = count;
     return k->rows;
-}
-
-static void copy_columns(struct el_key_range r, const struct el_key_cache *c, int first,
-                         int columns, float *to)
-{
-    const float *rows[EL_KEY_CHUNK];
-    EL_CPU(key_rows)(r.at, r.seq, r.list, r.from, r.count, c->data, c->width, rows);
-    for (int i = 0; i < r.count; i++)
-        vcopy(to + (int64_t)i * columns, rows[i] + first, columns);
-}
-
-static void unpack_columns(struct el_key_range r, const struct el_key_cache *c, int first,
-                           int columns, float *to)
-{
-    const int32_t *table = r.at->tables + (int64_t)r.seq * r.at->table_stride;
-    int shift = r.at->block_shift, mask = (1 << shift) - 1;
-    const uint8_t *rows[EL_KEY_CHUNK];
-    for (int i = 0; i < r.count; i++) {
-        int position = r.list ? r.list[r.from + i] : r.from + i;
-        rows[i] = c->fp8 + ((int64_t)table[position >> shift] + (position & mask)) * c->bytes;
-    }
-    unpack(c, rows, r.count, first, columns, to);
-}
-
-void EL_CPU(key_columns)(struct el_key_range r, const struct el_key_cache *c, int first,
-                         int columns, float *to)
-{
-    (c->fp8 ? unpack_columns : copy_columns)(r, c, first, columns, to);
 }
 
 static int min_int(int a, int b)

@@ -19,7 +19,7 @@ struct el_key_cache {
     const float *data;      /* (cache rows, width) */
     const uint8_t *fp8;     /* NULL, or instead (cache rows, bytes) */
     struct el_fp8_row form; /* of packed rows */
-    int64_t bytes;
+    int64_t bytes;          /* of a row, packed or not */
 };
 
 struct el_keys {
@@ -80,13 +80,18 @@ static inline void EL_CPU(key_rows)(const struct el_rows *at, int seq, const int
     }
 }
 
-/* Such keys, at most a chunk. */
+/* Keys from..from+count-1 of a row, at most a chunk: positions from.. of its sequence, or
+ * list[from].. */
 struct el_key_range {
-    const struct el_rows *at;
-    int seq;
-    const int32_t *list;
+    const int32_t *table; /* of the sequence's blocks */
+    int block_shift;
+    const int32_t *list; /* NULL: none */
     int from, count;
 };
+static inline struct el_key_range EL_CPU(keys_range)(const struct el_keys *k, int from, int count)
+{
+    return (struct el_key_range){k->table, k->at->block_shift, k->list, from, count};
+}
 /* Their values first..first+columns-1, copied or unpacked: (count, columns). */
 void EL_CPU(key_columns)(struct el_key_range r, const struct el_key_cache *c, int first,
                          int columns, float *to);
