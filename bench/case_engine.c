@@ -195,7 +195,9 @@ static int run_prefill(struct server *v, const struct el_bench_prefill *o, struc
 {
     struct el_bench_tally t[2];
     struct el_bench_job jobs[] = {{prefill_one, v}, {prefill_shared, v}};
-    const char *mode = el_attention_name(o->attention);
+    const char *mode = o->attention == EL_ATTENTION_DENSE && o->mha_limit
+                           ? "dense mha"
+                           : el_attention_name(o->attention);
     struct el_bench_times times[2];
     struct el_bench_figure one = {.items = o->prompt, .unit = "tokens"}, shared = {0}, ratio = {0};
     snprintf(one.name, sizeof one.name, "prefill, %s, one prompt of %d", mode, o->prompt);
@@ -216,7 +218,13 @@ static int run_prefill(struct server *v, const struct el_bench_prefill *o, struc
     rc = el_bench_add(v->b, &one, err);
     if (rc == 0)
         rc = el_bench_add(v->b, &shared, err);
-    return rc < 0 ? rc : el_bench_add(v->b, &ratio, err);
+    if (rc == 0)
+        rc = el_bench_add(v->b, &ratio, err);
+    if (rc < 0 || !v->engine.o.mha_limit)
+        return rc;
+    struct el_bench_figure limit = {.ratio = v->engine.o.mha_limit};
+    snprintf(limit.name, sizeof limit.name, "masked MHA, %s, tokens of a prompt up to", mode);
+    return el_bench_add(v->b, &limit, err);
 }
 
 int el_bench_prefill(struct el_bench *b, const struct el_weights *w,
@@ -225,6 +233,7 @@ int el_bench_prefill(struct el_bench *b, const struct el_weights *w,
     enum { TOKENS = 4 }; /* a completion is not over before the others have begun */
     struct server v = {.prompt = o->prompt, .sequences = o->sequences, .max_tokens = TOKENS};
     struct el_engine_options e = {.attention = o->attention,
+                                  .mha_limit = o->mha_limit,
                                   .max_sequences = o->sequences,
                                   .max_rows = o->sequences + PREFILL_ROWS,
                                   .context = o->prompt + TOKENS,

@@ -55,6 +55,7 @@ int el_bench_decode(struct el_bench *b, const struct el_weights *w, const struct
 struct el_bench_prefill {
     enum el_attention attention;
     int prompt, sequences;
+    int mha_limit; /* core/run/engine.h; the limit is printed when there is one */
 };
 int el_bench_prefill(struct el_bench *b, const struct el_weights *w,
                      const struct el_bench_prefill *o, struct el_error *err);

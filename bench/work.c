@@ -1,5 +1,6 @@
 #include "bench/work.h"
 
+#include "core/ops/attention_mha.h"
 #include "core/ops/fp8_round.h"
 #include "core/ops/fp8_row.h"
 #include "core/ops/gemm.h"
@@ -79,6 +80,19 @@ static struct el_bench_work attn(const void *args)
     return (struct el_bench_work){2 * k.pairs * h * (width + r),
                                   4 * rows * h * (width + r) +
                                       k.distinct * key_bytes(a->kv_fp8, a->latent, a->rope)};
+}
+
+/* With the raising of every sequence's keys. */
+static struct el_bench_work attn_mha(const void *args)
+{
+    const struct el_attn_mha *a = args;
+    double rows = a->at.rows, h = a->heads, r = a->latent, dk = a->nope + a->rope;
+    struct keys k = keys_of(&a->at, a->selected ? a->topk : 0, 0);
+    struct keys seen = a->selected ? keys_of(&a->at, 0, 0) : k;
+    double up = h * (a->nope + a->value) * r;
+    return (struct el_bench_work){2 * (k.pairs * h * (dk + a->value) + seen.distinct * up),
+                                  4 * (rows * h * (dk + a->value) + up) +
+                                      seen.distinct * key_bytes(a->kv_fp8, a->latent, a->rope)};
 }
 
 static struct el_bench_work attn_bwd(const void *args)

@@ -3,6 +3,7 @@
 
 #include "bench/cases.h"
 #include "core/base/io.h"
+#include "core/run/engine.h"
 
 #include <string.h>
 
@@ -57,20 +58,34 @@ static int wants_mode(const char *given, const char *mode)
     return !given || strcmp(given, mode) == 0;
 }
 
+/* As masked MHA: dense attention for the whole prompt, DSA up to where that pays. */
+static int prefill(struct work *w, const struct el_weights *model, enum el_attention mode,
+                   struct el_error *err)
+{
+    const struct arguments *a = w->a;
+    struct el_bench_prefill p = {mode, a->prompt ? a->prompt : 1000, a->sequences, 0};
+    if (mode == EL_ATTENTION_MHA)
+        p.mha_limit = EL_MHA_MEASURE;
+    int rc = el_bench_prefill(&w->bench, model, &p, err);
+    if (rc < 0 || mode != EL_ATTENTION_DENSE)
+        return rc;
+    p.mha_limit = p.prompt;
+    return el_bench_prefill(&w->bench, model, &p, err);
+}
+
 static int serve(struct work *w, const struct el_weights *model, struct el_error *err)
 {
     const struct arguments *a = w->a;
     int rc = 0;
-    for (int m = EL_ATTENTION_DENSE; m <= EL_ATTENTION_MQA && rc == 0; m++) {
+    for (int m = EL_ATTENTION_DENSE; m <= EL_ATTENTION_MHA && rc == 0; m++) {
         enum el_attention mode = (enum el_attention)m;
         if (!wants_mode(a->attention, el_attention_name(mode)))
             continue;
         struct el_bench_decode d = {mode, a->sequences, a->prompt ? a->prompt : 256, a->steps};
-        struct el_bench_prefill p = {mode, a->prompt ? a->prompt : 1000, a->sequences};
-        if (wants(a, "decode"))
+        if (wants(a, "decode") && mode != EL_ATTENTION_MHA)
             rc = el_bench_decode(&w->bench, model, &d, err);
         if (wants(a, "prefill") && rc == 0)
-            rc = el_bench_prefill(&w->bench, model, &p, err);
+            rc = prefill(w, model, mode, err);
     }
     return rc;
 }
@@ -217,6 +232,9 @@ static int check(const struct arguments *a)
         return cli_usage_error("--context belongs to attention");
     if (a->attention && el_attention_parse(a->attention, &mode, &err) < 0)
         return cli_usage_error("--attention: %s", err.msg);
+    if (a->attention && mode == EL_ATTENTION_MHA && strcmp(a->kind, "decode") == 0)
+        return cli_usage_error("--attention mha: what is decoded is attended in the absorbed form, "
+                               "mqa");
     if (a->stage && strcmp(a->stage, "dense") != 0 && strcmp(a->stage, "sparse") != 0)
         return cli_usage_error("--stage '%.40s': expected dense or sparse", a->stage);
     return CLI_GO;
@@ -236,7 +254,7 @@ int cmd_bench(int argc, char **argv)
         {"ops", CLI_FLAG, &a.ops, NULL, "show where the time of a pass goes, by op", 0, 0},
         {"isa", CLI_STRING, &a.isa, "NAME", "op table: ref, generic, avx2 or avx512", 0, 0},
         {"attention", CLI_STRING, &a.attention, "MODE",
-         "decode, prefill: dense or mqa alone (default: both)", 0, 0},
+         "decode, prefill: dense, mqa or (prefill) mha alone (default: all)", 0, 0},
         {"stage", CLI_STRING, &a.stage, "NAME", "train: dense or sparse alone (default: both)", 0,
          0},
         {"sequences", CLI_INT, &a.sequences, "N",

@@ -117,7 +117,7 @@ static int read_topk(struct el_settings *s, const struct flags *f, enum el_atten
     el_free(path);
     if (rc < 0)
         return rc;
-    s->index_topk = attention == EL_ATTENTION_MQA ? config.index_topk : 0;
+    s->index_topk = attention != EL_ATTENTION_DENSE ? config.index_topk : 0;
     return 0;
 }
 
@@ -263,7 +263,10 @@ int cmd_compete(int argc, char **argv)
         {"seed", CLI_U64, &f.seed, "N", "seed of all randomness (default 1)", 0, 0},
         {"prompts", CLI_STRING, &f.prompts, "DIR", "folder of a prompt set", 0, 0},
         {"thinking", CLI_FLAG, &f.thinking, NULL, "the model reasons before </think>", 0, 0},
-        {"attention", CLI_STRING, &f.attention, "MODE", "mqa (sparse, default) or dense", 0, 0},
+        {"attention", CLI_STRING, &f.attention, "MODE",
+         "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
+         "dense",
+         0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
         {"json", CLI_FLAG, &f.json, NULL, "print the report as JSON", 0, 0},

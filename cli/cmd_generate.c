@@ -288,7 +288,10 @@ int cmd_generate(int argc, char **argv)
         {"seed", CLI_U64, &a.seed, "N", "seed of all randomness (default 1)", 0, 0},
         {"n", CLI_INT, &a.n, "N", "how many completions (default 1)", 1, 1 << 20},
         {"thinking", CLI_FLAG, &a.thinking, NULL, "the model reasons before </think>", 0, 0},
-        {"attention", CLI_STRING, &a.attention, "MODE", "mqa (sparse, default) or dense", 0, 0},
+        {"attention", CLI_STRING, &a.attention, "MODE",
+         "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
+         "dense",
+         0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
         {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},

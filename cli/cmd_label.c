@@ -375,7 +375,10 @@ int cmd_label(int argc, char **argv)
         {"seed", CLI_U64, &f.seed, "N", "seed of all randomness (default 1)", 0, 0},
         {"prompts", CLI_STRING, &f.prompts, "DIR", "folder of a prompt set", 0, 0},
         {"thinking", CLI_FLAG, &f.thinking, NULL, "the model reasons before </think>", 0, 0},
-        {"attention", CLI_STRING, &f.attention, "MODE", "mqa (sparse, default) or dense", 0, 0},
+        {"attention", CLI_STRING, &f.attention, "MODE",
+         "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
+         "dense",
+         0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
         {"resamples", CLI_INT, &f.resamples, "N", "of the bootstrap (default 10000)", 1, 10000000},

@@ -43,12 +43,6 @@ static int check(const struct arguments *a, struct el_logits_options *o)
     struct el_error err = {0};
     if (!a->model || !a->tokens || !a->out)
         return cli_usage_error("--model, --tokens and --out are needed");
-    if (strcmp(a->attention, "mha") == 0) {
-        el_error_set(&err, EL_EREFUSED,
-                     "--attention mha: the form with keys and values up-projected for every head "
-                     "is not built yet; dense attends to the same keys in the absorbed form");
-        return cli_fail(&err);
-    }
     if (el_attention_parse(a->attention, &o->attention, &err) < 0)
         return cli_usage_error("--attention: %s", err.msg);
     o->trace = a->trace;
@@ -65,7 +59,8 @@ int cmd_logits(int argc, char **argv)
         {"tokens", CLI_STRING, &a.tokens, "FILE",
          "token ids [B,T]: JSON, or safetensors with a tensor `tokens`", 0, 0},
         {"attention", CLI_STRING, &a.attention, "MODE",
-         "dense (every key) or mqa (DSA: the selected keys; default)", 0, 0},
+         "dense (every key), mqa (DSA: the selected keys; default) or mha (the same, masked MHA)",
+         0, 0},
         {"out", CLI_STRING, &a.out, "FILE", "the safetensors file to write", 0, 0},
         {"trace", CLI_FLAG, &a.trace, NULL, "add selected.L and routed.L of every layer L", 0, 0},
         {"greedy", CLI_INT, &a.greedy, "N",

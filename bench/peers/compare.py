@@ -57,7 +57,8 @@ def measured(o, kind, folder, sparse):
         program(o, *words)
         figures = json.load(open(out.name, encoding="utf-8"))["figures"]
     timed = [f for f in figures if f["name"].startswith(kind) and "completions" not in f["name"]]
-    return timed[0]["seconds"], timed[0]["name"]
+    best = min(timed, key=lambda f: f["seconds"])  # dense prefill runs absorbed and as masked MHA
+    return best["seconds"], best["name"]
 
 
 def compare(o, shape, kind, folder, model, sparse):

@@ -1,4 +1,5 @@
-/* Multi-head latent attention in its absorbed form.
+/* Multi-head latent attention in its absorbed form, and for the first p->mha.rows rows as masked
+ * MHA.
  *
  *   h  = input_layernorm(x)                       (R, C)
  *   qn = q_a_layernorm(h Wqa^T)                   (R, rq)
@@ -12,10 +13,14 @@
  *   ql = [q_nope W_UK | rope(q_rope)]             (R, H, r+dr)
  *   ol = attention(ql, kv)                        (R, H, r)
  *   o  = ol W_UV^T                                (R, H, dv)
+ *
+ * Masked MHA is plain MLA: o = attention([q_nope | rope(q_rope)], [W_UK c | rope key], W_UV c).
+ *
  *   x_mid = x + o Wo^T */
 #include "core/model/blocks.h"
 
 #include "core/model/linear.h"
+#include "core/ops/attention_mha.h"
 #include "core/ops/fp8_round.h"
 #include "core/ops/fp8_row.h"
 #include "core/ops/gemm.h"
@@ -25,6 +30,7 @@
 
 struct shape {
     int rows, hidden, heads, rq, latent, rope, nope, value;
+    int mha;   /* the first rows: masked MHA; the others: absorbed */
     int qk;    /* dn + dr */
     int key;   /* r + dr */
     int kv_up; /* dn + dv: rows of kv_b per head */
@@ -35,6 +41,7 @@ static struct shape shape_of(const struct el_pass *p)
     const struct el_config *c = &p->w->config;
     return (struct shape){
         .rows = p->at.rows,
+        .mha = p->mha.rows,
         .hidden = c->hidden_size,
         .heads = c->num_attention_heads,
         .rq = c->q_lora_rank,
@@ -94,24 +101,44 @@ static void queries(const struct el_pass *p, struct el_layer_acts *a, const stru
                                           .y_row = d.rq,
                                           .rstd = a->qa_rstd});
     el_linear(p, d.rows, d.heads * d.qk, d.rq, a->qn, w->q_b, a->q, 0);
-    el_gemm(p->s, &(struct el_gemm){.m = d.rows,
+}
+
+/* The rows that are attended in the absorbed form. */
+static struct el_rows absorbed(const struct el_pass *p)
+{
+    struct el_rows at = p->at;
+    at.rows -= p->mha.rows;
+    at.seq += p->mha.rows;
+    at.pos += p->mha.rows;
+    return at;
+}
+
+static void absorb(const struct el_pass *p, struct el_layer_acts *a, const struct el_layer_view *w,
+                   struct shape d)
+{
+    int64_t q_row = (int64_t)d.heads * d.qk, ql_row = (int64_t)d.heads * d.key;
+    float *q = a->q + d.mha * q_row, *ql = a->ql + d.mha * ql_row;
+    struct el_rows at = absorbed(p);
+    el_gemm(p->s, &(struct el_gemm){.m = at.rows,
                                     .n = d.latent,
                                     .k = d.nope,
-                                    .a = a->q,
-                                    .a_row = (int64_t)d.heads * d.qk,
+                                    .a = q,
+                                    .a_row = q_row,
                                     .a_col = 1,
                                     .b = w->kv_b,
                                     .b_row = d.latent,
                                     .b_col = 1,
-                                    .c = a->ql,
-                                    .c_row = (int64_t)d.heads * d.key,
+                                    .c = ql,
+                                    .c_row = ql_row,
                                     .batch = d.heads,
                                     .a_batch = d.qk,
                                     .b_batch = (int64_t)d.kv_up * d.latent,
                                     .c_batch = d.key,
                                     .packed = el_packed_find(p->packed, w->kv_b)});
-    struct el_rope turn = rope_of(p, d.heads, a->q + d.nope, (int64_t)d.heads * d.qk, d.qk,
-                                  a->ql + d.latent, (int64_t)d.heads * d.key, d.key, 0);
+    struct el_rope turn =
+        rope_of(p, d.heads, q + d.nope, q_row, d.qk, ql + d.latent, ql_row, d.key, 0);
+    turn.rows = at.rows;
+    turn.pos = at.pos;
     el_rope(p->s, &turn);
 }
 
@@ -147,22 +174,77 @@ static void values_up(const struct el_pass *p, struct el_layer_acts *a,
                       const struct el_layer_view *w, struct shape d)
 {
     const float *up = w->kv_b + (int64_t)d.nope * d.latent;
-    el_gemm(p->s, &(struct el_gemm){.m = d.rows,
+    int64_t ol_row = (int64_t)d.heads * d.latent, o_row = (int64_t)d.heads * d.value;
+    el_gemm(p->s, &(struct el_gemm){.m = d.rows - d.mha,
                                     .n = d.value,
                                     .k = d.latent,
-                                    .a = a->ol,
-                                    .a_row = (int64_t)d.heads * d.latent,
+                                    .a = a->ol + d.mha * ol_row,
+                                    .a_row = ol_row,
                                     .a_col = 1,
                                     .b = up,
                                     .b_row = 1,
                                     .b_col = d.latent,
-                                    .c = a->o,
-                                    .c_row = (int64_t)d.heads * d.value,
+                                    .c = a->o + d.mha * o_row,
+                                    .c_row = o_row,
                                     .batch = d.heads,
                                     .a_batch = d.latent,
                                     .b_batch = (int64_t)d.kv_up * d.latent,
                                     .c_batch = d.value,
                                     .packed = el_packed_find(p->packed, up)});
+}
+
+/* q -> o by way of latents. */
+static void attend_absorbed(const struct el_pass *p, struct el_layer_acts *a,
+                            const struct el_layer_view *w, struct shape d, int layer)
+{
+    struct el_layer_cache k = el_pass_keys(p, a, layer);
+    const int32_t *selected = el_pass_selected(p, a, layer);
+    int topk = p->w->config.index_topk;
+    absorb(p, a, w, d);
+    el_attn(p->s, &(struct el_attn){.at = absorbed(p),
+                                    .heads = d.heads,
+                                    .latent = d.latent,
+                                    .rope = d.rope,
+                                    .scale = p->w->softmax_scale,
+                                    .q = a->ql + (int64_t)d.mha * d.heads * d.key,
+                                    .kv = k.kv,
+                                    .kv_fp8 = k.kv_fp8,
+                                    .selected = selected ? selected + (int64_t)d.mha * topk : NULL,
+                                    .topk = topk,
+                                    .out = a->ol + (int64_t)d.mha * d.heads * d.latent,
+                                    .lse = a->lse + (int64_t)d.mha * d.heads});
+    values_up(p, a, w, d);
+}
+
+/* q -> o with keys and values of every head; turns q's rope part in place. */
+static void attend_mha(const struct el_pass *p, struct el_layer_acts *a,
+                       const struct el_layer_view *w, struct shape d, int layer)
+{
+    struct el_layer_cache k = el_pass_keys(p, a, layer);
+    struct el_rows at = p->at;
+    at.rows = p->mha.rows;
+    at.max_pos = p->mha.max_pos;
+    int64_t q_row = (int64_t)d.heads * d.qk;
+    struct el_rope turn =
+        rope_of(p, d.heads, a->q + d.nope, q_row, d.qk, a->q + d.nope, q_row, d.qk, 0);
+    turn.rows = at.rows;
+    el_rope(p->s, &turn);
+    const float *values = w->kv_b + (int64_t)d.nope * d.latent;
+    el_attn_mha(p->s, &(struct el_attn_mha){.at = at,
+                                            .heads = d.heads,
+                                            .latent = d.latent,
+                                            .rope = d.rope,
+                                            .nope = d.nope,
+                                            .value = d.value,
+                                            .scale = p->w->softmax_scale,
+                                            .q = a->q,
+                                            .kv = k.kv,
+                                            .kv_fp8 = k.kv_fp8,
+                                            .up = w->kv_b,
+                                            .up_packed = el_packed_find(p->packed, values),
+                                            .selected = el_pass_selected(p, a, layer),
+                                            .topk = p->w->config.index_topk,
+                                            .out = a->o});
 }
 
 void el_attention_forward(const struct el_pass *p, const struct el_acts *acts, int layer)
@@ -183,20 +265,10 @@ void el_attention_forward(const struct el_pass *p, const struct el_acts *acts, i
     keys(p, a, w, d, layer);
     if (p->mode == EL_ATTENTION_MQA || p->with_indexer)
         el_indexer_forward(p, acts, layer);
-    struct el_layer_cache k = el_pass_keys(p, a, layer);
-    el_attn(p->s, &(struct el_attn){.at = p->at,
-                                    .heads = d.heads,
-                                    .latent = d.latent,
-                                    .rope = d.rope,
-                                    .scale = p->w->softmax_scale,
-                                    .q = a->ql,
-                                    .kv = k.kv,
-                                    .kv_fp8 = k.kv_fp8,
-                                    .selected = el_pass_selected(p, a, layer),
-                                    .topk = p->w->config.index_topk,
-                                    .out = a->ol,
-                                    .lse = a->lse});
-    values_up(p, a, w, d);
+    if (d.mha > 0)
+        attend_mha(p, a, w, d, layer);
+    if (d.mha < d.rows)
+        attend_absorbed(p, a, w, d, layer);
     copy_slice(p, d.hidden, a->x, d.hidden, NULL, a->x_mid, d.hidden);
     el_linear(p, d.rows, d.hidden, d.heads * d.value, a->o, w->o, a->x_mid, 1);
 }

@@ -12,9 +12,11 @@
 enum el_attention {
     EL_ATTENTION_DENSE, /* every visible key; the indexer does not run */
     EL_ATTENTION_MQA,   /* DSA: the indexer's top-k keys, absorbed MQA over the latent */
+    EL_ATTENTION_MHA,   /* for who serves or looks at logits: DSA, prompts as masked MHA while that
+                           pays. A pass is in MQA mode then, and names its rows of masked MHA */
 };
 
-/* "dense", "mqa"; and back (EL_EINVAL naming the choices). */
+/* "dense", "mqa", "mha"; and back (EL_EINVAL naming the choices). */
 const char *el_attention_name(enum el_attention mode);
 int el_attention_parse(const char *name, enum el_attention *mode, struct el_error *err);
 
@@ -25,10 +27,15 @@ struct el_pass {
     const struct el_weights *w;
     const struct el_packed *packed; /* of w, or NULL: forward products pack what they read */
     struct el_stream *s;
-    enum el_attention mode;
+    enum el_attention mode; /* dense or MQA */
     int fp8; /* round indexer queries and keys, latents and RoPE keys to FP8: another arithmetic for
                 other uses than training and rollouts (core/ops/fp8_round.h). A cache is packed then
                 (core/model/cache.h) and holds the same values. */
+    /* The first sequences' rows are attended as masked MHA (core/ops/attention_mha.h), in either
+     * mode: prompts, while that is cheaper. Serving alone; rows 0: none. */
+    struct el_mha_part {
+        int rows, max_pos;
+    } mha;
     int with_indexer;     /* dense warm-up: compute the indexer's q, k, w though nobody selects */
     struct el_rows at;    /* device pointers */
     const int32_t *token; /* (R) device */

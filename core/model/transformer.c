@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static const char *const mode_names[] = {"dense", "mqa"};
+static const char *const mode_names[] = {"dense", "mqa", "mha"};
 
 const char *el_attention_name(enum el_attention mode)
 {
@@ -15,12 +15,12 @@ const char *el_attention_name(enum el_attention mode)
 
 int el_attention_parse(const char *name, enum el_attention *mode, struct el_error *err)
 {
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         if (strcmp(name, mode_names[i]) == 0) {
             *mode = (enum el_attention)i;
             return 0;
         }
-    return el_error_set(err, EL_EINVAL, "attention mode '%s': expected dense or mqa", name);
+    return el_error_set(err, EL_EINVAL, "attention mode '%s': expected dense, mqa or mha", name);
 }
 
 int el_pass_check_fp8(const struct el_config *c, struct el_error *err)

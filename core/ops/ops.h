@@ -36,6 +36,7 @@
     X(rope)                                                                                        \
     X(attn)                                                                                        \
     X(attn_bwd)                                                                                    \
+    X(attn_mha)                                                                                    \
     X(index_select)                                                                                \
     X(index_loss)                                                                                  \
     X(moe_route)                                                                                   \

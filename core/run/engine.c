@@ -77,6 +77,11 @@ static int check_options(const struct el_weights *w, const struct el_engine_opti
                             o->cache_tokens, o->context);
     if ((o->trace & EL_TRACE_SELECTED) && o->attention != EL_ATTENTION_MQA)
         return el_error_set(err, EL_EINVAL, "dense attention selects no keys to trace");
+    if (o->mha_limit < EL_MHA_MEASURE || (o->mha_limit && o->mtp))
+        return el_error_set(err, EL_EINVAL,
+                            "masked MHA for prompts of up to %d tokens: expected 0 or more, and no "
+                            "MTP layer that drafts beside it",
+                            o->mha_limit);
     if (o->fp8 && el_pass_check_fp8(&w->config, err) < 0)
         return EL_EREFUSED;
     if (o->cache_tokens > max_cache_tokens)
@@ -89,6 +94,11 @@ int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_st
                    const struct el_engine_options *o, struct el_error *err)
 {
     *e = (struct el_engine){.w = w, .s = s, .o = *o, .eos = w->config.eos_token_id};
+    if (o->attention == EL_ATTENTION_MHA) {
+        e->o.attention = EL_ATTENTION_MQA;
+        e->o.mha_limit = o->mha_limit ? o->mha_limit : EL_MHA_MEASURE;
+    }
+    o = &e->o;
     int rc = check_options(w, o, err);
     if (rc < 0)
         return rc;
@@ -111,6 +121,8 @@ int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_st
         rc = el_packed_init(&e->packed, w, packed_bytes, err);
     if (rc == 0 && o->mtp)
         rc = el_engine_mtp_init(e, err);
+    if (rc == 0 && o->mha_limit == EL_MHA_MEASURE)
+        rc = el_engine_measure_mha(e, err);
     if (rc < 0)
         el_engine_release(e);
     return rc;
@@ -231,6 +243,7 @@ int el_engine_add(struct el_engine *e, const int32_t *tokens, int n,
                               .sampling = *sampling,
                               .key = key,
                               .draft = -1,
+                              .mha_blocks = n <= e->o.mha_limit ? (n - 1) / block_size : 0,
                               .trace = trace,
                               .user = user};
     if (!sequence_arrays(e, q)) {

@@ -18,6 +18,8 @@ enum {
     EL_TRACE_SELECTED = 2, /* the keys that each layer's indexer selected; MQA mode */
 };
 
+enum { EL_MHA_MEASURE = -1 };
+
 struct el_engine_options {
     enum el_attention attention;
     int max_sequences; /* in one batch */
@@ -27,6 +29,11 @@ struct el_engine_options {
     int trace;         /* EL_TRACE_* bits: what is kept of every token */
     int fp8;           /* el_pass's fp8: other values, in a cache packed to 656 + 132 bytes a token
                           and layer in the 671B shape instead of 2304 + 512 */
+    int mha_limit;     /* prompts of at most so many tokens are attended as masked MHA, but for
+                          their last block; 0: none. The same function in other bits: not for
+                          rollouts. Not with mtp. EL_MHA_MEASURE: up to where it pays on this
+                          machine; o.mha_limit of the engine tells what was found. Attention MHA is
+                          MQA with that, unless there is a limit */
     int logits;        /* keep the logits of every drawn token in its sequence */
     const struct el_weights *mtp; /* an MTP layer that drafts tokens (core/model/mtp.h), or NULL;
                                      what is drawn stays the same, bit for bit, in fewer passes, but
@@ -46,6 +53,8 @@ struct el_sequence {
     int32_t draft; /* a guess at token n, -1: none */
     int32_t *blocks;
     int n_blocks, n_published;
+    int mha_blocks;         /* whole blocks of the prompt that are attended as masked MHA */
+    int pending, drafted;   /* rows of the pass in hand, the last one a draft or not */
     int copy_block, copied; /* until the first pass: rows that another sequence's block holds */
     struct el_sampling sampling;
     uint64_t key;

@@ -16,12 +16,14 @@ static int min_int(int a, int b)
 }
 
 /* Positions below which q and r hold the same tokens, at most `most`, when r has q's `matched`
- * blocks in front, else 0. Equal prefixes are the same blocks of the tree, so the last one tells.
- */
+ * blocks in front and computes the next one as q does, else 0. Equal prefixes are the same blocks
+ * of the tree, so the last one tells. */
 static int alike(const struct el_sequence *q, const struct el_sequence *r, int matched, int size,
                  int most)
 {
     int n = matched * size;
+    if ((matched < q->mha_blocks) != (matched < r->mha_blocks)) /* the next block's rows differ */
+        return 0;
     if (r->n_published < matched || (matched && r->blocks[matched - 1] != q->blocks[matched - 1]))
         return 0;
     most = min_int(most, r->n);
@@ -74,7 +76,9 @@ enum admission { ADMITTED, WAITS_FOR_PREFIX, NO_ROOM };
 
 static enum admission try_admit(struct el_engine *e, struct el_sequence *q)
 {
-    int matched = e->mtp ? 0 : el_kv_pool_match(&e->pool, q->tokens, q->n_prompt - 1, q->blocks);
+    int matched = e->mtp ? 0
+                         : el_kv_pool_match(&e->pool, el_engine_root(q), q->tokens, q->n_prompt - 1,
+                                            q->blocks);
     int total = (q->capacity + e->pool.block_size - 1) / e->pool.block_size;
     struct offer offer = {0};
     if (!e->mtp)

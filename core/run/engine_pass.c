@@ -15,6 +15,7 @@
 
 struct plan {
     int rows, sequences, max_pos, picks;
+    struct el_mha_part mha;
     int prefill; /* rows of prompts */
     int drafts;  /* rows of drafts */
 };
@@ -27,13 +28,13 @@ static void take_blocks(struct el_engine *e, struct el_sequence *q, int n)
         q->blocks[q->n_blocks++] = el_kv_pool_take(&e->pool);
 }
 
+/* Rows for positions from..to-1 of a sequence, whose blocks it has. */
 static void add_rows(struct el_engine *e, struct el_pass_arrays *a, struct plan *plan,
-                     struct el_sequence *q, int n)
+                     struct el_sequence *q, int from, int to)
 {
     int shift = e->pool.block_shift, mask = e->pool.block_size - 1;
-    take_blocks(e, q, n);
-    for (int i = 0; i < n; i++) {
-        int pos = q->computed + i, row = plan->rows++;
+    for (int pos = from; pos < to; pos++) {
+        int row = plan->rows++;
         a->token[row] = pos < q->n ? q->tokens[pos] : q->draft;
         a->pos[row] = pos;
         a->seq[row] = plan->sequences;
@@ -43,32 +44,58 @@ static void add_rows(struct el_engine *e, struct el_pass_arrays *a, struct plan 
     int32_t *table = a->tables + (int64_t)plan->sequences * e->table_stride;
     for (int b = 0; b < e->table_stride; b++)
         table[b] = b < q->n_blocks ? q->blocks[b] << shift : 0;
-    int last = q->computed + n - 1;
-    plan->max_pos = last > plan->max_pos ? last : plan->max_pos;
+    plan->max_pos = to - 1 > plan->max_pos ? to - 1 : plan->max_pos;
     plan->sequences++;
 }
 
-/* Rows of all running sequences, in batch order: one for each that decodes, and as much of the
- * others' prompts, and as many drafts, as still fit. The row of a draft is picked behind the one
- * that decides about it. */
-static struct plan fill_plan(struct el_engine *e, struct el_pass_arrays *a)
+/* How many rows each sequence gets: one if it decodes, and as much of the others' prompts, and as
+ * many drafts, as still fit. */
+static void deal_rows(struct el_engine *e, struct plan *plan)
 {
-    struct plan plan = {0};
     int spare = e->o.max_rows - e->n_running;
     for (int i = 0; i < e->n_running; i++) {
         struct el_sequence *q = e->running[i];
         int pending = q->n - q->computed;
         int n = pending - 1 < spare ? pending : spare + 1;
         spare -= n - 1;
-        int draft = n == pending && q->draft >= 0 && spare > 0;
-        spare -= draft;
-        plan.drafts += draft;
-        add_rows(e, a, &plan, q, n + draft);
-        if (n == pending)
-            a->pick[plan.picks++] = plan.rows - 1 - draft;
-        if (draft)
+        q->drafted = n == pending && q->draft >= 0 && spare > 0;
+        spare -= q->drafted;
+        q->pending = n + q->drafted;
+        take_blocks(e, q, q->pending);
+        plan->drafts += q->drafted;
+        plan->prefill += q->n == q->n_prompt ? n : 0;
+    }
+}
+
+/* Where the part of a sequence's rows that is attended as masked MHA ends. */
+static int mha_end(const struct el_engine *e, const struct el_sequence *q)
+{
+    int end = q->computed + q->pending, most = q->mha_blocks * e->pool.block_size;
+    return most < q->computed ? q->computed : most < end ? most : end;
+}
+
+/* Rows of all running sequences, in batch order; those of masked MHA first. The row of a draft is
+ * picked behind the one that decides about it. */
+static struct plan fill_plan(struct el_engine *e, struct el_pass_arrays *a)
+{
+    struct plan plan = {0};
+    deal_rows(e, &plan);
+    for (int i = 0; i < e->n_running; i++) {
+        struct el_sequence *q = e->running[i];
+        if (mha_end(e, q) > q->computed)
+            add_rows(e, a, &plan, q, q->computed, mha_end(e, q));
+    }
+    plan.mha = (struct el_mha_part){plan.rows, plan.max_pos};
+    for (int i = 0; i < e->n_running; i++) {
+        struct el_sequence *q = e->running[i];
+        int from = mha_end(e, q), to = q->computed + q->pending;
+        if (from == to)
+            continue;
+        add_rows(e, a, &plan, q, from, to);
+        if (to - q->drafted == q->n)
+            a->pick[plan.picks++] = plan.rows - 1 - q->drafted;
+        if (q->drafted)
             a->pick[plan.picks++] = plan.rows - 1;
-        plan.prefill += q->n == q->n_prompt ? n : 0;
     }
     return plan;
 }
@@ -93,6 +120,7 @@ static struct el_pass upload_plan(struct el_engine *e, const struct el_pass_arra
         .packed = &e->packed,
         .s = e->s,
         .mode = e->o.attention,
+        .mha = plan->mha,
         .fp8 = e->o.fp8,
         .token = dev->token,
         .slot = dev->slot,
@@ -264,13 +292,14 @@ static void keep_set(struct el_sequence *q, const int32_t *kept, int n)
     q->kept_start[q->n - q->n_prompt + 1] = (int32_t)q->n_kept;
 }
 
-/* Blocks that this pass has filled get their names. */
+/* Blocks that this pass has filled get their names. Those behind masked MHA's have none: other
+ * prompts with such a beginning attend it in the absorbed form, or as masked MHA to the end. */
 static void publish_blocks(struct el_engine *e, struct el_sequence *q)
 {
-    int size = e->pool.block_size;
-    while ((q->n_published + 1) * size <= q->computed) {
+    int size = e->pool.block_size, most = q->mha_blocks ? q->mha_blocks * size : q->computed;
+    while ((q->n_published + 1) * size <= q->computed && (q->n_published + 1) * size <= most) {
         int b = q->n_published++;
-        int parent = b ? q->blocks[b - 1] : -1;
+        int parent = b ? q->blocks[b - 1] : el_engine_root(q);
         q->blocks[b] =
             el_kv_pool_publish(&e->pool, q->blocks[b], parent, q->tokens + (int64_t)b * size);
     }

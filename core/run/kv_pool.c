@@ -153,9 +153,9 @@ void el_kv_pool_forget(struct el_kv_pool *p)
         evict(p);
 }
 
-int el_kv_pool_match(struct el_kv_pool *p, const int32_t *tokens, int n, int32_t *blocks)
+int el_kv_pool_match(struct el_kv_pool *p, int root, const int32_t *tokens, int n, int32_t *blocks)
 {
-    int count = 0, parent = -1;
+    int count = 0, parent = root;
     for (int at = 0; at + p->block_size <= n; at += p->block_size) {
         int b = find(p, parent, tokens + at);
         if (b < 0)

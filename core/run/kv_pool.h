@@ -27,6 +27,9 @@
 
 #include <stdint.h>
 
+/* Parents of first blocks. Keys that were computed in another way have a tree of their own. */
+enum { EL_KV_ROOT = -1, EL_KV_ROOT_MHA = -2 };
+
 struct el_kv_pool {
     int block_size, block_shift, n_blocks;
     int n_free, n_unused;
@@ -41,7 +44,7 @@ struct el_kv_pool {
 struct el_kv_block {
     int users;    /* sequences */
     int children; /* blocks in the tree whose parent this is */
-    int parent;   /* block or -1: root */
+    int parent;   /* block, or a root */
     int in_tree;
     int next, prev;  /* free or idle list */
     int bucket_next; /* hash chain */
@@ -51,9 +54,9 @@ struct el_kv_block {
 int el_kv_pool_init(struct el_kv_pool *p, int n_blocks, int block_size, struct el_error *err);
 void el_kv_pool_release(struct el_kv_pool *p);
 
-/* Longest cached prefix of tokens[0..n): fills blocks[] with blocks that have one user more,
- * returns how many (each covers block_size tokens). */
-int el_kv_pool_match(struct el_kv_pool *p, const int32_t *tokens, int n, int32_t *blocks);
+/* Longest cached prefix of tokens[0..n) in the tree of `root`: fills blocks[] with blocks that have
+ * one user more, returns how many (each covers block_size tokens). */
+int el_kv_pool_match(struct el_kv_pool *p, int root, const int32_t *tokens, int n, int32_t *blocks);
 
 /* Blocks that could be had now beyond what is reserved. */
 int el_kv_pool_available(const struct el_kv_pool *p);
@@ -67,7 +70,7 @@ void el_kv_pool_unreserve(struct el_kv_pool *p, int n);
  * must exist. */
 int el_kv_pool_take(struct el_kv_pool *p);
 
-/* Names a block that has become full and puts it into the tree under `parent` (-1: root). When an
+/* Names a block that has become full and puts it into the tree under `parent` (or a root). When an
  * equal block is there already, that one's number is returned, used once more, and `block`
  * is given back: the caller goes on with the returned one. */
 int el_kv_pool_publish(struct el_kv_pool *p, int block, int parent, const int32_t *tokens);

@@ -300,7 +300,10 @@ static int open_engine(struct local *l, const struct el_local_options *o, struct
     l->room = 2 * e.max_sequences;
     l->base.context_limit = e.context;
     snprintf(l->base.mode, sizeof l->base.mode, "%s fp32 %s",
-             e.attention == EL_ATTENTION_MQA ? "dsa-mqa" : "dense-mqa", ops->name);
+             l->engine.o.attention == EL_ATTENTION_DENSE ? "dense-mqa"
+             : l->engine.o.mha_limit > 0                 ? "dsa-mha-mqa"
+                                                         : "dsa-mqa",
+             ops->name);
     return 0;
 }
 

@@ -56,7 +56,7 @@ static int trace_arrays(struct run *r)
     const struct el_config *c = &r->w->config;
     size_t rows = (size_t)r->b->batch * (size_t)r->b->length;
     for (int l = 0; r->o->trace && l < c->num_hidden_layers; l++) {
-        if (r->o->attention == EL_ATTENTION_MQA &&
+        if (r->o->attention != EL_ATTENTION_DENSE &&
             !(r->selected[l] =
                   el_alloc_array(rows * (size_t)c->index_topk, sizeof *r->selected[l])))
             return 0;
@@ -160,7 +160,11 @@ static int one_sequence(struct run *r, int row, struct el_error *err)
 {
     const struct el_config *c = &r->w->config;
     int length = r->b->length;
-    struct el_pass pass = {.w = r->w, .s = r->s, .mode = r->o->attention, .fp8 = r->o->fp8};
+    int mha = r->o->attention == EL_ATTENTION_MHA;
+    struct el_pass pass = {
+        .w = r->w, .s = r->s, .mode = mha ? EL_ATTENTION_MQA : r->o->attention, .fp8 = r->o->fp8};
+    if (mha)
+        pass.mha = (struct el_mha_part){length, length - 1};
     el_pack_clear(&r->pack);
     int rc = el_pack_add(&r->pack, r->b->tokens + (int64_t)row * length, NULL, length,
                          c->vocab_size, err);
@@ -230,6 +234,8 @@ static int generate(struct run *r, struct el_error *err)
     int context = r->b->length + r->o->greedy, batch = r->b->batch < 32 ? r->b->batch : 32;
     int room = (context + 15) / 16 * 16;
     const struct el_engine_options o = {.attention = r->o->attention,
+                                        .mha_limit =
+                                            r->o->attention == EL_ATTENTION_MHA ? context : 0,
                                         .max_sequences = batch,
                                         .max_rows = batch + 256,
                                         .context = context,

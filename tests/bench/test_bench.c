@@ -103,7 +103,7 @@ static int teardown(void **state)
 }
 
 static const struct el_bench_decode decode = {EL_ATTENTION_MQA, 3, 20, 4};
-static const struct el_bench_prefill prefill = {EL_ATTENTION_DENSE, 40, 3};
+static const struct el_bench_prefill prefill = {EL_ATTENTION_DENSE, 40, 3, 0};
 static const struct el_bench_train training = {EL_STAGE_SPARSE, 24, 12};
 
 static void decode_counts_its_steps(void **state)
@@ -118,6 +118,20 @@ static void decode_counts_its_steps(void **state)
     /* four passes of the head over three rows, and one attention a layer */
     assert_int_equal(g->ops->runs[EL_OP_attn], 8);
     assert_true(g->work.flop > 4 * 2.0 * 3 * 8 * 11);
+}
+
+/* 40 tokens: two whole blocks and a last one, which is attended in the absorbed form. */
+static void masked_prefill_tells_its_limit(void **state)
+{
+    struct fixture *f = *state;
+    struct el_bench_prefill masked = prefill;
+    masked.mha_limit = 40;
+    assert_int_equal(el_bench_prefill(&f->b, f->w, &masked, &f->err), 0);
+    assert_int_equal(f->b.n_figures, 4);
+    const struct el_bench_tally *t = f->b.figures[0].ops;
+    assert_int_equal(t->runs[EL_OP_attn_mha], 2);
+    assert_true(t->runs[EL_OP_attn] >= 2);
+    assert_float_equal(f->b.figures[3].ratio, 40, 0);
 }
 
 static void prefill_shares_a_prompt(void **state)
@@ -274,6 +288,7 @@ int main(void)
         cmocka_unit_test(repeats_take_turns),
         cmocka_unit_test_setup_teardown(decode_counts_its_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(prefill_shares_a_prompt, setup, teardown),
+        cmocka_unit_test_setup_teardown(masked_prefill_tells_its_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(training_steps_are_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(ops_run_at_the_shapes_of_a_model, setup, teardown),
         cmocka_unit_test_setup_teardown(the_cost_of_a_context_is_counted, setup, teardown),

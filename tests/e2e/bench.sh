@@ -20,6 +20,11 @@ says out 'decode, mqa, 4 sequences at 20, 2 steps'
 bench prefill --prompt 40 --attention mqa
 says out 'prefill, mqa, one prompt of 40'
 says "$work/json" '"name": "sharing, mqa, 4 completions / one", "ratio": '
+bench prefill --prompt 40 --attention mha
+says out 'prefill, mha, one prompt of 40'
+bench prefill --prompt 40 --attention dense
+says out 'prefill, dense mha, one prompt of 40'
+says out 'masked MHA, dense mha, tokens of a prompt up to'
 bench attention --context 96 --queries 8
 says out 'decode at 96, dense'
 says out 'prefill of 8 at 96, DSA, indexer alone'

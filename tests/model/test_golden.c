@@ -26,7 +26,7 @@ static void copy_traces(const struct golden_case *g, const struct el_acts *acts,
     struct el_device *d = g->w->device;
     size_t rows = (size_t)g->rows;
     for (int l = 0; l < g->layers; l++) {
-        if (mode == EL_ATTENTION_MQA)
+        if (mode != EL_ATTENTION_DENSE)
             r->selected[l] =
                 copied_out(d, acts->layer[l].selected, rows * (size_t)g->topk * sizeof(int32_t));
         if (el_config_layer_is_moe(c, l))
@@ -50,8 +50,11 @@ static void forward(const struct golden_case *g, const struct el_ops *ops, enum 
     golden_must(el_acts_init(&acts, &g->w->config, d, g->rows, 1, &err));
     for (int b = 0; b < g->b; b++)
         golden_must(el_pack_add(&pack, g->tokens + b * g->t, NULL, g->t, g->vocab, &err));
-    struct el_pass pass = {.w = g->w, .s = &s, .mode = mode};
+    int mha = mode == EL_ATTENTION_MHA;
+    struct el_pass pass = {.w = g->w, .s = &s, .mode = mha ? EL_ATTENTION_MQA : mode};
     el_pack_upload(&pack, &pass);
+    if (mha)
+        pass.mha = (struct el_mha_part){g->rows, g->t - 1};
     el_transformer_forward(&pass, &acts);
     el_transformer_logits(&pass, g->rows, acts.final, logits);
     golden_must(el_stream_check(&s, &err));
@@ -100,17 +103,17 @@ static void check_traces(const struct golden_case *g, const struct result *r)
 
 static void check_case(const char *name, struct el_device *d, const struct el_ops *ops)
 {
-    static const char *const logits[] = {"logits.dense", "logits.sparse"};
+    static const char *const logits[] = {"logits.dense", "logits.sparse", "logits.sparse"};
     struct golden_case g;
     golden_open(&g, name, d);
-    for (int mode = EL_ATTENTION_DENSE; mode <= EL_ATTENTION_MQA; mode++) {
+    for (int mode = EL_ATTENTION_DENSE; mode <= EL_ATTENTION_MHA; mode++) {
         struct result r;
         forward(&g, ops, (enum el_attention)mode, &r);
         const struct el_st_tensor *right = golden_tensor(&g, logits[mode], EL_F32);
         assert_int_equal(right->shape[2], g.vocab);
         double distance = golden_distance(r.logits, right->data, (int64_t)g.rows * g.vocab);
-        print_message("%-18s %-8s %-5s %-14s %.2e\n", name, ops->name, d->name, logits[mode],
-                      distance);
+        print_message("%-18s %-8s %-5s %-6s %.2e\n", name, ops->name, d->name,
+                      el_attention_name((enum el_attention)mode), distance);
         assert_true(distance < 2e-4);
         check_traces(&g, &r);
         result_release(&r);

@@ -253,8 +253,10 @@ static void test_attention_names(void **state)
     assert_int_equal(el_attention_parse("mqa", &mode, &err), 0);
     assert_int_equal(mode, EL_ATTENTION_MQA);
     assert_string_equal(el_attention_name(mode), "mqa");
-    assert_int_equal(el_attention_parse("mha", &mode, &err), EL_EINVAL);
-    assert_non_null(strstr(err.msg, "dense or mqa"));
+    assert_int_equal(el_attention_parse("mha", &mode, &err), 0);
+    assert_int_equal(mode, EL_ATTENTION_MHA);
+    assert_int_equal(el_attention_parse("gqa", &mode, &err), EL_EINVAL);
+    assert_non_null(strstr(err.msg, "dense, mqa or mha"));
 }
 
 int main(void)

@@ -28,6 +28,7 @@ static inline struct el_engine_options engine_options(enum el_attention mode, in
                                                       int rows)
 {
     return (struct el_engine_options){.attention = mode,
+                                      .mha_limit = mode == EL_ATTENTION_MHA ? 40 : 0,
                                       .max_sequences = sequences,
                                       .max_rows = rows,
                                       .context = 128,

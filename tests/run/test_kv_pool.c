@@ -170,7 +170,7 @@ static void add(struct twin *t, struct user *u)
     *u = (struct user){.n = n, .capacity = n + 1 + below(t, LENGTH - n)};
     for (int i = 0; i < LENGTH; i++)
         u->tokens[i] = below(t, alphabet + 1);
-    int matched = el_kv_pool_match(&t->pool, u->tokens, n - 1, u->blocks), expected = 0;
+    int matched = el_kv_pool_match(&t->pool, EL_KV_ROOT, u->tokens, n - 1, u->blocks), expected = 0;
     while ((expected + 1) * SIZE <= n - 1 && twin_find(t, u->tokens, expected + 1) >= 0)
         expected++;
     assert_int_equal(matched, expected);
@@ -307,7 +307,7 @@ static void test_by_hand(void **state)
     int first = el_kv_pool_take(&p), second = el_kv_pool_take(&p);
     assert_int_equal(el_kv_pool_publish(&p, first, -1, tokens), first);
     assert_int_equal(el_kv_pool_publish(&p, second, first, tokens + 2), second);
-    assert_int_equal(el_kv_pool_match(&p, tokens, 3, shared), 1);
+    assert_int_equal(el_kv_pool_match(&p, EL_KV_ROOT, tokens, 3, shared), 1);
     assert_int_equal(shared[0], first);
     assert_int_equal(p.blocks[first].users, 2);
     el_kv_pool_drop(&p, second);
@@ -319,10 +319,10 @@ static void test_by_hand(void **state)
     int third = el_kv_pool_take(&p);
     assert_true(third != first && third != second);
     assert_int_equal(el_kv_pool_take(&p), second);
-    assert_int_equal(el_kv_pool_match(&p, tokens, 4, shared), 1);
+    assert_int_equal(el_kv_pool_match(&p, EL_KV_ROOT, tokens, 4, shared), 1);
     el_kv_pool_drop(&p, first);
     assert_int_equal(el_kv_pool_take(&p), first);
-    assert_int_equal(el_kv_pool_match(&p, tokens, 4, shared), 0);
+    assert_int_equal(el_kv_pool_match(&p, EL_KV_ROOT, tokens, 4, shared), 0);
     el_kv_pool_release(&p);
 }
 

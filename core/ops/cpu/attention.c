@@ -11,7 +11,7 @@
 #include "core/ops/attention.h"
 #include "core/ops/cpu/cpu.h"
 #include "core/ops/cpu/keys.h"
-#include "core/ops/cpu/vec.h"
+#include "core/ops/cpu/softmax.h"
 
 #include <string.h>
 
@@ -20,30 +20,6 @@ static size_t score_bytes(const struct el_attn *a)
 {
     int64_t n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
     return el_cpu_round((size_t)(a->heads * (n + 1)) * sizeof(float));
-}
-
-/* score[0..n-1] -> exp(scale*score - max), zeros up to a whole vector; returns max and *sum. */
-static float weigh(float *score, int n, float scale, float *sum)
-{
-    vf z = vset(scale), max = vset(-INFINITY);
-    struct vacc total = {0};
-    for (int j = n; j % VL; j++)
-        score[j] = 0;
-    for (int j = 0; j < n; j += VL) {
-        vf v = vload(score + j) * z;
-        if (n - j < VL)
-            v = vkeep(v, n - j, -INFINITY);
-        vstore(score + j, v);
-        max = vmax(v, max);
-    }
-    float top = vmaximum(max);
-    for (int j = 0; j < n; j += VL) {
-        vf e = vexp(vload(score + j) - vset(top));
-        vstore(score + j, e);
-        vacc_add(&total, e);
-    }
-    *sum = vacc_sum(total);
-    return top;
 }
 
 static void scores(const struct el_attn *a, struct el_keys *k, const float *q, float *score,
@@ -85,15 +61,6 @@ static void mix(const struct el_attn *a, struct el_keys *k, const float *weight,
     }
 }
 
-static void multiply(float *x, int n, float f)
-{
-    int j = 0;
-    for (; j + VL <= n; j += VL)
-        vstore(x + j, vload(x + j) * vset(f));
-    if (j < n)
-        vstore_part(x + j, vload_part(x + j, n - j) * vset(f), n - j);
-}
-
 static void attend(const struct el_attn *a, struct el_keys *k, int row, float *score)
 {
     int64_t stride = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
@@ -102,7 +69,7 @@ static void attend(const struct el_attn *a, struct el_keys *k, int row, float *s
     EL_CPU(keys_row)(k, row);
     scores(a, k, a->q + first * k->width, score, stride);
     for (int h = 0; h < a->heads; h++) {
-        float sum, max = weigh(score + h * stride, k->n, a->scale, &sum);
+        float sum, max = softmax_weigh(score + h * stride, k->n, a->scale, &sum);
         inverse[h] = 1.0f / sum;
         if (a->lse)
             a->lse[first + h] = max + logf(sum);
@@ -111,7 +78,7 @@ static void attend(const struct el_attn *a, struct el_keys *k, int row, float *s
     if (k->n == 0)
         memset(out, 0, (size_t)a->heads * (size_t)a->latent * sizeof *out);
     for (int h = 0; h < a->heads && k->n > 0; h++)
-        multiply(out + (int64_t)h * a->latent, a->latent, inverse[h]);
+        softmax_divide(out + (int64_t)h * a->latent, a->latent, inverse[h]);
 }
 
 /* Rows by all threads together. */
@@ -227,7 +194,7 @@ static void mix_columns(const struct el_attn *a, const struct el_keys *k, int ro
     }
     for (int h = 0; h < a->heads; h++, out += a->latent)
         if (k->n > 0)
-            multiply(out, columns, inverse[h]);
+            softmax_divide(out, columns, inverse[h]);
         else
             memset(out, 0, (size_t)columns * sizeof *out);
 }
@@ -242,7 +209,7 @@ static void attend_together(const struct el_attn *a, const struct plan *p, struc
         score_span(a, k, row, j, min_int(j + SPAN, k->n), mine, score, p->longest);
 #pragma omp for schedule(dynamic, 1)
     for (int h = 0; h < a->heads; h++) {
-        float sum, max = weigh(score + h * p->longest, k->n, a->scale, &sum);
+        float sum, max = softmax_weigh(score + h * p->longest, k->n, a->scale, &sum);
         score[a->heads * p->longest + h] = 1.0f / sum;
         if (a->lse)
             a->lse[(int64_t)row * a->heads + h] = max + logf(sum);

@@ -27,6 +27,7 @@ void EL_CPU(init_fp8_round)(struct el_ops *t);
 void EL_CPU(init_fp8_pack)(struct el_ops *t);
 void EL_CPU(init_attention)(struct el_ops *t);
 void EL_CPU(init_attention_bwd)(struct el_ops *t);
+void EL_CPU(init_attention_mha)(struct el_ops *t);
 void EL_CPU(init_index_select)(struct el_ops *t);
 void EL_CPU(init_index_loss)(struct el_ops *t);
 void EL_CPU(init_moe)(struct el_ops *t);

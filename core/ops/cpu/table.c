@@ -12,6 +12,7 @@ void EL_CPU_PASTE(el_ops_init_cpu, EL_ISA)(struct el_ops *t)
     EL_CPU(init_fp8_pack)(t);
     EL_CPU(init_attention)(t);
     EL_CPU(init_attention_bwd)(t);
+    EL_CPU(init_attention_mha)(t);
     EL_CPU(init_index_select)(t);
     EL_CPU(init_index_loss)(t);
     EL_CPU(init_moe)(t);

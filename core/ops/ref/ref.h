@@ -12,6 +12,7 @@ EL_OP_LIST(X)
 
 /* Workspace of the ops that need one: bounded by one row's keys or one row's experts. */
 size_t el_ref_attn_workspace(const struct el_stream *s, const void *args);
+size_t el_ref_attn_mha_workspace(const struct el_stream *s, const void *args);
 size_t el_ref_index_select_workspace(const struct el_stream *s, const void *args);
 size_t el_ref_index_loss_workspace(const struct el_stream *s, const void *args);
 size_t el_ref_moe_route_workspace(const struct el_stream *s, const void *args);

@@ -11,6 +11,7 @@ static const struct el_ops reference = {
     .workspace =
         {
             [EL_OP_attn] = el_ref_attn_workspace,
+            [EL_OP_attn_mha] = el_ref_attn_mha_workspace,
             [EL_OP_index_select] = el_ref_index_select_workspace,
             [EL_OP_index_loss] = el_ref_index_loss_workspace,
             [EL_OP_moe_route] = el_ref_moe_route_workspace,

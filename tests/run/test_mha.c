@@ -1,0 +1,128 @@
+/* Masked MHA in the engine: where it is used, how its limit is found, that it says what the
+ * absorbed form says. (That a sequence does not depend on its company: test_engine_batches.) */
+#include "tests/run/engine_fixture.h"
+
+enum { JOBS = 24, LONGEST = 90 };
+
+/* How often the op ran; bench's hook sees every op. */
+static void count_mha(void *user, enum el_op op, const void *args)
+{
+    (void)args;
+    *(int *)user += op == EL_OP_attn_mha;
+}
+
+static void same_within(const struct outcome *a, const struct outcome *b, int n)
+{
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(a[i].n, b[i].n);
+        assert_memory_equal(a[i].tokens, b[i].tokens, (size_t)a[i].n * sizeof(int32_t));
+        if (fabs(a[i].logp - b[i].logp) > 1e-3 * (1 + fabs(b[i].logp)))
+            fail_msg("job %d: log-probability %.9g, absorbed %.9g", i, a[i].logp, b[i].logp);
+    }
+}
+
+static int outcomes_with(const struct el_weights *w, enum el_attention mode, int limit,
+                         const struct job *jobs, struct outcome *out)
+{
+    struct el_engine e;
+    struct el_stream s;
+    int ran = 0;
+    el_stream_init(&s, el_device_host(), el_ops_cpu(), 2);
+    s.watch = count_mha;
+    s.watch_user = &ran;
+    struct el_engine_options o = engine_options(mode, 8, 60);
+    o.mha_limit = limit;
+    golden_must(el_engine_init(&e, w, &s, &o, &err));
+    run_jobs(&e, jobs, JOBS, JOBS, out);
+    el_engine_release(&e);
+    el_stream_release(&s);
+    return ran;
+}
+
+static void it_says_what_the_absorbed_form_says(void **state)
+{
+    (void)state;
+    static struct job jobs[JOBS];
+    static struct outcome absorbed[JOBS], masked[JOBS];
+    struct golden_case g;
+    golden_open(&g, "base", el_device_host());
+    make_jobs(jobs, JOBS, g.w->config.vocab_size, LONGEST, 11);
+    for (int i = 0; i < JOBS; i++)
+        jobs[i].sampling = (struct el_sampling){.top_p = 1, .max_tokens = 6};
+    for (int mode = EL_ATTENTION_DENSE; mode <= EL_ATTENTION_MQA; mode++) {
+        assert_int_equal(outcomes_with(g.w, (enum el_attention)mode, 0, jobs, absorbed), 0);
+        assert_true(outcomes_with(g.w, (enum el_attention)mode, 128, jobs, masked) > 0);
+        same_within(masked, absorbed, JOBS);
+    }
+    golden_close(&g);
+}
+
+static void short_limits_leave_long_prompts_alone(void **state)
+{
+    (void)state;
+    static struct job jobs[JOBS];
+    static struct outcome out[JOBS];
+    struct golden_case g;
+    golden_open(&g, "base", el_device_host());
+    make_jobs(jobs, JOBS, g.w->config.vocab_size, LONGEST, 12);
+    for (int i = 0; i < JOBS; i++)
+        if (jobs[i].n < 17) /* no whole block before the last token: never masked */
+            jobs[i].n = 1;
+    assert_int_equal(outcomes_with(g.w, EL_ATTENTION_MQA, 16, jobs, out), 0);
+    golden_close(&g);
+}
+
+static void the_limit_is_measured(void **state)
+{
+    (void)state;
+    struct golden_case g;
+    struct el_engine e;
+    struct el_stream s;
+    golden_open(&g, "base", el_device_host());
+    el_stream_init(&s, el_device_host(), el_ops_cpu(), 1);
+    for (int mode = EL_ATTENTION_DENSE; mode <= EL_ATTENTION_MHA; mode++) {
+        struct el_engine_options o = engine_options((enum el_attention)mode, 4, 100);
+        o.mha_limit = EL_MHA_MEASURE;
+        golden_must(el_engine_init(&e, g.w, &s, &o, &err));
+        assert_in_range(e.o.mha_limit, 0, o.context);
+        assert_true(e.o.attention != EL_ATTENTION_MHA);
+        static struct job jobs[JOBS];
+        static struct outcome out[JOBS];
+        make_jobs(jobs, JOBS, g.w->config.vocab_size, LONGEST, 13);
+        run_jobs(&e, jobs, JOBS, JOBS, out);
+        el_engine_release(&e);
+    }
+    el_stream_release(&s);
+    golden_close(&g);
+}
+
+static void limits_that_cannot_be(void **state)
+{
+    (void)state;
+    struct golden_case g;
+    struct el_engine e;
+    struct el_stream s;
+    struct el_error err = {0};
+    golden_open(&g, "base", el_device_host());
+    el_stream_init(&s, el_device_host(), el_ops_cpu(), 1);
+    struct el_engine_options o = engine_options(EL_ATTENTION_MQA, 4, 100);
+    o.mha_limit = -2;
+    assert_int_equal(el_engine_init(&e, g.w, &s, &o, &err), EL_EINVAL);
+    o.mha_limit = 40;
+    o.mtp = g.w;
+    assert_int_equal(el_engine_init(&e, g.w, &s, &o, &err), EL_EINVAL);
+    assert_non_null(strstr(err.msg, "MTP"));
+    el_stream_release(&s);
+    golden_close(&g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_says_what_the_absorbed_form_says),
+        cmocka_unit_test(short_limits_leave_long_prompts_alone),
+        cmocka_unit_test(the_limit_is_measured),
+        cmocka_unit_test(limits_that_cannot_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
