@@ -77,11 +77,13 @@ static int check_options(const struct el_weights *w, const struct el_engine_opti
                             o->cache_tokens, o->context);
     if ((o->trace & EL_TRACE_SELECTED) && o->attention != EL_ATTENTION_MQA)
         return el_error_set(err, EL_EINVAL, "dense attention selects no keys to trace");
-    if (o->mha_limit < EL_MHA_MEASURE || (o->mha_limit && o->mtp))
+    if (o->mha_limit < EL_MHA_MEASURE)
         return el_error_set(err, EL_EINVAL,
-                            "masked MHA for prompts of up to %d tokens: expected 0 or more, and no "
-                            "MTP layer that drafts beside it",
+                            "masked MHA for prompts of up to %d tokens: expected 0 or more",
                             o->mha_limit);
+    if (o->mha_limit && o->mtp)
+        return el_error_set(err, EL_EINVAL,
+                            "masked MHA beside an MTP layer that drafts: expected one of them");
     if (o->fp8 && el_pass_check_fp8(&w->config, err) < 0)
         return EL_EREFUSED;
     if (o->cache_tokens > max_cache_tokens)

@@ -299,11 +299,8 @@ static int open_engine(struct local *l, const struct el_local_options *o, struct
     l->engine.on_token_user = l;
     l->room = 2 * e.max_sequences;
     l->base.context_limit = e.context;
-    snprintf(l->base.mode, sizeof l->base.mode, "%s fp32 %s",
-             l->engine.o.attention == EL_ATTENTION_DENSE ? "dense-mqa"
-             : l->engine.o.mha_limit > 0                 ? "dsa-mha-mqa"
-                                                         : "dsa-mqa",
-             ops->name);
+    static const char *const modes[] = {"dense-mqa", "dsa-mqa", "dsa-mha"};
+    snprintf(l->base.mode, sizeof l->base.mode, "%s fp32 %s", modes[o->attention], ops->name);
     return 0;
 }
 

@@ -136,6 +136,22 @@ static void test_together(void **state)
         el_free(alone[i]);
 }
 
+/* The mode that was asked for is what is recorded, wherever the limit was found. */
+static void test_masked_mha(void **state)
+{
+    (void)state;
+    struct el_local_options o = options();
+    o.attention = EL_ATTENTION_MHA;
+    struct el_backend *b = open_backend(&o);
+    struct el_request r = request(3, 12);
+    struct el_completion c = complete(b, &r);
+    assert_memory_equal(b->mode, "dsa-mha fp32 ", 13);
+    assert_int_equal(c.completion_tokens, 12);
+    assert_int_equal(el_local_stats(b)->prefill_tokens, c.prompt_tokens);
+    el_completion_release(&c);
+    el_backend_free(b);
+}
+
 static void test_stop_strings(void **state)
 {
     (void)state;
@@ -309,10 +325,11 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_completion),   cmocka_unit_test(test_together),
-        cmocka_unit_test(test_stop_strings), cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_freed_in_flight),
-        cmocka_unit_test(test_memory),       cmocka_unit_test(test_new_weights),
+        cmocka_unit_test(test_completion),      cmocka_unit_test(test_together),
+        cmocka_unit_test(test_masked_mha),      cmocka_unit_test(test_stop_strings),
+        cmocka_unit_test(test_stream),          cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_freed_in_flight), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_new_weights),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
