@@ -177,6 +177,7 @@ static void indexer(struct el_bench *bench, const struct el_bench_attention *h,
     a.dk = el_bench_noise(bench, cache * dim);
     for (int sparse = 0; sparse <= 1; sparse++) {
         a.selected = sparse ? b->selected : NULL;
+        a.mass = sparse ? el_bench_noise(bench, rows * (size_t)b->topk) : NULL;
         el_bench_op(bench, EL_OP_index_loss, &a, label(what, sizeof what, b, sparse, 0));
     }
 }

@@ -119,10 +119,13 @@ static struct el_bench_work index_loss(const void *args)
     const struct el_index_loss *a = args;
     double rows = a->at.rows, width = a->latent + a->rope, index = a->index_heads * a->index_dim;
     struct keys k = keys_of(&a->at, a->selected ? a->topk : 0, 0);
-    double products = a->heads * width + (a->dqi ? 3 : 1) * index;
+    double main = a->mass ? 0 : a->heads * width, products = main + (a->dqi ? 3 : 1) * index;
+    double kept = a->mass ? a->topk : 0;
+    if (a->mass)
+        width = 0;
     return (struct el_bench_work){
         2 * k.pairs * products,
-        4 * (rows * (a->heads * width + 2 * index) + k.distinct * (width + 3.0 * a->index_dim))};
+        4 * (rows * (main + kept + 2 * index) + k.distinct * (width + 3.0 * a->index_dim))};
 }
 
 static struct el_bench_work rmsnorm(const void *args)

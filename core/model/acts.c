@@ -100,6 +100,7 @@ static void place_all(struct el_carve *v, struct el_acts *a, const struct el_con
             if (a->keep == EL_ACTS_SHARE_SELECT)
                 la->selected = el_carve_ints(v, rows, c->index_topk);
         }
+        la->mass = keep ? el_carve_floats(v, rows, c->index_topk) : NULL;
         la->x = keep ? el_carve_floats(v, rows, c->hidden_size) : shared_x;
     }
     a->x_out = keep ? el_carve_floats(v, rows, c->hidden_size) : shared_x;

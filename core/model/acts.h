@@ -30,6 +30,8 @@ struct el_layer_acts {
     float *ki_raw, *ki_mean, *ki_rstd; /* (R, D_I), (R), (R) */
     float *ki;                         /* (R, D_I) */
     int32_t *selected;                 /* (R, index_topk) */
+    float *mass;                       /* (R, index_topk) the attention's weights, summed over
+                                          heads; NULL unless kept for a backward pass */
     float *ol, *lse;                   /* (R, H, r), (R, H) attention output in latent space */
     float *o;                          /* (R, H, dv) */
     float *x_mid;                      /* (R, C) after the attention residual */

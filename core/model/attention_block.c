@@ -212,7 +212,8 @@ static void attend_absorbed(const struct el_pass *p, struct el_layer_acts *a,
                                     .selected = selected ? selected + (int64_t)d.mha * topk : NULL,
                                     .topk = topk,
                                     .out = a->ol + (int64_t)d.mha * d.heads * d.latent,
-                                    .lse = a->lse + (int64_t)d.mha * d.heads});
+                                    .lse = a->lse + (int64_t)d.mha * d.heads,
+                                    .mass = selected && !d.mha ? a->mass : NULL});
     values_up(p, a, w, d);
 }
 

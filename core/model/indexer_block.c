@@ -115,6 +115,7 @@ static void losses(const struct el_pass *p, const struct el_layer_acts *a, int l
                    struct el_back *b)
 {
     const struct el_config *c = &p->w->config;
+    const int32_t *selected = el_pass_selected(p, a, layer);
     int rows = p->at.rows;
     el_fill(p->s, &(struct el_fill){.n = (int64_t)rows * c->index_head_dim, .x = b->dki});
     el_index_loss(p->s, &(struct el_index_loss){.at = p->at,
@@ -125,7 +126,8 @@ static void losses(const struct el_pass *p, const struct el_layer_acts *a, int l
                                                 .q = a->ql,
                                                 .kv = a->kv,
                                                 .lse = a->lse,
-                                                .selected = el_pass_selected(p, a, layer),
+                                                .mass = selected ? a->mass : NULL,
+                                                .selected = selected,
                                                 .topk = c->index_topk,
                                                 .index_heads = c->index_n_heads,
                                                 .index_dim = c->index_head_dim,

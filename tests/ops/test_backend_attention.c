@@ -85,6 +85,30 @@ static void check_attention(struct bench *b)
     check_invariance(b, &p, &a);
 }
 
+/* Each selected key's weight summed over heads; nothing behind the last one is written. */
+static void check_mass(struct bench *b)
+{
+    struct paged p = random_batch(b);
+    struct el_attn a = random_attention(b, &p);
+    a.topk = bench_size(b, 1, 300);
+    a.selected = random_selection(b, &a.at, a.topk, 0);
+    struct el_attn expected = other_output(b, a), plain = other_output(b, a);
+    int64_t n = (int64_t)a.at.rows * a.topk;
+    a.mass = bench_output(b, n);
+    expected.mass = bench_twin(b, a.mass, n);
+    bench_run(b, el_ops_ref(), 1, EL_OP_attn, &expected);
+    bench_run(b, b->ops, 2, EL_OP_attn, &a);
+    bench_run(b, b->ops, 2, EL_OP_attn, &plain);
+    close_to(a.mass, expected.mass, n, 2e-5, "weights of keys");
+    same_attention(&a, &plain, 0, a.at.rows, "attention that keeps its weights");
+}
+
+static void weights_of_keys_are_summed_over_heads(void **state)
+{
+    (void)state;
+    for_every_backend(check_mass, CASES);
+}
+
 static void a_row_attends_alone_as_in_a_batch(void **state)
 {
     (void)state;
@@ -274,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_attends_alone_as_in_a_batch),
+        cmocka_unit_test(weights_of_keys_are_summed_over_heads),
         cmocka_unit_test(selecting_everything_is_dense),
         cmocka_unit_test(no_row_sees_a_later_key),
         cmocka_unit_test(backward_agrees_and_is_ordered),

@@ -130,6 +130,7 @@ static void nan_scores_come_last(void **state)
 struct loss_case {
     struct paged p;
     struct el_index_loss a;
+    struct el_attn forward;
     int64_t dqi, dw, dk;
 };
 
@@ -176,6 +177,9 @@ static struct loss_case random_loss(struct bench *b, struct paged p)
                               .topk = a.topk,
                               .out = bench_output(b, pairs * a.latent),
                               .lse = lse};
+    if (a.selected)
+        forward.mass = bench_output(b, rows * a.topk);
+    c.forward = forward;
     bench_run(b, el_ops_ref(), 1, EL_OP_attn, &forward);
     c.dw = rows * a.index_heads, c.dqi = c.dw * a.index_dim;
     c.dk = (int64_t)c.p.cache_rows * a.index_dim;
@@ -188,6 +192,29 @@ static struct loss_case random_loss(struct bench *b, struct paged p)
     c.a = a;
     fresh_outputs(b, &c, bench_normal(b, c.dk), &c.a);
     return c;
+}
+
+/* The target as the attention kept it: the same loss without its queries and keys. A backend that
+ * computes both itself has the same bits. */
+static void check_kept_mass(struct bench *b, const struct loss_case *c,
+                            const struct el_index_loss *expected, const float *dk)
+{
+    struct el_index_loss a = c->a, again = c->a;
+    bench_run(b, b->ops, 1, EL_OP_attn, &c->forward); /* lse, too */
+    fresh_outputs(b, c, dk, &again);
+    bench_run(b, b->ops, 1, EL_OP_index_loss, &again);
+    a.mass = c->forward.mass;
+    a.q = a.kv = a.lse = NULL;
+    fresh_outputs(b, c, dk, &a);
+    bench_run(b, b->ops, 2, EL_OP_index_loss, &a);
+    if (b->ops != el_ops_ref()) {
+        same_bits(a.loss, again.loss, a.at.rows, "indexer loss of kept weights");
+        same_bits(a.dk, again.dk, c->dk, "indexer dk of kept weights");
+    }
+    close_to(a.loss, expected->loss, a.at.rows, 1e-5, "indexer loss of kept weights");
+    close_to(a.dqi, expected->dqi, c->dqi, 3e-5, "indexer dq of kept weights");
+    close_to(a.dw, expected->dw, c->dw, 5e-5, "indexer dw of kept weights");
+    close_to(a.dk, expected->dk, c->dk, 5e-5, "indexer dk of kept weights");
 }
 
 static void check_loss(struct bench *b)
@@ -214,6 +241,8 @@ static void check_loss(struct bench *b)
     again.dqi = again.dw = again.dk = NULL;
     bench_run(b, b->ops, 1, EL_OP_index_loss, &again);
     same_bits(again.loss, a.loss, a.at.rows, "indexer loss without gradients");
+    if (c.forward.mass)
+        check_kept_mass(b, &c, &expected, dk);
 }
 
 static void loss_agrees_and_is_ordered(void **state)

@@ -15,11 +15,12 @@
 
 #include <string.h>
 
-/* One row's scores (H x longest key set), and behind them one factor per head. */
+/* One row's scores (H x longest key set), behind them one factor per head and, for the mass of its
+ * keys, the scores once more. */
 static size_t score_bytes(const struct el_attn *a)
 {
     int64_t n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
-    return el_cpu_round((size_t)(a->heads * (n + 1)) * sizeof(float));
+    return el_cpu_round((size_t)(a->heads * (n + 1 + (a->mass ? n : 0))) * sizeof(float));
 }
 
 static void scores(const struct el_attn *a, struct el_keys *k, const float *q, float *score,
@@ -61,19 +62,37 @@ static void mix(const struct el_attn *a, struct el_keys *k, const float *weight,
     }
 }
 
+/* Weights of n keys summed over heads, from the scores: as index_loss.c would compute them again,
+ * to the last bit. */
+static void sum_heads(const struct el_attn *a, int n, const float *score, int64_t stride,
+                      const float *lse, float *mass)
+{
+    for (int j = 0; j < n; j += VL) {
+        vf sum = {0};
+        for (int h = 0; h < a->heads; h++)
+            sum += vexp(vload(score + h * stride + j) * vset(a->scale) - vset(lse[h]));
+        vstore_n(mass + j, sum, n - j);
+    }
+}
+
 static void attend(const struct el_attn *a, struct el_keys *k, int row, float *score)
 {
     int64_t stride = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
     int64_t first = (int64_t)row * a->heads;
     float *out = a->out + first * a->latent, *inverse = score + a->heads * stride;
+    float *kept = inverse + a->heads;
     EL_CPU(keys_row)(k, row);
     scores(a, k, a->q + first * k->width, score, stride);
+    if (a->mass)
+        memcpy(kept, score, (size_t)(a->heads * stride) * sizeof *kept);
     for (int h = 0; h < a->heads; h++) {
         float sum, max = softmax_weigh(score + h * stride, k->n, a->scale, &sum);
         inverse[h] = 1.0f / sum;
         if (a->lse)
             a->lse[first + h] = max + logf(sum);
     }
+    if (a->mass)
+        sum_heads(a, k->n, kept, stride, a->lse + first, a->mass + (int64_t)row * a->topk);
     mix(a, k, score, stride, out);
     if (k->n == 0)
         memset(out, 0, (size_t)a->heads * (size_t)a->latent * sizeof *out);
@@ -104,7 +123,7 @@ static struct plan make_plan(const struct el_stream *s, const struct el_attn *a)
     struct plan p = {.longest = EL_CPU(keys_longest)(&a->at, a->selected, a->topk)};
     double row = (double)p.longest * a->heads * width;
     p.threads = el_cpu_threads(s, row * a->at.rows);
-    p.together = p.threads > 1 && row >= TOGETHER &&
+    p.together = p.threads > 1 && row >= TOGETHER && !a->mass &&
                  (a->at.rows < 2 * p.threads || p.longest * a->heads > LONG_SCORES);
     int units = 2 * p.threads, columns = (a->latent + units - 1) / units;
     p.columns = (columns + EL_PANEL - 1) / EL_PANEL * EL_PANEL;

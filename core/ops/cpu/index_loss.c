@@ -1,6 +1,7 @@
 /* The indexer's KL loss and gradient, one row at a time on the tile kernel:
  *
- *   target  p[j]   = sum over heads of exp(scale * q . kv[j] - lse), divided by its sum
+ *   target  p[j]   = sum over heads of exp(scale * q . kv[j] - lse), divided by its sum; the sums
+ *                    over heads are those that attention kept, where it did
  *   scores  I[j]   = sum_h w[h] relu(S[h,j]),  S (H_I x n) = qi * keys^T
  *   loss           = sum_j p[j] (log p[j] - I[j] + logsumexp(I))
  *   dI      d[j]   = coef * (softmax(I)[j] - p[j]),  G[h,j] = w[h] d[j] where S[h,j] > 0
@@ -84,8 +85,8 @@ VEC vf keep_keys(vf v, int j, int n, float rest)
     return n - j >= VL ? v : vkeep(v, n - j > 0 ? n - j : 0, rest);
 }
 
-/* target[j] = p[j], 0 behind the last key. */
-static void fill_target(const struct el_index_loss *a, int row, struct scratch *m)
+/* Weights of the main attention summed over heads, 0 behind the last key; returns their sum. */
+static float mass_again(const struct el_index_loss *a, int row, struct scratch *m)
 {
     const int n = m->main.n;
     const int64_t first = (int64_t)row * a->heads;
@@ -102,7 +103,28 @@ static void fill_target(const struct el_index_loss *a, int row, struct scratch *
             vacc_add(&total, sum);
         }
     }
-    const vf inverse = vset(1.0f / vacc_sum(total));
+    return vacc_sum(total);
+}
+
+/* The same as the attention left it. */
+static float mass_kept(const struct el_index_loss *a, int row, struct scratch *m)
+{
+    const int n = m->index.n;
+    const float *mass = a->mass + (int64_t)row * a->topk;
+    struct vacc total = {0};
+    for (int j = 0; j < n; j += VL) {
+        vf sum = vload_n(mass + j, n - j);
+        vstore(m->target + j, sum);
+        vacc_add(&total, sum);
+    }
+    return vacc_sum(total);
+}
+
+/* target[j] = p[j], 0 behind the last key. */
+static void fill_target(const struct el_index_loss *a, int row, struct scratch *m)
+{
+    const int n = m->index.n;
+    const vf inverse = vset(1.0f / (a->mass ? mass_kept(a, row, m) : mass_again(a, row, m)));
     for (int j = 0; j < n; j += VL)
         vstore(m->target + j, keep_keys(vload(m->target + j) * inverse, j, n, 0));
 }
@@ -209,12 +231,13 @@ static void into_vectors(const struct el_index_loss *a, int row, struct scratch 
 
 static void one_row(const struct el_index_loss *a, int row, struct scratch *m)
 {
-    EL_CPU(keys_row)(&m->main, row);
+    if (!a->mass)
+        EL_CPU(keys_row)(&m->main, row);
     EL_CPU(keys_row)(&m->index, row);
     fill_target(a, row, m);
     float lse = fill_scores(a, row, m);
     float coef = a->row_weight ? a->coef * a->row_weight[row] : a->coef;
-    a->loss[row] = divergence(m, m->main.n, lse, coef);
+    a->loss[row] = divergence(m, m->index.n, lse, coef);
     if (!a->dqi)
         return;
     through_relu(a, row, m);

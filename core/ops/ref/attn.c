@@ -50,6 +50,10 @@ static void forward_head(const struct el_attn *a, int row, int head, double *sco
     }
     if (a->lse)
         a->lse[at] = (float)lse;
+    for (int j = 0; j < n && a->mass; j++) {
+        float *mass = a->mass + (int64_t)row * a->topk + j;
+        *mass = (float)((head ? (double)*mass : 0) + score[j]);
+    }
 }
 
 void el_ref_attn(struct el_stream *s, const void *args)

@@ -16,21 +16,28 @@ static int64_t key_row(const struct el_index_loss *a, int row, int j)
     return el_ref_key_row(&a->at, a->selected, a->topk, row, j);
 }
 
-/* p[j] = sum over heads of the attention's probability, divided by the sum over the keys. */
+/* Sum over heads of the attention's probability. */
+static double mass_of(const struct el_index_loss *a, int row, int j)
+{
+    if (a->mass)
+        return (double)a->mass[(int64_t)row * a->topk + j];
+    int width = a->latent + a->rope;
+    const float *kv = a->kv + key_row(a, row, j) * width;
+    double sum = 0;
+    for (int h = 0; h < a->heads; h++) {
+        int64_t at = (int64_t)row * a->heads + h;
+        sum +=
+            exp((double)a->scale * el_ref_dot(a->q + at * width, kv, width) - (double)a->lse[at]);
+    }
+    return sum;
+}
+
+/* p[j]: that, divided by the sum over the keys. */
 static void target(const struct el_index_loss *a, int row, int n, double *p)
 {
-    int width = a->latent + a->rope;
     double total = 0;
-    for (int j = 0; j < n; j++) {
-        const float *kv = a->kv + key_row(a, row, j) * width;
-        p[j] = 0;
-        for (int h = 0; h < a->heads; h++) {
-            int64_t at = (int64_t)row * a->heads + h;
-            p[j] += exp((double)a->scale * el_ref_dot(a->q + at * width, kv, width) -
-                        (double)a->lse[at]);
-        }
-        total += p[j];
-    }
+    for (int j = 0; j < n; j++)
+        total += p[j] = mass_of(a, row, j);
     for (int j = 0; j < n; j++)
         p[j] /= total;
 }
