@@ -47,8 +47,9 @@ struct el_attn {
     int topk;
     float *out; /* (R, H, r) */
     float *lse; /* (R, H) log of the softmax denominator incl. maximum; NULL: not wanted */
-    /* (R, topk) with selected and lse: the weight of each key summed over heads, what the indexer learns
-     * from (core/ops/indexer.h); nothing is written behind a row's last key. NULL: not wanted */
+    /* (R, topk) with selected and lse: the weight of each key summed over heads, what the indexer
+     * learns from (core/ops/indexer.h); nothing is written behind a row's last key. NULL: not
+     * wanted */
     float *mass;
 };
 EL_OP_WRAPPER(attn)
