@@ -117,9 +117,10 @@ static void raise(const struct work *w, int first, int heads, int from, int coun
     const int width = a->latent + a->rope, dk = a->nope + a->rope;
     float *rows = w->mine, *panels = rows + CHUNK * width, *packed = panels + CHUNK * width;
     EL_CPU(key_columns)(EL_CPU(keys_range)(w->keys, from, count), &w->keys->cache, 0, width, rows);
-    for (int j = 0; j < count; j += EL_PANEL)
-        EL_CPU(pack_transposed)
-    (panels + j * width, rows + j * width, width, min_int(EL_PANEL, count - j), width);
+    for (int j = 0; j < count; j += EL_PANEL) {
+        int cols = min_int(EL_PANEL, count - j);
+        EL_CPU(pack_transposed)(panels + j * width, rows + j * width, width, cols, width);
+    }
     for (int h = 0; h < heads; h++) {
         for (int j = 0; j < count; j += EL_PANEL)
             raise_keys(a, first + h, panels + j * width,
@@ -176,38 +177,40 @@ static void scores(const struct work *w, int head, int slot, int row, int rows, 
 {
     const struct el_attn_mha *a = w->a;
     const int dk = a->nope + a->rope;
-    for (int j = 0; j < n; j += EL_PANEL)
-        EL_CPU(panel)
-    (&(struct el_panel){.m = rows,
-                        .cols = EL_PANEL,
-                        .k = dk,
-                        .a = a->q + ((int64_t)row * a->heads + head) * dk,
-                        .a_row = (int64_t)a->heads * dk,
-                        .a_col = 1,
-                        .b = raised_keys(w, slot) + (int64_t)j * dk,
-                        .b_row = EL_PANEL,
-                        .c = w->mine + j,
-                        .c_row = w->p->pad});
+    for (int j = 0; j < n; j += EL_PANEL) {
+        struct el_panel t = {.m = rows,
+                             .cols = EL_PANEL,
+                             .k = dk,
+                             .a = a->q + ((int64_t)row * a->heads + head) * dk,
+                             .a_row = (int64_t)a->heads * dk,
+                             .a_col = 1,
+                             .b = raised_keys(w, slot) + (int64_t)j * dk,
+                             .b_row = EL_PANEL,
+                             .c = w->mine + j,
+                             .c_row = w->p->pad};
+        EL_CPU(panel)(&t);
+    }
 }
 
 static void mix(const struct work *w, int slot, int rows, int n, float *out)
 {
     const struct el_attn_mha *a = w->a;
     for (int j = 0; j < n; j += EL_KEY_CHUNK)
-        for (int col = 0; col < a->value; col += EL_PANEL)
-            EL_CPU(panel)
-    (&(struct el_panel){.m = rows,
-                        .cols = min_int(EL_PANEL, a->value - col),
-                        .k = min_int(EL_KEY_CHUNK, n - j),
-                        .a = w->mine + j,
-                        .a_row = w->p->pad,
-                        .a_col = 1,
-                        .b = raised_values(w, slot) + (int64_t)col * w->p->pad +
-                             (int64_t)j * EL_PANEL,
-                        .b_row = EL_PANEL,
-                        .c = out + col,
-                        .c_row = (int64_t)a->heads * a->value,
-                        .accumulate = j > 0});
+        for (int col = 0; col < a->value; col += EL_PANEL) {
+            const float *v = raised_values(w, slot) + (int64_t)col * w->p->pad;
+            struct el_panel t = {.m = rows,
+                                 .cols = min_int(EL_PANEL, a->value - col),
+                                 .k = min_int(EL_KEY_CHUNK, n - j),
+                                 .a = w->mine + j,
+                                 .a_row = w->p->pad,
+                                 .a_col = 1,
+                                 .b = v + (int64_t)j * EL_PANEL,
+                                 .b_row = EL_PANEL,
+                                 .c = out + col,
+                                 .c_row = (int64_t)a->heads * a->value,
+                                 .accumulate = j > 0};
+            EL_CPU(panel)(&t);
+        }
 }
 
 static void attend(const struct work *w, int head, int slot, int row)
