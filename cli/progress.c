@@ -1,19 +1,12 @@
 #include "cli/cli.h"
+#include "core/base/clock.h"
 
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { bar_width = 20 };
 static const double redraw_seconds = 0.1, line_seconds = 5;
-
-static double monotonic_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static void put_duration(char *out, size_t n, double seconds)
 {
@@ -109,7 +102,7 @@ void cli_progress_init(struct cli_progress *p, const char *title, const char *un
                                .out = stderr,
                                .terminal = isatty(STDERR_FILENO),
                                .columns = terminal_columns(stderr),
-                               .now = monotonic_seconds,
+                               .now = el_clock_seconds,
                                .drawn = -1};
 }
 

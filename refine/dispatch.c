@@ -2,6 +2,7 @@
 #include "refine/dispatch.h"
 
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 #include "core/base/progress.h"
 #include "refine/dispatch_parts.h"
 
@@ -10,13 +11,6 @@
 
 static const double max_group_s = 0.1;
 enum { max_pause_s = 30 };
-
-double el_dispatch_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 int el_dispatch_init(struct el_dispatch *d, const struct el_dispatch_options *o,
                      const struct el_dispatch_owner *owner, struct el_error *err)
@@ -149,7 +143,7 @@ static int outage(struct el_dispatch *d, int flight, const char *why, struct el_
     double pause = (d->o.backoff_ms > 0 ? d->o.backoff_ms : 500) / 1000.0;
     for (int i = 1; i < f->outages && pause < max_pause_s; i++)
         pause *= 2;
-    ask_again(d, flight, el_dispatch_now() + (pause < max_pause_s ? pause : max_pause_s));
+    ask_again(d, flight, el_clock_seconds() + (pause < max_pause_s ? pause : max_pause_s));
     return 0;
 }
 
@@ -178,7 +172,7 @@ static int ask(struct el_dispatch *d, int flight, struct el_error *err)
                                        .tag = flight};
     struct el_side *side = side_of(d, f->kind);
     struct el_error why = {0};
-    f->asked = el_dispatch_now();
+    f->asked = el_clock_seconds();
     rc = el_backend_submit(side->backend, &request, &why);
     if (rc >= 0) {
         side->in_flight++;
@@ -201,7 +195,7 @@ static int ask_due(struct el_dispatch *d, double *soonest, struct el_error *err)
         struct el_flight *f = &d->flights[list];
         int next = f->next;
         int room = el_backend_room(side_of(d, f->kind)->backend) > 0;
-        if (rc == 0 && room && f->due <= el_dispatch_now()) {
+        if (rc == 0 && room && f->due <= el_clock_seconds()) {
             rc = ask(d, list, err);
         } else {
             if (*soonest == 0 || f->due < *soonest)
@@ -256,7 +250,7 @@ static int flush_if_due(struct el_dispatch *d, struct el_error *err)
 {
     int most = d->o.group > 0 ? d->o.group : 64;
     if (d->grouped >= most || d->last_wait > max_group_s ||
-        el_dispatch_now() - d->group_begin > max_group_s)
+        el_clock_seconds() - d->group_begin > max_group_s)
         return flush(d, err);
     return 0;
 }
@@ -286,7 +280,7 @@ static int receive(struct el_dispatch *d, int flight, const struct el_completion
         int rc = el_store_begin(d->o.store, err);
         if (rc < 0)
             return rc;
-        d->group_begin = el_dispatch_now();
+        d->group_begin = el_clock_seconds();
     }
     d->grouped++;
     return settle(d, flight, reply, err);
@@ -299,9 +293,9 @@ static int poll_side(struct el_dispatch *d, struct el_side *side, struct el_erro
     int rc = flush_if_due(d, err);
     if (rc < 0)
         return rc;
-    double begin = el_dispatch_now();
+    double begin = el_clock_seconds();
     rc = el_backend_poll(side->backend, &reply, err);
-    d->last_wait = el_dispatch_now() - begin;
+    d->last_wait = el_clock_seconds() - begin;
     if (rc < 0)
         return rc;
     if (rc == 0)
@@ -320,7 +314,7 @@ static int poll_side(struct el_dispatch *d, struct el_side *side, struct el_erro
 /* Naps until something is due, at most a tenth of a second, so that a stop is seen. */
 static void nap(double until)
 {
-    double left = until - el_dispatch_now();
+    double left = until - el_clock_seconds();
     if (left <= 0)
         return;
     struct timespec t = {.tv_nsec = (long)(1e9 * (left < 0.1 ? left : 0.1))};

@@ -132,7 +132,4 @@ int el_dispatch_put_refusal(struct el_dispatch *d, struct el_flight *f, const ch
 enum { EL_ORIGIN_BYTES = 64 };
 void el_dispatch_origin(const struct el_flight *f, char out[EL_ORIGIN_BYTES]);
 
-/* Seconds on a clock that never jumps. */
-double el_dispatch_now(void);
-
 #endif

@@ -1,6 +1,8 @@
 /* From a completion to the store. */
 #include "refine/dispatch_parts.h"
 
+#include "core/base/clock.h"
+
 #include <stdio.h>
 
 int el_dispatch_row(struct el_dispatch *d, struct el_flight *f, struct el_error *err)
@@ -85,7 +87,7 @@ static void set_outcome(const struct el_flight *f, const struct el_completion *r
                              .cached_tokens = reply->cached_tokens,
                              .completion_tokens = reply->completion_tokens,
                              .logp_sum = reply->logp,
-                             .wall_ms = (int64_t)(1000 * (el_dispatch_now() - f->asked))};
+                             .wall_ms = (int64_t)(1000 * (el_clock_seconds() - f->asked))};
 }
 
 int el_dispatch_receive(struct el_dispatch *d, struct el_flight *f,

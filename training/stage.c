@@ -2,18 +2,11 @@
 #include "training/run.h"
 
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 #include "core/base/io.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static struct el_encoded *next_slot(struct el_train_run *t)
 {
@@ -109,7 +102,7 @@ static int stopped_at(const struct el_train_run *t, const struct el_recipe_stage
 static int one_step(struct el_train_run *t, const struct el_recipe_stage *s, struct el_error *err)
 {
     struct el_step_stats stats = {0};
-    double begin = seconds(), norm = 0, imbalance = 0;
+    double begin = el_clock_seconds(), norm = 0, imbalance = 0;
     double lr = el_schedule_lr(&s->schedule, t->state.stage_step);
     struct el_update u = {s->stage, lr, s->bias_update_speed};
     int rc = el_train_step_gradients(t, s, &stats, err);
@@ -124,7 +117,7 @@ static int one_step(struct el_train_run *t, const struct el_recipe_stage *s, str
     t->state.tokens += stats.tokens;
     t->state.next = t->source.next;
     t->state.fingerprint = t->source.fingerprint;
-    double took = seconds() - begin;
+    double took = el_clock_seconds() - begin;
     char note[100];
     snprintf(note, sizeof note, "%s loss %.4f kl %.4f, %.0f tokens/s", s->name, stats.lm_loss,
              stats.kl_loss, (double)stats.tokens / took);

@@ -27,9 +27,11 @@ EL_OP_WRAPPER(index_select)
 /* KL(p || softmax(I)) over the row's key set and its gradient, in one pass. p[j] is the main
  * attention's probability summed over heads and L1-normalised, a constant: mass as el_attn left it
  * or, without, recomputed from q, kv and lse. selected == NULL: the dense warm-up, key set 0..pos;
- * else the sparse stage's KL on the selected set. loss[i]  = the row's KL (natural logarithm) dqi,
- * dw  = gradient times coef (overwritten); dk += gradient times coef, rows of a family of sequences
- * in ascending order where coef is that of the row: coef * row_weight[i]. */
+ * else the sparse stage's KL on the selected set.
+ *   loss[i]  = the row's KL (natural logarithm)
+ *   dqi, dw  = gradient times coef (overwritten); dk += gradient times coef, rows of a family of
+ *              sequences in ascending order
+ * where coef is that of the row: coef * row_weight[i]. */
 struct el_index_loss {
     struct el_rows at;
     int heads, latent, rope; /* the main attention */

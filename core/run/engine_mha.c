@@ -3,22 +3,14 @@
 #include "core/run/engine_internal.h"
 
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 #include "core/base/rng.h"
-
-#include <time.h>
 
 enum {
     LONGEST = 16384, /* tokens of a prompt that are tried at most */
     REPEATS = 3,
 };
 static const double long_enough = 0.1; /* seconds: not repeated */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Rows n-rows..n-1 of one sequence whose position j lies in cache row j. */
 static struct el_pass last_rows(struct el_engine *e, int n)
@@ -58,9 +50,9 @@ static double seconds_of(struct el_engine *e, const struct el_pass *p)
 {
     double best = 0;
     for (int i = 0; i < REPEATS && (i == 0 || best < long_enough); i++) {
-        double start = now();
+        double start = el_clock_seconds();
         el_attention_forward(p, &e->acts, 0);
-        double seconds = now() - start;
+        double seconds = el_clock_seconds() - start;
         best = i == 0 || seconds < best ? seconds : best;
     }
     return best;

@@ -3,8 +3,9 @@
  *   logits            F32 [B,T,V]
  *   generated         I32 [B,N]    with greedy N: the tokens that follow, largest logit first
  *   generated_logits  F32 [B,N,V]  what each of them was taken from, computed step by step from the
- *                                  cache (the first ones are the last rows of `logits`)
- *   selected.L        I32 [B,T,index_topk]  with trace in MQA mode: the positions that each layer
+ *                                  cache (the first ones are the last rows of `logits`, with mha
+ *                                  but for rounding)
+ *   selected.L        I32 [B,T,index_topk]  with trace, not dense: the positions that each layer
  *                                           reads, ascending, -1 behind the last
  *   routed.L          I32 [B,T,k]  with trace: the experts of each MoE layer, ascending
  *

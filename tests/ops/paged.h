@@ -90,6 +90,19 @@ static inline struct paged random_batch(struct bench *b)
     return p;
 }
 
+/* Every value of a sequence's keys behind position pos becomes x. */
+static inline void spoil_later_keys(const struct paged *p, int seq, int pos, const float *cache,
+                                    int width, float x)
+{
+    int block = 1 << p->at.block_shift;
+    float *to = (float *)(uintptr_t)cache;
+    for (int t = pos + 1; t < p->length[seq]; t++) {
+        int64_t at = p->at.tables[seq * p->at.table_stride + t / block] + t % block;
+        for (int i = 0; i < width; i++)
+            to[at * width + i] = x;
+    }
+}
+
 /* The paged cache in plain order. */
 static inline float *plain_cache(struct bench *b, const struct paged *p, const float *cache,
                                  int width)

@@ -138,14 +138,7 @@ static void check_future(struct bench *b)
     struct paged p = random_batch(b);
     struct el_attn a = random_attention(b, &p);
     bench_run(b, b->ops, 1, EL_OP_attn, &a);
-    int row = 0, seq = a.at.seq[0], width = a.latent + a.rope;
-    float *kv = (float *)(uintptr_t)a.kv;
-    int block = 1 << p.at.block_shift;
-    for (int t = a.at.pos[row] + 1; t < p.length[seq]; t++) {
-        int64_t at = a.at.tables[seq * a.at.table_stride + t / block] + t % block;
-        for (int i = 0; i < width; i++)
-            kv[at * width + i] = NAN;
-    }
+    spoil_later_keys(&p, a.at.seq[0], a.at.pos[0], a.kv, a.latent + a.rope, NAN);
     struct el_attn again = other_output(b, a);
     bench_run(b, b->ops, 1, EL_OP_attn, &again);
     int64_t n = a.heads;

@@ -200,13 +200,7 @@ static void check_future(struct bench *b)
     struct paged p = random_batch(b);
     struct el_attn_mha a = random_attention(b, &p);
     bench_run(b, b->ops, 1, EL_OP_attn_mha, &a);
-    int seq = a.at.seq[0], width = a.latent + a.rope, block = 1 << p.at.block_shift;
-    float *kv = (float *)(uintptr_t)a.kv;
-    for (int t = a.at.pos[0] + 1; t < p.length[seq]; t++) {
-        int64_t at = a.at.tables[seq * a.at.table_stride + t / block] + t % block;
-        for (int i = 0; i < width; i++)
-            kv[at * width + i] = 1e15f;
-    }
+    spoil_later_keys(&p, a.at.seq[0], a.at.pos[0], a.kv, a.latent + a.rope, 1e15f);
     struct el_attn_mha again = other_output(b, a);
     bench_run(b, b->ops, 1, EL_OP_attn_mha, &again);
     same_bits(again.out, a.out, (int64_t)a.heads * a.value, "masked attention before huge keys");

@@ -307,6 +307,7 @@ static void test_by_hand(void **state)
     int first = el_kv_pool_take(&p), second = el_kv_pool_take(&p);
     assert_int_equal(el_kv_pool_publish(&p, first, -1, tokens), first);
     assert_int_equal(el_kv_pool_publish(&p, second, first, tokens + 2), second);
+    assert_int_equal(el_kv_pool_match(&p, EL_KV_ROOT_MHA, tokens, 3, shared), 0); /* another tree */
     assert_int_equal(el_kv_pool_match(&p, EL_KV_ROOT, tokens, 3, shared), 1);
     assert_int_equal(shared[0], first);
     assert_int_equal(p.blocks[first].users, 2);

@@ -5,22 +5,15 @@
  *
  * Prefills TOKENS - 8 tokens in pieces, decodes 8, prints times and how much memory the process
  * held at most beyond the weights. Exit code 1 when that is above LIMIT bytes. */
+#include "core/base/clock.h"
 #include "core/base/rng.h"
 #include "core/run/engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { ROWS = 448, LAST = 8 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Bytes of a line of /proc/self/status, -1: not there. */
 static double status_bytes(const char *name)
@@ -48,18 +41,18 @@ static void forget_peak(void)
 
 static int run(struct el_engine *e, int tokens, struct el_error *err)
 {
-    double start = now(), shown = start;
+    double start = el_clock_seconds(), shown = start;
     int done = 0, left = 1;
     while (left > 0) {
-        double step = now();
+        double step = el_clock_seconds();
         left = el_engine_step(e, err);
         if (left < 0)
             return left;
         int prefilled = (int)e->stats.prefill_tokens;
         if (prefilled >= tokens - LAST && done++ > 0)
-            printf("decode: %.1f ms\n", 1e3 * (now() - step));
-        if (now() - shown > 10 || (prefilled >= tokens - LAST && done == 1)) {
-            shown = now();
+            printf("decode: %.1f ms\n", 1e3 * (el_clock_seconds() - step));
+        if (el_clock_seconds() - shown > 10 || (prefilled >= tokens - LAST && done == 1)) {
+            shown = el_clock_seconds();
             printf("prefill: %d tokens in %.1f s\n", prefilled, shown - start);
         }
         fflush(stdout);

@@ -4,17 +4,10 @@
 #include "training/rl/run.h"
 
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* The order of time number `pass` through n examples. */
 static void shuffle(const struct el_rl_run *t, uint64_t pass, uint32_t *order)
@@ -88,7 +81,7 @@ int el_rl_sft_step(struct el_rl_run *t, struct el_error *err)
 {
     struct el_step_stats stats = {0};
     uint64_t next = t->state.next;
-    double begin = seconds(), norm = 0, load = 0;
+    double begin = el_clock_seconds(), norm = 0, load = 0;
     double lr = el_schedule_lr(&t->recipe.schedule, t->state.step);
     uint32_t *order = el_alloc_array(t->kept.n, sizeof *order);
     if (!order)
@@ -102,7 +95,7 @@ int el_rl_sft_step(struct el_rl_run *t, struct el_error *err)
     t->state.step++;
     t->state.stage_step++;
     t->state.tokens += stats.tokens;
-    double took = seconds() - begin;
+    double took = el_clock_seconds() - begin;
     char note[100];
     snprintf(note, sizeof note, "loss %.4f kl %.4f, %.0f tokens/s", stats.lm_loss, stats.kl_loss,
              (double)stats.tokens / took);

@@ -1,5 +1,6 @@
 /* One step of a training: sample groups of completions, judge them, update the policy. */
 #include "core/base/alloc.h"
+#include "core/base/clock.h"
 #include "training/rl/batch.h"
 #include "training/rl/metrics.h"
 #include "training/rl/run.h"
@@ -7,7 +8,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct step {
     struct el_rl_run *run;
@@ -19,13 +19,6 @@ struct step {
     float *ref_logp;
     struct el_rl_step_metrics m;
 };
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int step_open(struct step *s, struct el_rl_run *t, struct el_error *err)
 {
@@ -161,15 +154,15 @@ static int update(struct step *s, int from, int to, struct el_error *err)
 static int train(struct step *s, struct el_error *err)
 {
     const struct el_rl_recipe *r = &s->run->recipe;
-    double begin = seconds();
+    double begin = el_clock_seconds();
     int rc = reference(s, err), n = r->mini_batches;
-    s->m.reference_seconds = seconds() - begin;
+    s->m.reference_seconds = el_clock_seconds() - begin;
     for (int epoch = 0; epoch < r->num_iterations && rc == 0; epoch++)
         for (int k = 0; k < n && rc == 0; k++)
             rc = update(s, s->first[(int64_t)s->batch.p * k / n],
                         s->first[(int64_t)s->batch.p * (k + 1) / n], err);
     rc = rc == 0 ? el_weights_digest(s->run->policy, err) : rc;
-    s->m.training_seconds = seconds() - begin - s->m.reference_seconds;
+    s->m.training_seconds = el_clock_seconds() - begin - s->m.reference_seconds;
     return rc;
 }
 
@@ -179,18 +172,18 @@ static int run_step(struct step *s, struct el_error *err)
     const struct el_rl_judge judge = {&t->recipe, t->prompts, t->parser, t->judge_backend};
     const struct el_rl_player policy = {t->sampler, t->policy->digest};
     const struct el_rl_player player[EL_ROLES] = {policy, policy, policy, policy};
-    double begin = seconds();
+    double begin = el_clock_seconds();
     int rc = el_rl_batch_sample(&s->batch, &t->tasks, t->state.step, player, t->parser, err);
-    s->m.sample_seconds = seconds() - begin;
+    s->m.sample_seconds = el_clock_seconds() - begin;
     if (rc == 0)
         rc = el_rl_judge_all(&judge, s->batch.group, s->batch.p, t->state.step, &s->m.judge, NULL,
                              err);
-    s->m.judge_seconds = seconds() - begin - s->m.sample_seconds;
+    s->m.judge_seconds = el_clock_seconds() - begin - s->m.sample_seconds;
     if (rc < 0)
         return rc;
     collect(s);
     rc = train(s, err);
-    s->m.step_seconds = seconds() - begin;
+    s->m.step_seconds = el_clock_seconds() - begin;
     return rc;
 }
 

@@ -111,7 +111,7 @@ static const float *value_weights(const struct el_attn_mha *a, int head, int col
 }
 
 /* Keys from..from+count-1 of the sequence for heads first..first+heads-1. */
-static void raise(const struct work *w, int first, int heads, int from, int count)
+static void raise_chunk(const struct work *w, int first, int heads, int from, int count)
 {
     const struct el_attn_mha *a = w->a;
     const int width = a->latent + a->rope, dk = a->nope + a->rope;
@@ -233,7 +233,7 @@ static void group(const struct work *w, int first, int heads)
     int blocks = (w->hi - w->lo + BLOCK - 1) / BLOCK;
 #pragma omp for schedule(dynamic, 1)
     for (int from = 0; from < w->n; from += CHUNK)
-        raise(w, first, heads, from, min_int(CHUNK, w->n - from));
+        raise_chunk(w, first, heads, from, min_int(CHUNK, w->n - from));
 #pragma omp for schedule(dynamic, 1)
     for (int u = 0; u < blocks * heads; u++) {
         int block = blocks - 1 - u / heads, slot = u % heads;
