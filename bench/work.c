@@ -4,6 +4,7 @@
 #include "core/ops/fp8_round.h"
 #include "core/ops/fp8_row.h"
 #include "core/ops/gemm.h"
+#include "core/ops/gemm_bf16.h"
 #include "core/ops/indexer.h"
 #include "core/ops/loss.h"
 #include "core/ops/moe.h"
@@ -36,6 +37,22 @@ static struct el_bench_work gemm_pack(const void *args)
 {
     const struct el_gemm_pack *g = args;
     return values(2.0 * g->n * g->k * (g->batch > 1 ? g->batch : 1));
+}
+
+static struct el_bench_work gemm_bf16(const void *args)
+{
+    const struct el_gemm_bf16 *g = args;
+    double m = g->m, n = g->n, k = g->k, products = g->batch > 1 ? g->batch : 1;
+    double each = g->group == EL_GROUP_NONE ? products : 1;
+    double c = each * m * n * (g->accumulate ? 2 : 1);
+    return (struct el_bench_work){2 * each * m * n * k,
+                                  4 * (each * m * k + c) + 2 * products * n * k};
+}
+
+static struct el_bench_work gemm_bf16_pack(const void *args)
+{
+    const struct el_gemm_bf16_pack *g = args;
+    return values(1.5 * g->n * g->k * (g->batch > 1 ? g->batch : 1));
 }
 
 /* Over the rows of a batch: (row, key) pairs, and how many keys are read when each sequence's are

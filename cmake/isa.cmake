@@ -22,3 +22,14 @@ foreach(isa IN LISTS el_isa_list)
   target_compile_definitions(el_ops_${isa} PRIVATE EL_ISA=${isa})
   target_sources(el_ops PRIVATE $<TARGET_OBJECTS:el_ops_${isa}>)
 endforeach()
+
+# Kernels for single instructions of x86, chosen by core/ops/dispatch.c.
+if("avx512" IN_LIST el_isa_list)
+  add_library(el_ops_x86 OBJECT core/ops/x86/bf16_amx.c core/ops/x86/bf16_avx512.c)
+  target_link_libraries(el_ops_x86 PRIVATE el_flags)
+  target_compile_options(el_ops_x86 PRIVATE -O3 -ffp-contract=off -mavx512f)
+  set_source_files_properties(core/ops/x86/bf16_amx.c PROPERTIES COMPILE_OPTIONS
+    "-mamx-tile;-mamx-bf16")
+  set_source_files_properties(core/ops/x86/bf16_avx512.c PROPERTIES COMPILE_OPTIONS -mavx512bf16)
+  target_sources(el_ops PRIVATE $<TARGET_OBJECTS:el_ops_x86>)
+endif()

@@ -29,6 +29,8 @@
 #define EL_OP_LIST(X)                                                                              \
     X(gemm)                                                                                        \
     X(gemm_pack)                                                                                   \
+    X(gemm_bf16)                                                                                   \
+    X(gemm_bf16_pack)                                                                              \
     X(rmsnorm)                                                                                     \
     X(rmsnorm_bwd)                                                                                 \
     X(layernorm)                                                                                   \
@@ -69,9 +71,11 @@ enum el_op {
 };
 
 struct el_stream;
+struct el_bf16_kernel;
 
 struct el_ops {
     const char *name; /* "ref", "avx2", "avx512", "generic": recorded with every run */
+    const struct el_bf16_kernel *bf16; /* what multiplies BF16 operands; NULL: the reference */
     void (*run[EL_OP_COUNT])(struct el_stream *s, const void *args);
     size_t (*workspace[EL_OP_COUNT])(const struct el_stream *s, const void *args); /* NULL: 0 */
 };
@@ -108,6 +112,12 @@ const struct el_ops *el_ops_ref(void);
  * one ("ref" too); NULL result when the processor lacks it or the name is unknown. */
 const struct el_ops *el_ops_cpu(void);
 const struct el_ops *el_ops_find(const char *name);
+
+/* What multiplies BF16 operands (core/ops/gemm_bf16.h): "amx", "avx512bf16", or the table's name. */
+const char *el_ops_bf16_name(const struct el_ops *t);
+/* Copies of a table, one for each way in which this processor can multiply BF16 operands: the table
+ * itself is number 0. NULL behind the last. For tests and bench. */
+const struct el_ops *el_ops_bf16_variant(const struct el_ops *t, int i);
 
 /* For backends: fills a table with the reference ops. */
 void el_ops_init_ref(struct el_ops *t);

@@ -21,6 +21,7 @@ void EL_CPU_PASTE(el_ops_init_cpu, EL_ISA)(struct el_ops *t);
 /* Each file puts its ops into the table. */
 void EL_CPU(init_gemm)(struct el_ops *t);
 void EL_CPU(init_gemm_pack)(struct el_ops *t);
+void EL_CPU(init_gemm_bf16)(struct el_ops *t);
 void EL_CPU(init_norm)(struct el_ops *t);
 void EL_CPU(init_rope)(struct el_ops *t);
 void EL_CPU(init_fp8_round)(struct el_ops *t);
@@ -87,6 +88,9 @@ void EL_CPU(pack_panel)(float *panel, const float *b, int64_t b_row, int64_t b_c
  * selected[0..k-1]. 1 <= k <= n. order holds INT32_MIN from n up to a whole panel; spare is scratch
  * of n + EL_PANEL integers. */
 void EL_CPU(topk)(const int32_t *order, int n, int k, int32_t *selected, int32_t *spare);
+
+/* Multiplies BF16 operands with this instruction set's fp32 arithmetic. */
+extern const struct el_bf16_kernel EL_CPU(bf16_kernel);
 
 /* Threads worth waking for `work` multiply-adds (or as many simple steps). */
 static inline int el_cpu_threads(const struct el_stream *s, double work)

@@ -6,6 +6,7 @@ void EL_CPU_PASTE(el_ops_init_cpu, EL_ISA)(struct el_ops *t)
     t->name = EL_CPU_STRING(EL_ISA);
     EL_CPU(init_gemm)(t);
     EL_CPU(init_gemm_pack)(t);
+    EL_CPU(init_gemm_bf16)(t);
     EL_CPU(init_norm)(t);
     EL_CPU(init_rope)(t);
     EL_CPU(init_fp8_round)(t);
