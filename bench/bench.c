@@ -28,14 +28,16 @@ static void cpu_name(char *out, size_t size)
     fclose(f);
 }
 
-int el_bench_machine_init(struct el_bench_machine *m, const char *isa, int threads,
+int el_bench_machine_init(struct el_bench_machine *m, const struct el_ops *ops, int threads,
                           struct el_error *err)
 {
-    *m = (struct el_bench_machine){.isa = isa, .threads = threads};
+    *m = (struct el_bench_machine){
+        .isa = ops->name, .threads = threads, .bf16 = el_ops_bf16_name(ops)};
     cpu_name(m->cpu, sizeof m->cpu);
     if (getloadavg(&m->load, 1) != 1)
         m->load = -1;
-    m->flop_rate = el_bench_flop_ceiling(isa, threads);
+    m->flop_rate = el_bench_flop_ceiling(m->isa, threads);
+    m->bf16_rate = el_bench_bf16_ceiling(m->bf16, threads);
     return el_bench_bandwidth(threads, &m->byte_rate, err);
 }
 
@@ -144,7 +146,7 @@ static int run_op(void *user, double *seconds, struct el_error *err)
 static int time_op(struct el_bench *b, enum el_op op, const void *args, const char *what)
 {
     struct op_job job = {b, op, args};
-    struct el_bench_figure f = {.work = el_bench_work_of(op, args)};
+    struct el_bench_figure f = {.work = el_bench_work_of(op, args), .bf16 = op == EL_OP_gemm_bf16};
     snprintf(f.name, sizeof f.name, "%s, %s", el_op_name(op), what);
     int rc =
         el_bench_repeat(&(struct el_bench_job){run_op, &job}, 1, b->repeats, &f.times, &b->error);

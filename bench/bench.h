@@ -17,16 +17,19 @@ struct el_bench_machine {
     double load;      /* processes running when the session began, per minute; < 0: not known */
     double flop_rate; /* FLOP/s: el_bench_flop_ceiling */
     double byte_rate; /* bytes/s: el_bench_bandwidth */
+    const char *bf16; /* what multiplies BF16 operands */
+    double bf16_rate; /* FLOP/s: el_bench_bf16_ceiling */
 };
 
 /* Fills *m; takes about half a second. */
-int el_bench_machine_init(struct el_bench_machine *m, const char *isa, int threads,
+int el_bench_machine_init(struct el_bench_machine *m, const struct el_ops *ops, int threads,
                           struct el_error *err);
 
 struct el_bench_figure {
     char name[80];
     struct el_bench_times times; /* n 0: the figure is `ratio` alone */
     struct el_bench_work work;   /* of one run */
+    int bf16;                    /* FLOP are compared with what BF16 operands allow */
     double items;                /* what one run makes, 0: nothing that is counted */
     const char *unit;            /* "tokens" */
     double ratio;                /* with times.n 0 */
@@ -74,9 +77,9 @@ int el_bench_line(struct el_buf *out, const struct el_bench *b, const struct el_
 int el_bench_ops_table(struct el_buf *out, const struct el_bench *b,
                        const struct el_bench_figure *f, struct el_error *err);
 /* Everything as JSON: "version", "cpu", "isa", "threads", "load", "flop_ceiling",
- * "byte_ceiling" and "figures": objects with name, seconds, fastest, slowest, repeats, flop,
- * bytes, flop_share, byte_share, items, unit, and "ops" where they are known; or name and ratio;
- * context and memory where they are known. */
+ * "byte_ceiling", "bf16", "bf16_ceiling" and "figures": objects with name, seconds, fastest,
+ * slowest, repeats, flop, bytes, flop_share, byte_share, items, unit, and "ops" where they are
+ * known; or name and ratio; context and memory where they are known. */
 int el_bench_json(struct el_buf *out, const struct el_bench *b, const char *version,
                   struct el_error *err);
 

@@ -160,8 +160,10 @@ static int run_decode(struct server *v, const struct el_bench_decode *o, struct 
     struct el_bench_tally t;
     struct el_bench_job job = {decode, v};
     struct el_bench_figure f = {.items = (double)o->sequences * o->steps, .unit = "tokens"};
-    snprintf(f.name, sizeof f.name, "decode, %s, %d sequences at %d, %d steps",
-             el_attention_name(o->attention), o->sequences, o->prompt, o->steps);
+    f.bf16 = o->compute == EL_COMPUTE_BF16;
+    snprintf(f.name, sizeof f.name, "decode, %s%s, %d sequences at %d, %d steps",
+             el_attention_name(o->attention), f.bf16 ? " bf16" : "", o->sequences, o->prompt,
+             o->steps);
     int rc = warm_and_tally(v, &job, &f, &t, err);
     if (rc == 0)
         rc = el_bench_repeat(&job, 1, v->b->repeats, &f.times, err);
@@ -179,6 +181,7 @@ int el_bench_decode(struct el_bench *b, const struct el_weights *w, const struct
     struct server v = {
         .prompt = o->prompt, .sequences = o->sequences, .max_tokens = most, .steps = o->steps};
     struct el_engine_options e = {.attention = o->attention,
+                                  .compute = o->compute,
                                   .max_sequences = o->sequences,
                                   .max_rows = o->sequences + PREFILL_ROWS,
                                   .context = context,
@@ -195,11 +198,13 @@ static int run_prefill(struct server *v, const struct el_bench_prefill *o, struc
 {
     struct el_bench_tally t[2];
     struct el_bench_job jobs[] = {{prefill_one, v}, {prefill_shared, v}};
-    const char *mode = o->attention == EL_ATTENTION_DENSE && o->mha_limit
-                           ? "dense mha"
-                           : el_attention_name(o->attention);
+    int bf16 = o->compute == EL_COMPUTE_BF16;
+    char mode[24];
+    snprintf(mode, sizeof mode, "%s%s%s", el_attention_name(o->attention),
+             o->attention == EL_ATTENTION_DENSE && o->mha_limit ? " mha" : "", bf16 ? " bf16" : "");
     struct el_bench_times times[2];
-    struct el_bench_figure one = {.items = o->prompt, .unit = "tokens"}, shared = {0}, ratio = {0};
+    struct el_bench_figure one = {.items = o->prompt, .unit = "tokens", .bf16 = bf16};
+    struct el_bench_figure shared = {.bf16 = bf16}, ratio = {0};
     snprintf(one.name, sizeof one.name, "prefill, %s, one prompt of %d", mode, o->prompt);
     snprintf(shared.name, sizeof shared.name, "prefill, %s, %d completions of one prompt of %d",
              mode, o->sequences, o->prompt);
@@ -233,6 +238,7 @@ int el_bench_prefill(struct el_bench *b, const struct el_weights *w,
     enum { TOKENS = 4 }; /* a completion is not over before the others have begun */
     struct server v = {.prompt = o->prompt, .sequences = o->sequences, .max_tokens = TOKENS};
     struct el_engine_options e = {.attention = o->attention,
+                                  .compute = o->compute,
                                   .mha_limit = o->mha_limit,
                                   .max_sequences = o->sequences,
                                   .max_rows = o->sequences + PREFILL_ROWS,

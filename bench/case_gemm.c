@@ -1,5 +1,6 @@
 #include "bench/cases.h"
 #include "core/ops/gemm.h"
+#include "core/ops/gemm_bf16.h"
 
 #include <stdio.h>
 
@@ -31,6 +32,43 @@ static void one(struct el_bench *b, enum form form, int m, int n, int k)
     g.c = el_bench_noise(b, (size_t)m * (size_t)n);
     snprintf(what, sizeof what, "m %d n %d k %d %s", m, n, k, form_names[form]);
     el_bench_op(b, EL_OP_gemm, &g, what);
+}
+
+/* y = x W^T with both rounded to BF16; `experts` > 0: rows spread evenly over so many. */
+static void one_bf16(struct el_bench *b, int experts, int m, int n, int k)
+{
+    char what[64];
+    int batch = experts > 0 ? experts : 1;
+    size_t room = (size_t)batch * (size_t)el_gemm_bf16_packed(n, k);
+    struct el_gemm_bf16_pack p = {.n = n,
+                                  .k = k,
+                                  .b = el_bench_noise(b, (size_t)batch * (size_t)n * (size_t)k),
+                                  .b_row = 1,
+                                  .b_col = k,
+                                  .batch = batch,
+                                  .b_batch = (int64_t)n * k,
+                                  .packed = (uint16_t *)(void *)el_bench_noise(b, room / 2)};
+    struct el_gemm_bf16 g = {.m = m,
+                             .n = n,
+                             .k = k,
+                             .a = el_bench_noise(b, (size_t)m * (size_t)k),
+                             .a_row = k,
+                             .packed = p.packed,
+                             .c = el_bench_noise(b, (size_t)m * (size_t)n),
+                             .c_row = n};
+    int32_t *offsets = el_bench_ints(b, (size_t)batch + 1);
+    if (b->failed)
+        return;
+    for (int i = 0; i <= batch; i++)
+        offsets[i] = (int32_t)((int64_t)m * i / batch);
+    if (experts > 0) {
+        g.batch = experts, g.group = EL_GROUP_ROWS, g.offsets = offsets;
+        snprintf(what, sizeof what, "%d experts m %d n %d k %d", experts, m, n, k);
+    } else {
+        snprintf(what, sizeof what, "m %d n %d k %d", m, n, k);
+    }
+    el_gemm_bf16_pack(b->s, &p);
+    el_bench_op(b, EL_OP_gemm_bf16, &g, what);
 }
 
 /* `rows` rows spread evenly over the experts; each expert's weights are (out, in). */
@@ -89,15 +127,19 @@ int el_bench_gemm_shapes(struct el_bench *b, struct el_error *err)
     return el_bench_drop(b, err);
 }
 
-int el_bench_gemm_square(struct el_bench *b, int n, struct el_error *err)
+int el_bench_gemm_square(struct el_bench *b, enum el_compute compute, int n, struct el_error *err)
 {
-    one(b, FORWARD, n, n, n);
+    if (compute == EL_COMPUTE_BF16)
+        one_bf16(b, 0, n, n, n);
+    else
+        one(b, FORWARD, n, n, n);
     return el_bench_drop(b, err);
 }
 
-int el_bench_gemm_model(struct el_bench *b, const struct el_config *c, int rows,
-                        struct el_error *err)
+int el_bench_gemm_model(struct el_bench *b, const struct el_config *c, enum el_compute compute,
+                        int rows, struct el_error *err)
 {
+    enum form last = compute == EL_COMPUTE_BF16 ? FORWARD : DW;
     int h = c->num_attention_heads, head = c->qk_nope_head_dim + c->qk_rope_head_dim;
     const int plain[][2] = {{c->q_lora_rank, c->hidden_size},
                             {h * head, c->q_lora_rank},
@@ -107,10 +149,12 @@ int el_bench_gemm_model(struct el_bench *b, const struct el_config *c, int rows,
                             {c->hidden_size, c->intermediate_size},
                             {c->vocab_size, c->hidden_size}};
     int pairs = rows * c->num_experts_per_tok, wide = c->moe_intermediate_size, rc = 0;
-    for (int form = FORWARD; form <= DW && rc == 0; form++) {
+    for (int form = FORWARD; form <= (int)last && rc == 0; form++) {
         for (size_t i = 0; i < sizeof plain / sizeof *plain && rc == 0; i++) {
             int out = plain[i][0], in = plain[i][1];
-            if (form == FORWARD)
+            if (compute == EL_COMPUTE_BF16)
+                one_bf16(b, 0, rows, out, in);
+            else if (form == FORWARD)
                 one(b, FORWARD, rows, out, in);
             else if (form == DX)
                 one(b, DX, rows, in, out);
@@ -118,7 +162,11 @@ int el_bench_gemm_model(struct el_bench *b, const struct el_config *c, int rows,
                 one(b, DW, out, in, rows);
             rc = el_bench_drop(b, err);
         }
-        if (c->n_routed_experts > 0 && rc == 0) {
+        if (c->n_routed_experts > 0 && rc == 0 && compute == EL_COMPUTE_BF16) {
+            one_bf16(b, c->n_routed_experts, pairs, wide, c->hidden_size);
+            one_bf16(b, c->n_routed_experts, pairs, c->hidden_size, wide);
+            rc = el_bench_drop(b, err);
+        } else if (c->n_routed_experts > 0 && rc == 0) {
             grouped(b, (enum form)form, c->n_routed_experts, pairs, wide, c->hidden_size);
             grouped(b, (enum form)form, c->n_routed_experts, pairs, c->hidden_size, wide);
             rc = el_bench_drop(b, err);

@@ -12,11 +12,11 @@
 /* Products of mixed shapes: plain, B transposed, A transposed, a few rows, experts. */
 int el_bench_gemm_shapes(struct el_bench *b, struct el_error *err);
 /* One large product, n x n x n: what the kernel reaches when nothing is in its way. */
-int el_bench_gemm_square(struct el_bench *b, int n, struct el_error *err);
-/* Every product of a layer and of the head over `rows` rows: forward and the two of the backward
- * pass. */
-int el_bench_gemm_model(struct el_bench *b, const struct el_config *c, int rows,
-                        struct el_error *err);
+int el_bench_gemm_square(struct el_bench *b, enum el_compute compute, int n, struct el_error *err);
+/* Every product of a layer and of the head over `rows` rows: forward and, in fp32, the two of the
+ * backward pass. */
+int el_bench_gemm_model(struct el_bench *b, const struct el_config *c, enum el_compute compute,
+                        int rows, struct el_error *err);
 
 /* The shape of attention and indexer, and which rows they run over. */
 struct el_bench_attention {
@@ -46,6 +46,7 @@ int el_bench_rows(struct el_bench *b, struct el_error *err);
 struct el_bench_decode {
     enum el_attention attention;
     int sequences, prompt, steps;
+    enum el_compute compute;
 };
 int el_bench_decode(struct el_bench *b, const struct el_weights *w, const struct el_bench_decode *o,
                     struct el_error *err);
@@ -56,6 +57,7 @@ struct el_bench_prefill {
     enum el_attention attention;
     int prompt, sequences;
     int mha_limit; /* core/run/engine.h; the limit is printed when there is one */
+    enum el_compute compute;
 };
 int el_bench_prefill(struct el_bench *b, const struct el_weights *w,
                      const struct el_bench_prefill *o, struct el_error *err);

@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 /* Each chain is one register; twelve of them and the two factors fit into the sixteen of AVX2, and
  * are more than any processor needs to fill its pipes. */
 enum { CHAINS = 12, TRIALS = 40 };
@@ -68,15 +72,11 @@ static chains_fn chains_of(const char *isa, int *lanes)
     return chains_128;
 }
 
-double el_bench_flop_ceiling(const char *isa, int threads)
+/* FLOP/s of chains of `flop` FLOP a round. */
+static double best_rate(chains_fn chains, double flop, int64_t rounds, int threads)
 {
-    int lanes;
-    chains_fn chains = chains_of(isa, &lanes);
-    if (!chains)
-        return 0;
     /* Some milliseconds each: long against the start of the threads, short enough that among many
      * trials one is not disturbed by whatever else runs here. The best one is the ceiling. */
-    const int64_t rounds = 1000000;
     double best = 0;
     volatile float sink = 0;
     for (int i = 0; i < TRIALS; i++) {
@@ -90,7 +90,69 @@ double el_bench_flop_ceiling(const char *isa, int threads)
         double seconds = el_bench_now(threads) - start;
         best = i == 0 || seconds < best ? seconds : best;
     }
-    return 2.0 * lanes * CHAINS * (double)rounds * threads / best;
+    return flop * (double)rounds * threads / best;
+}
+
+double el_bench_flop_ceiling(const char *isa, int threads)
+{
+    int lanes;
+    chains_fn chains = chains_of(isa, &lanes);
+    return chains ? best_rate(chains, 2.0 * lanes * CHAINS, 1000000, threads) : 0;
+}
+
+#if defined(__x86_64__)
+#define BF16_CHAINS 12
+
+__attribute__((target("avx512f,avx512bf16"), noinline)) static float chains_vdp(int64_t rounds)
+{
+    __m512 x[BF16_CHAINS];
+    __m512bh zero = (__m512bh)_mm512_setzero_si512();
+    UNROLL
+    for (int i = 0; i < BF16_CHAINS; i++)
+        x[i] = _mm512_set1_ps((float)i);
+    for (int64_t r = 0; r < rounds; r++) {
+        UNROLL
+        for (int i = 0; i < BF16_CHAINS; i++)
+            x[i] = _mm512_dpbf16_ps(x[i], zero, zero);
+    }
+    float sum = 0;
+    UNROLL
+    for (int i = 0; i < BF16_CHAINS; i++)
+        sum += x[i][0];
+    return sum;
+}
+
+/* Four tiles of sums, as many as a product of tiles needs to hide its latency. */
+__attribute__((target("amx-tile,amx-bf16"), noinline)) static float chains_amx(int64_t rounds)
+{
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t line_bytes[16];
+        uint8_t lines[16];
+    } __attribute__((aligned(64))) shape = {.palette = 1};
+    for (int t = 0; t < 8; t++)
+        shape.line_bytes[t] = 64, shape.lines[t] = 16;
+    _tile_loadconfig(&shape);
+    for (int64_t r = 0; r < rounds; r++) {
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_release();
+    return 0;
+}
+#endif
+
+double el_bench_bf16_ceiling(const char *kernel, int threads)
+{
+#if defined(__x86_64__)
+    if (strcmp(kernel, "amx") == 0)
+        return best_rate(chains_amx, 4.0 * 2 * 16 * 16 * 32, 100000, threads);
+    if (strcmp(kernel, "avx512bf16") == 0)
+        return best_rate(chains_vdp, 64.0 * BF16_CHAINS, 1000000, threads);
+#endif
+    return el_bench_flop_ceiling(kernel, threads);
 }
 
 /* The sum of n floats, n a multiple of 64: eight chains hide the additions behind the loads. */

@@ -38,6 +38,12 @@ static int amount(struct el_buf *out, double n, const char *unit)
                          n, prefix[p], unit);
 }
 
+/* What the figure's FLOP/s are a share of. */
+static double flop_ceiling(const struct el_bench *b, const struct el_bench_figure *f)
+{
+    return f->bf16 ? b->machine.bf16_rate : b->machine.flop_rate;
+}
+
 static int timed_line(struct el_buf *out, const struct el_bench *b, const struct el_bench_figure *f)
 {
     int rc = duration(out, f->times.median);
@@ -46,7 +52,7 @@ static int timed_line(struct el_buf *out, const struct el_bench *b, const struct
     if (rc == 0)
         rc = amount(out, f->work.bytes, "B");
     if (rc == 0)
-        rc = rate(out, f->work.flop, f->times.median, b->machine.flop_rate, "GFLOP/s");
+        rc = rate(out, f->work.flop, f->times.median, flop_ceiling(b, f), "GFLOP/s");
     if (rc == 0)
         rc = rate(out, f->work.bytes, f->times.median, b->machine.byte_rate, "GB/s");
     if (rc == 0 && f->items > 0)
@@ -95,7 +101,9 @@ int el_bench_ops_table(struct el_buf *out, const struct el_bench *b,
         if (rc == 0)
             rc = duration(out, rows[i].seconds);
         if (rc == 0)
-            rc = rate(out, w->flop, rows[i].seconds, b->machine.flop_rate, "GFLOP/s");
+            rc = rate(out, w->flop, rows[i].seconds,
+                      op == EL_OP_gemm_bf16 ? b->machine.bf16_rate : b->machine.flop_rate,
+                      "GFLOP/s");
         if (rc == 0)
             rc = rate(out, w->bytes, rows[i].seconds, b->machine.byte_rate, "GB/s");
         if (rc == 0)
@@ -130,8 +138,8 @@ static int json_times(struct el_buf *out, const struct el_bench *b, const struct
                            "\"repeats\": %d, \"flop\": %.0f, \"bytes\": %.0f",
                            f->times.median, f->times.fastest, f->times.slowest, f->times.n,
                            f->work.flop, f->work.bytes);
-    if (rc == 0 && m->flop_rate > 0)
-        rc = el_buf_printf(out, ", \"flop_share\": %.4f", flops / m->flop_rate);
+    if (rc == 0 && flop_ceiling(b, f) > 0)
+        rc = el_buf_printf(out, ", \"flop_share\": %.4f", flops / flop_ceiling(b, f));
     if (rc == 0 && m->byte_rate > 0)
         rc = el_buf_printf(out, ", \"byte_share\": %.4f", bytes / m->byte_rate);
     if (rc == 0 && f->items > 0)
@@ -170,8 +178,10 @@ int el_bench_json(struct el_buf *out, const struct el_bench *b, const char *vers
     if (rc == 0)
         rc = el_buf_printf(out,
                            ", \"isa\": \"%s\", \"threads\": %d, \"load\": %.2f,\n"
-                           " \"flop_ceiling\": %.6g, \"byte_ceiling\": %.6g,\n \"figures\": [",
-                           m->isa, m->threads, m->load, m->flop_rate, m->byte_rate);
+                           " \"flop_ceiling\": %.6g, \"byte_ceiling\": %.6g,\n"
+                           " \"bf16\": \"%s\", \"bf16_ceiling\": %.6g,\n \"figures\": [",
+                           m->isa, m->threads, m->load, m->flop_rate, m->byte_rate,
+                           m->bf16 ? m->bf16 : m->isa, m->bf16_rate);
     for (int i = 0; i < b->n_figures && rc == 0; i++) {
         if (i > 0)
             rc = el_buf_putc(out, ',');

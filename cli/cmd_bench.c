@@ -24,7 +24,8 @@ static const char details[] =
     "decode and in a block of a prompt; by default in the shape of the 671B model, one layer.";
 
 struct arguments {
-    const char *kind, *model, *config, *json, *isa, *attention, *stage;
+    const char *kind, *model, *config, *json, *isa, *attention, *stage, *compute;
+    enum el_compute how;
     int threads, repeats, sequences, prompt, steps, tokens, length, ops, context, queries;
 };
 
@@ -63,7 +64,7 @@ static int prefill(struct work *w, const struct el_weights *model, enum el_atten
                    struct el_error *err)
 {
     const struct arguments *a = w->a;
-    struct el_bench_prefill p = {mode, a->prompt ? a->prompt : 1000, a->sequences, 0};
+    struct el_bench_prefill p = {mode, a->prompt ? a->prompt : 1000, a->sequences, 0, a->how};
     if (mode == EL_ATTENTION_MHA)
         p.mha_limit = EL_MHA_MEASURE;
     int rc = el_bench_prefill(&w->bench, model, &p, err);
@@ -81,7 +82,8 @@ static int serve(struct work *w, const struct el_weights *model, struct el_error
         enum el_attention mode = (enum el_attention)m;
         if (!wants_mode(a->attention, el_attention_name(mode)))
             continue;
-        struct el_bench_decode d = {mode, a->sequences, a->prompt ? a->prompt : 256, a->steps};
+        struct el_bench_decode d = {mode, a->sequences, a->prompt ? a->prompt : 256, a->steps,
+                                    a->how};
         if (wants(a, "decode") && mode != EL_ATTENTION_MHA)
             rc = el_bench_decode(&w->bench, model, &d, err);
         if (wants(a, "prefill") && rc == 0)
@@ -108,9 +110,9 @@ static int ops(struct work *w, const struct el_config *c, struct el_error *err)
     struct el_bench_attention shape = el_bench_attention_of(c);
     int rc = 0;
     if (wants(w->a, "gemm"))
-        rc = el_bench_gemm_model(&w->bench, c, w->a->tokens, err);
+        rc = el_bench_gemm_model(&w->bench, c, w->a->how, w->a->tokens, err);
     if (wants(w->a, "gemm") && rc == 0)
-        rc = el_bench_gemm_model(&w->bench, c, w->a->sequences, err);
+        rc = el_bench_gemm_model(&w->bench, c, w->a->how, w->a->sequences, err);
     if (wants(w->a, "attention") && rc == 0)
         rc = el_bench_attention(&w->bench, &shape, err);
     return rc;
@@ -167,15 +169,17 @@ static int measure(struct work *w, struct el_error *err)
 {
     const struct arguments *a = w->a;
     struct el_bench_machine *m = &w->bench.machine;
-    int rc = el_bench_machine_init(m, m->isa, m->threads, err);
+    int rc = el_bench_machine_init(m, w->bench.s->ops, m->threads, err);
     if (rc < 0)
         return rc;
     printf("%s, %s, %d threads, load %.1f; at most %.1f GFLOP/s and %.1f GB/s\n", m->cpu, m->isa,
            m->threads, m->load, m->flop_rate * 1e-9, m->byte_rate * 1e-9);
     if (a->context)
         return curve(w, err);
+    if (a->how == EL_COMPUTE_BF16)
+        printf("BF16 products by %s: at most %.1f GFLOP/s\n", m->bf16, m->bf16_rate * 1e-9);
     if (wants(a, "gemm"))
-        rc = el_bench_gemm_square(&w->bench, 2048, err);
+        rc = el_bench_gemm_square(&w->bench, a->how, 2048, err);
     if (rc < 0)
         return rc;
     if (a->model || a->config)
@@ -214,7 +218,7 @@ static int work(const struct arguments *a, struct el_error *err)
     return rc;
 }
 
-static int check(const struct arguments *a)
+static int check(struct arguments *a)
 {
     static const char *const kinds[] = {"gemm", "attention", "decode", "prefill", "train", "all"};
     enum el_attention mode;
@@ -235,6 +239,11 @@ static int check(const struct arguments *a)
     if (a->attention && mode == EL_ATTENTION_MHA && strcmp(a->kind, "decode") == 0)
         return cli_usage_error("--attention mha: what is decoded is attended in the absorbed form, "
                                "mqa");
+    if (el_compute_parse(a->compute, &a->how, &err) < 0)
+        return cli_usage_error("--compute: %s", err.msg);
+    if (a->how == EL_COMPUTE_BF16 && (wants(a, "train") || strcmp(a->kind, "attention") == 0))
+        return cli_usage_error("--compute bf16 belongs to gemm, decode and prefill: training and "
+                               "attention compute in fp32");
     if (a->stage && strcmp(a->stage, "dense") != 0 && strcmp(a->stage, "sparse") != 0)
         return cli_usage_error("--stage '%.40s': expected dense or sparse", a->stage);
     return CLI_GO;
@@ -242,8 +251,13 @@ static int check(const struct arguments *a)
 
 int cmd_bench(int argc, char **argv)
 {
-    struct arguments a = {
-        .repeats = 5, .sequences = 64, .steps = 32, .tokens = 4096, .length = 512, .queries = 64};
+    struct arguments a = {.compute = "fp32",
+                          .repeats = 5,
+                          .sequences = 64,
+                          .steps = 32,
+                          .tokens = 4096,
+                          .length = 512,
+                          .queries = 64};
     const struct cli_option options[] = {
         {"model", CLI_STRING, &a.model, "DIR", "Hugging Face folder", 0, 0},
         {"config", CLI_STRING, &a.config, "FILE", "config.json: that shape, random weights", 0, 0},
@@ -255,6 +269,8 @@ int cmd_bench(int argc, char **argv)
         {"isa", CLI_STRING, &a.isa, "NAME", "op table: ref, generic, avx2 or avx512", 0, 0},
         {"attention", CLI_STRING, &a.attention, "MODE",
          "decode, prefill: dense, mqa or (prefill) mha alone (default: all)", 0, 0},
+        {"compute", CLI_STRING, &a.compute, "TYPE", "gemm, decode, prefill: fp32 (default) or bf16",
+         0, 0},
         {"stage", CLI_STRING, &a.stage, "NAME", "train: dense or sparse alone (default: both)", 0,
          0},
         {"sequences", CLI_INT, &a.sequences, "N",

@@ -30,7 +30,7 @@ static const char details[] =
 
 /* What was given on the command line; -1 or NaN: not given. */
 struct flags {
-    const char *model, *run, *store, *prompts, *config, *feedback, *control, *attention;
+    const char *model, *run, *store, *prompts, *config, *feedback, *control, *attention, *compute;
     int threads, rounds, analyses, analyse_all, feedback_analyses, top_k, max_tokens, thinking;
     int json, batch, context;
     double temperature, top_p;
@@ -188,6 +188,8 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
     if (rc == 0)
         rc = el_attention_parse(f->attention, &local.attention, err);
     if (rc == 0)
+        rc = el_compute_parse(f->compute, &local.compute, err);
+    if (rc == 0)
         rc = read_topk(s, f, local.attention, err);
     if (rc == 0)
         rc = cli_prompts_load(f->prompts, f->model, &prompts, err);
@@ -237,7 +239,8 @@ int cmd_compete(int argc, char **argv)
                       .temperature = NAN,
                       .top_p = NAN,
                       .seed = UINT64_MAX,
-                      .attention = "mqa"};
+                      .attention = "mqa",
+                      .compute = "fp32"};
     const struct cli_option options[] = {
         {"model", CLI_STRING, &f.model, "DIR", "the model's folder (required)", 0, 0},
         {"run", CLI_STRING, &f.run, "NAME", "name of the run (required)", 0, 0},
@@ -267,6 +270,8 @@ int cmd_compete(int argc, char **argv)
          "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
          "dense",
          0, 0},
+        {"compute", CLI_STRING, &f.compute, "TYPE",
+         "of products with weights: fp32 (default), or bf16, which is faster where AMX is", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
         {"json", CLI_FLAG, &f.json, NULL, "print the report as JSON", 0, 0},

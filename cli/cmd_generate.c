@@ -25,7 +25,7 @@ static const char details[] =
     "how many drafts were right is said at the end. No prefixes are shared then.";
 
 struct arguments {
-    const char *model, *prompt, *problem, *prompts, *attention;
+    const char *model, *prompt, *problem, *prompts, *attention, *compute;
     struct el_sampling sampling;
     uint64_t seed;
     const char *mtp_hidden;
@@ -235,6 +235,8 @@ static int run(struct work *w, struct el_error *err)
     int rc = make_prompt(w, err);
     if (rc == 0)
         rc = el_attention_parse(w->a->attention, &o.attention, err);
+    if (rc == 0)
+        rc = el_compute_parse(w->a->compute, &o.compute, err);
     if (rc == 0) {
         cli_model_note(w->a->model);
         rc = el_local_open(&o, &w->backend, err);
@@ -271,6 +273,7 @@ static int generate(const struct arguments *a, struct el_error *err)
 int cmd_generate(int argc, char **argv)
 {
     struct arguments a = {.attention = "mqa",
+                          .compute = "fp32",
                           .mtp_hidden = "post",
                           .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 1024},
                           .seed = 1,
@@ -292,6 +295,8 @@ int cmd_generate(int argc, char **argv)
          "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
          "dense",
          0, 0},
+        {"compute", CLI_STRING, &a.compute, "TYPE",
+         "of products with weights: fp32 (default), or bf16, which is faster where AMX is", 0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
         {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},
@@ -305,6 +310,7 @@ int cmd_generate(int argc, char **argv)
     const struct cli_usage usage = {"generate --model DIR [--prompt TEXT | --problem TEXT]",
                                     details, options, 0, 0};
     enum el_attention mode;
+    enum el_compute compute;
     struct el_error err = {0};
     int rc = cli_parse(&argc, argv, &usage);
     if (rc != CLI_GO)
@@ -317,5 +323,7 @@ int cmd_generate(int argc, char **argv)
         return cli_usage_error("--mtp-hidden '%s': expected pre or post", a.mtp_hidden);
     if (el_attention_parse(a.attention, &mode, &err) < 0)
         return cli_usage_error("--attention: %s", err.msg);
+    if (el_compute_parse(a.compute, &compute, &err) < 0)
+        return cli_usage_error("--compute: %s", err.msg);
     return generate(&a, &err) < 0 ? cli_fail(&err) : CLI_DONE;
 }

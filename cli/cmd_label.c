@@ -41,7 +41,7 @@ static const char details[] =
 
 /* What was given on the command line; -1, NaN or NULL: not given. */
 struct flags {
-    const char *model, *meta_model, *run, *prompts, *attention, *config;
+    const char *model, *meta_model, *run, *prompts, *attention, *compute, *config;
     const char *lowest, *explain, *set, *proofs_of, *without;
     int n, m, k, retries, top_k, max_tokens, thinking, limit, all, discard, grid, queued;
     int json, batch, context, resamples;
@@ -242,6 +242,8 @@ static int open_backend(const struct flags *f, const char *model, struct el_back
     struct el_local_options local = {.model = model, .batch = f->batch, .context = f->context};
     int rc = el_attention_parse(f->attention, &local.attention, err);
     if (rc == 0)
+        rc = el_compute_parse(f->compute, &local.compute, err);
+    if (rc == 0)
         cli_model_note(model);
     return rc == 0 ? el_local_open(&local, out, err) : rc;
 }
@@ -338,7 +340,8 @@ int cmd_label(int argc, char **argv)
                       .top_p = NAN,
                       .confirm = NAN,
                       .seed = UINT64_MAX,
-                      .attention = "mqa"};
+                      .attention = "mqa",
+                      .compute = "fp32"};
     const struct cli_option options[] = {
         {"model", CLI_STRING, &f.model, "DIR", "the verifier's folder; without: ask nothing", 0, 0},
         {"meta-model", CLI_STRING, &f.meta_model, "DIR", "the meta-verifier's, if it is another", 0,
@@ -379,6 +382,8 @@ int cmd_label(int argc, char **argv)
          "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
          "dense",
          0, 0},
+        {"compute", CLI_STRING, &f.compute, "TYPE",
+         "of products with weights: fp32 (default), or bf16, which is faster where AMX is", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
         {"resamples", CLI_INT, &f.resamples, "N", "of the bootstrap (default 10000)", 1, 10000000},

@@ -8,7 +8,7 @@
 const char cmd_logits_help[] = "write a model's logits for given tokens to a safetensors file";
 
 struct arguments {
-    const char *model, *tokens, *out, *attention, *isa;
+    const char *model, *tokens, *out, *attention, *compute, *isa;
     int trace, greedy, threads, fp8;
 };
 
@@ -45,6 +45,8 @@ static int check(const struct arguments *a, struct el_logits_options *o)
         return cli_usage_error("--model, --tokens and --out are needed");
     if (el_attention_parse(a->attention, &o->attention, &err) < 0)
         return cli_usage_error("--attention: %s", err.msg);
+    if (el_compute_parse(a->compute, &o->compute, &err) < 0)
+        return cli_usage_error("--compute: %s", err.msg);
     o->trace = a->trace;
     o->greedy = a->greedy;
     o->fp8 = a->fp8;
@@ -53,7 +55,7 @@ static int check(const struct arguments *a, struct el_logits_options *o)
 
 int cmd_logits(int argc, char **argv)
 {
-    struct arguments a = {.attention = "mqa"};
+    struct arguments a = {.attention = "mqa", .compute = "fp32"};
     const struct cli_option options[] = {
         {"model", CLI_STRING, &a.model, "DIR", "Hugging Face folder", 0, 0},
         {"tokens", CLI_STRING, &a.tokens, "FILE",
@@ -65,6 +67,8 @@ int cmd_logits(int argc, char **argv)
         {"trace", CLI_FLAG, &a.trace, NULL, "add selected.L and routed.L of every layer L", 0, 0},
         {"greedy", CLI_INT, &a.greedy, "N",
          "add N greedy steps: generated [B,N], generated_logits [B,N,V]", 0, 1 << 20},
+        {"compute", CLI_STRING, &a.compute, "TYPE",
+         "of products with weights: fp32 (default), or bf16, which is faster where AMX is", 0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
         {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},

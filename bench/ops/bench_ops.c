@@ -28,7 +28,7 @@ static int measure(struct el_bench *b, struct el_error *err)
                                                     .train_length = 320,
                                                     .decode_sequences = 64,
                                                     .decode_length = 320};
-    int rc = el_bench_machine_init(&b->machine, b->machine.isa, b->machine.threads, err);
+    int rc = el_bench_machine_init(&b->machine, b->s->ops, b->machine.threads, err);
     if (rc < 0)
         return rc;
     printf("%s, backend %s, %d threads, load %.1f, ceilings %.1f GFLOP/s and %.1f GB/s\n",

@@ -119,22 +119,22 @@ static void absorb(const struct el_pass *p, struct el_layer_acts *a, const struc
     int64_t q_row = (int64_t)d.heads * d.qk, ql_row = (int64_t)d.heads * d.key;
     float *q = a->q + d.mha * q_row, *ql = a->ql + d.mha * ql_row;
     struct el_rows at = absorbed(p);
-    el_gemm(p->s, &(struct el_gemm){.m = at.rows,
-                                    .n = d.latent,
-                                    .k = d.nope,
-                                    .a = q,
-                                    .a_row = q_row,
-                                    .a_col = 1,
-                                    .b = w->kv_b,
-                                    .b_row = d.latent,
-                                    .b_col = 1,
-                                    .c = ql,
-                                    .c_row = ql_row,
-                                    .batch = d.heads,
-                                    .a_batch = d.qk,
-                                    .b_batch = (int64_t)d.kv_up * d.latent,
-                                    .c_batch = d.key,
-                                    .packed = el_packed_find(p->packed, w->kv_b)});
+    el_packed_multiply(p->packed, p->s,
+                       &(struct el_gemm){.m = at.rows,
+                                         .n = d.latent,
+                                         .k = d.nope,
+                                         .a = q,
+                                         .a_row = q_row,
+                                         .a_col = 1,
+                                         .b = w->kv_b,
+                                         .b_row = d.latent,
+                                         .b_col = 1,
+                                         .c = ql,
+                                         .c_row = ql_row,
+                                         .batch = d.heads,
+                                         .a_batch = d.qk,
+                                         .b_batch = (int64_t)d.kv_up * d.latent,
+                                         .c_batch = d.key});
     struct el_rope turn =
         rope_of(p, d.heads, q + d.nope, q_row, d.qk, ql + d.latent, ql_row, d.key, 0);
     turn.rows = at.rows;
@@ -175,22 +175,22 @@ static void values_up(const struct el_pass *p, struct el_layer_acts *a,
 {
     const float *up = w->kv_b + (int64_t)d.nope * d.latent;
     int64_t ol_row = (int64_t)d.heads * d.latent, o_row = (int64_t)d.heads * d.value;
-    el_gemm(p->s, &(struct el_gemm){.m = d.rows - d.mha,
-                                    .n = d.value,
-                                    .k = d.latent,
-                                    .a = a->ol + d.mha * ol_row,
-                                    .a_row = ol_row,
-                                    .a_col = 1,
-                                    .b = up,
-                                    .b_row = 1,
-                                    .b_col = d.latent,
-                                    .c = a->o + d.mha * o_row,
-                                    .c_row = o_row,
-                                    .batch = d.heads,
-                                    .a_batch = d.latent,
-                                    .b_batch = (int64_t)d.kv_up * d.latent,
-                                    .c_batch = d.value,
-                                    .packed = el_packed_find(p->packed, up)});
+    el_packed_multiply(p->packed, p->s,
+                       &(struct el_gemm){.m = d.rows - d.mha,
+                                         .n = d.value,
+                                         .k = d.latent,
+                                         .a = a->ol + d.mha * ol_row,
+                                         .a_row = ol_row,
+                                         .a_col = 1,
+                                         .b = up,
+                                         .b_row = 1,
+                                         .b_col = d.latent,
+                                         .c = a->o + d.mha * o_row,
+                                         .c_row = o_row,
+                                         .batch = d.heads,
+                                         .a_batch = d.latent,
+                                         .b_batch = (int64_t)d.kv_up * d.latent,
+                                         .c_batch = d.value});
 }
 
 /* q -> o by way of latents. */

@@ -48,19 +48,12 @@ static struct el_gemm dw_of(int rows, int out, int in, const float *dy, const fl
                             .accumulate = 1};
 }
 
-/* By the packed form of the weights, if the pass has it. */
-static void multiply(const struct el_pass *p, struct el_gemm *g)
-{
-    g->packed = el_packed_find(p->packed, g->b);
-    el_gemm(p->s, g);
-}
-
 void el_linear(const struct el_pass *p, int rows, int out, int in, const float *x, const float *w,
                float *y, int accumulate)
 {
     struct el_gemm g = forward_of(rows, out, in, x, w, y);
     g.accumulate = accumulate;
-    multiply(p, &g);
+    el_packed_multiply(p->packed, p->s, &g);
 }
 
 void el_linear_dx(struct el_stream *s, int rows, int out, int in, const float *dy, const float *w,
@@ -91,7 +84,7 @@ void el_linear_grouped(const struct el_pass *p, struct el_grouping by, int rows,
 {
     struct el_gemm g = forward_of(rows, out, in, x, w, y);
     group(&g, by, EL_GROUP_ROWS, (int64_t)out * in);
-    multiply(p, &g);
+    el_packed_multiply(p->packed, p->s, &g);
 }
 
 void el_linear_grouped_dx(struct el_stream *s, struct el_grouping by, int rows, int out, int in,

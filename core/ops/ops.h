@@ -113,7 +113,8 @@ const struct el_ops *el_ops_ref(void);
 const struct el_ops *el_ops_cpu(void);
 const struct el_ops *el_ops_find(const char *name);
 
-/* What multiplies BF16 operands (core/ops/gemm_bf16.h): "amx", "avx512bf16", or the table's name. */
+/* What multiplies BF16 operands (core/ops/gemm_bf16.h): "amx", "avx512bf16", or the table's name.
+ */
 const char *el_ops_bf16_name(const struct el_ops *t);
 /* Copies of a table, one for each way in which this processor can multiply BF16 operands: the table
  * itself is number 0. NULL behind the last. For tests and bench. */

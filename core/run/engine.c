@@ -120,7 +120,8 @@ int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_st
     if (rc == 0 && !host_parts(e))
         rc = el_error_set(err, EL_ENOMEM, "out of memory for the engine");
     if (rc == 0)
-        rc = el_packed_init(&e->packed, w, packed_bytes, err);
+        rc = o->compute == EL_COMPUTE_BF16 ? el_packed_init_bf16(&e->packed, w, err)
+                                           : el_packed_init(&e->packed, w, packed_bytes, err);
     if (rc == 0 && o->mtp)
         rc = el_engine_mtp_init(e, err);
     if (rc == 0 && o->mha_limit == EL_MHA_MEASURE)

@@ -34,7 +34,9 @@ struct el_engine_options {
                           rollouts. Not with mtp. EL_MHA_MEASURE: up to where it pays on this
                           machine; o.mha_limit of the engine tells what was found. Attention MHA is
                           MQA with that, unless there is a limit */
-    int logits;        /* keep the logits of every drawn token in its sequence */
+    enum el_compute compute; /* BF16: another arithmetic (core/model/packed.h), not for rollouts.
+                                What an MTP layer drafts and what masked MHA raises stays fp32 */
+    int logits;              /* keep the logits of every drawn token in its sequence */
     const struct el_weights *mtp; /* an MTP layer that drafts tokens (core/model/mtp.h), or NULL;
                                      what is drawn stays the same, bit for bit, in fewer passes, but
                                      no prefixes are shared */
@@ -88,7 +90,7 @@ struct el_engine {
     struct el_stream *s;        /* borrowed */
     struct el_engine_options o;
     struct el_kv_pool pool;
-    struct el_packed packed; /* of w, filled by the first pass; empty when it is large */
+    struct el_packed packed; /* of w, filled by the first pass; empty when it is large and fp32 */
     int packed_is_current;
     struct el_acts acts;
     struct el_layer_cache *cache; /* (L) */

@@ -258,7 +258,8 @@ static struct el_engine_options engine_options(const struct el_local_options *o,
         .cache_tokens =
             o->cache_tokens > 0 ? o->cache_tokens : cache_room(&w->config, batch, context, o->fp8),
         .trace = o->trace,
-        .fp8 = o->fp8};
+        .fp8 = o->fp8,
+        .compute = o->compute};
 }
 
 static int check_vocabulary(const struct local *l, const char *path, struct el_error *err)
@@ -282,6 +283,16 @@ static int open_text(struct local *l, const char *path, struct el_error *err)
     return rc < 0 ? rc : check_vocabulary(l, path, err);
 }
 
+/* All that decides about bits beside the weights. */
+static void name_mode(struct local *l, const struct el_local_options *o, const struct el_ops *ops)
+{
+    static const char *const modes[] = {"dense-mqa", "dsa-mqa", "dsa-mha"};
+    const char *kernel = o->compute == EL_COMPUTE_BF16 ? el_ops_bf16_name(ops) : ops->name;
+    int other = strcmp(kernel, ops->name) != 0;
+    snprintf(l->base.mode, sizeof l->base.mode, "%s %s %s%s%s", modes[o->attention],
+             el_compute_name(o->compute), ops->name, other ? "+" : "", other ? kernel : "");
+}
+
 static int open_engine(struct local *l, const struct el_local_options *o, struct el_error *err)
 {
     const struct el_ops *ops = o->isa ? el_ops_find(o->isa) : el_ops_cpu();
@@ -299,8 +310,7 @@ static int open_engine(struct local *l, const struct el_local_options *o, struct
     l->engine.on_token_user = l;
     l->room = 2 * e.max_sequences;
     l->base.context_limit = e.context;
-    static const char *const modes[] = {"dense-mqa", "dsa-mqa", "dsa-mha"};
-    snprintf(l->base.mode, sizeof l->base.mode, "%s fp32 %s", modes[o->attention], ops->name);
+    name_mode(l, o, ops);
     return 0;
 }
 

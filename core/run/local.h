@@ -16,9 +16,10 @@ struct el_local_options {
     int threads;      /* 0: one per core */
     int trace;        /* EL_TRACE_* bits: what traces hold beside log-probabilities and kept sets */
     int fp8;          /* el_engine_options' fp8; more tokens fit 2 GiB */
-    const char *isa;  /* op table by name; NULL: the fastest */
-    int mtp;          /* the folder's MTP layer drafts tokens (core/run/engine.h); only with
-                         el_local_open, EL_ENOTFOUND or EL_EFORMAT where there is none to use */
+    enum el_compute compute; /* el_engine_options' compute */
+    const char *isa;         /* op table by name; NULL: the fastest */
+    int mtp;                 /* the folder's MTP layer drafts tokens (core/run/engine.h); only with
+                                el_local_open, EL_ENOTFOUND or EL_EFORMAT where there is none to use */
     int mtp_before_norm;
     /* Sees the text of every request grow, piece by piece (a piece may be part of a character, or
      * of a stop string that the completion's text will not hold). May be NULL. */

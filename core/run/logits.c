@@ -19,6 +19,7 @@ struct run {
     struct el_progress *progress;
     struct el_pack pack;
     struct el_acts acts;
+    struct el_packed packed; /* with compute bf16, else empty */
     float *dev, *host;       /* (chunk, V) */
     int32_t **selected;      /* (L) of (B, T, topk), with trace in MQA mode */
     int32_t **routed;        /* (L) of (B, T, k), with trace: MoE layers */
@@ -40,6 +41,7 @@ static void release(struct run *r)
     }
     el_pack_release(&r->pack);
     el_acts_release(&r->acts);
+    el_packed_release(&r->packed);
     if (r->dev)
         el_device_release(r->w->device, r->dev);
     el_free(r->host);
@@ -92,6 +94,10 @@ static int init(struct run *r, struct el_error *err)
     int rc = el_pack_init(&r->pack, r->w->device, r->b->length, 1, err);
     if (rc == 0)
         rc = el_acts_init(&r->acts, &r->w->config, r->w->device, r->b->length, r->o->trace, err);
+    if (rc == 0 && r->o->compute == EL_COMPUTE_BF16)
+        rc = el_packed_init_bf16(&r->packed, r->w, err);
+    if (rc == 0)
+        el_packed_fill(&r->packed, r->s);
     return rc;
 }
 
@@ -119,6 +125,8 @@ static int begin(struct run *r, const char *path, struct el_error *err)
     const struct el_st_meta meta[] = {{"attention", el_attention_name(r->o->attention)},
                                       {"ops", r->s->ops->name},
                                       {"model_digest", r->w->digest},
+                                      {"compute", el_compute_name(r->o->compute)},
+                                      {"bf16_kernel", el_ops_bf16_name(r->s->ops)},
                                       {"fp8", "1"}};
     announce(r, "logits", -1, EL_F32, NULL, r->b->length, c->vocab_size);
     if (r->o->greedy) {
@@ -132,7 +140,7 @@ static int begin(struct run *r, const char *path, struct el_error *err)
         if (r->routed[l])
             announce(r, "routed", l, EL_I32, r->routed[l], r->b->length, c->num_experts_per_tok);
     }
-    return el_st_writer_begin(&r->out, path, r->tensors, r->n_tensors, meta, r->o->fp8 ? 4 : 3,
+    return el_st_writer_begin(&r->out, path, r->tensors, r->n_tensors, meta, r->o->fp8 ? 6 : 5,
                               err);
 }
 
@@ -161,8 +169,11 @@ static int one_sequence(struct run *r, int row, struct el_error *err)
     const struct el_config *c = &r->w->config;
     int length = r->b->length;
     int mha = r->o->attention == EL_ATTENTION_MHA;
-    struct el_pass pass = {
-        .w = r->w, .s = r->s, .mode = mha ? EL_ATTENTION_MQA : r->o->attention, .fp8 = r->o->fp8};
+    struct el_pass pass = {.w = r->w,
+                           .packed = &r->packed,
+                           .s = r->s,
+                           .mode = mha ? EL_ATTENTION_MQA : r->o->attention,
+                           .fp8 = r->o->fp8};
     if (mha)
         pass.mha = (struct el_mha_part){length, length - 1};
     el_pack_clear(&r->pack);
@@ -241,6 +252,7 @@ static int generate(struct run *r, struct el_error *err)
                                         .context = context,
                                         .cache_tokens = batch * room,
                                         .fp8 = r->o->fp8,
+                                        .compute = r->o->compute,
                                         .logits = 1};
     size_t *rows = el_alloc_array((size_t)r->b->batch, sizeof *rows);
     if (!rows)

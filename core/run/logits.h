@@ -9,8 +9,8 @@
  *                                           reads, ascending, -1 behind the last
  *   routed.L          I32 [B,T,k]  with trace: the experts of each MoE layer, ascending
  *
- * The metadata names the attention mode (and "fp8" where it is on), the op table and the model's
- * digest. */
+ * The metadata names the attention mode, the op table, the model's digest, the compute mode and
+ * what multiplies BF16 operands in it, and "fp8" where it is on. */
 #ifndef EL_RUN_LOGITS_H
 #define EL_RUN_LOGITS_H
 
@@ -21,9 +21,10 @@
 struct el_logits_options {
     enum el_attention attention;
     int trace;
-    int greedy; /* N; 0: none */
-    int fp8;    /* el_pass's fp8: `logits` from rounded keys, `generated` from a packed cache, which
-                   holds the same values */
+    int greedy;              /* N; 0: none */
+    enum el_compute compute; /* el_engine_options' compute */
+    int fp8; /* el_pass's fp8: `logits` from rounded keys, `generated` from a packed cache, which
+                holds the same values */
 };
 
 /* Writes the file atomically. EL_ELIMIT when T + greedy exceeds the model's context, EL_EINTR on

@@ -102,8 +102,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static const struct el_bench_decode decode = {EL_ATTENTION_MQA, 3, 20, 4};
-static const struct el_bench_prefill prefill = {EL_ATTENTION_DENSE, 40, 3, 0};
+static const struct el_bench_decode decode = {EL_ATTENTION_MQA, 3, 20, 4, EL_COMPUTE_FP32};
+static const struct el_bench_prefill prefill = {EL_ATTENTION_DENSE, 40, 3, 0, EL_COMPUTE_FP32};
 static const struct el_bench_train training = {EL_STAGE_SPARSE, 24, 12};
 
 static void decode_counts_its_steps(void **state)
@@ -147,6 +147,34 @@ static void prefill_shares_a_prompt(void **state)
     assert_float_equal(f->b.figures[2].ratio, all->times.median / one->times.median, 1e-12);
 }
 
+/* The same passes with BF16 operands: their share is one of what those allow. */
+static void bf16_is_measured(void **state)
+{
+    struct fixture *f = *state;
+    struct el_bench_decode d = decode;
+    struct el_bench_prefill p = prefill;
+    struct el_buf out;
+    d.compute = p.compute = EL_COMPUTE_BF16;
+    assert_int_equal(el_bench_decode(&f->b, f->w, &d, &f->err), 0);
+    assert_int_equal(el_bench_prefill(&f->b, f->w, &p, &f->err), 0);
+    assert_int_equal(el_bench_gemm_square(&f->b, EL_COMPUTE_BF16, 4, &f->err), 0);
+    assert_int_equal(f->b.n_figures, 5);
+    const struct el_bench_figure *g = f->b.figures;
+    assert_non_null(strstr(g[0].name, "mqa bf16"));
+    assert_true(g[0].ops->runs[EL_OP_gemm_bf16] > g[0].ops->runs[EL_OP_gemm]);
+    assert_true(g[1].bf16 && g[2].bf16 && g[4].bf16);
+    assert_float_equal(g[4].work.flop, 128, 0);
+    assert_int_equal(el_bench_gemm_model(&f->b, &f->w->config, EL_COMPUTE_BF16, 6, &f->err), 0);
+    assert_int_equal(f->b.n_figures, 5 + 9);
+    el_buf_init(&out);
+    f->b.machine.flop_rate = 1e9, f->b.machine.bf16_rate = 64e9;
+    struct el_bench_figure one = {.name = "x", .times = {.median = 1, .n = 1}, .bf16 = 1};
+    one.work.flop = 32e9;
+    assert_int_equal(el_bench_line(&out, &f->b, &one, &f->err), 0);
+    assert_non_null(strstr(out.data, "32.0 GFLOP/s   50.0%"));
+    el_buf_release(&out);
+}
+
 static void training_steps_are_whole(void **state)
 {
     struct fixture *f = *state;
@@ -167,7 +195,7 @@ static void ops_run_at_the_shapes_of_a_model(void **state)
     struct fixture *f = *state;
     struct el_bench_attention shape = el_bench_attention_of(&f->w->config);
     assert_int_equal(shape.train_length, 64);
-    assert_int_equal(el_bench_gemm_model(&f->b, &f->w->config, 6, &f->err), 0);
+    assert_int_equal(el_bench_gemm_model(&f->b, &f->w->config, EL_COMPUTE_FP32, 6, &f->err), 0);
     assert_int_equal(f->b.n_figures, 27);
     assert_int_equal(el_bench_attention(&f->b, &shape, &f->err), 0);
     assert_int_equal(f->b.n_figures, 27 + 13);
@@ -257,7 +285,7 @@ static void memory_may_run_out_anywhere(void **state)
         el_alloc_fail_after(n);
         rc = el_bench_prefill(&f->b, f->w, &prefill, &f->err);
         if (rc == 0)
-            rc = el_bench_gemm_square(&f->b, 4, &f->err);
+            rc = el_bench_gemm_square(&f->b, EL_COMPUTE_FP32, 4, &f->err);
         if (rc == 0)
             rc = el_bench_train(&f->b, f->w, &training, &f->err);
         if (rc == 0)
@@ -288,6 +316,7 @@ int main(void)
         cmocka_unit_test(repeats_take_turns),
         cmocka_unit_test_setup_teardown(decode_counts_its_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(prefill_shares_a_prompt, setup, teardown),
+        cmocka_unit_test_setup_teardown(bf16_is_measured, setup, teardown),
         cmocka_unit_test_setup_teardown(masked_prefill_tells_its_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(training_steps_are_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(ops_run_at_the_shapes_of_a_model, setup, teardown),

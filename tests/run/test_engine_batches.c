@@ -5,6 +5,14 @@
 
 enum { JOBS = 40, LONGEST = 70 };
 
+struct arithmetic {
+    int fp8;
+    enum el_compute compute;
+};
+
+static const struct arithmetic plain = {0, EL_COMPUTE_FP32}, fp8 = {1, EL_COMPUTE_FP32},
+                               bf16 = {0, EL_COMPUTE_BF16};
+
 struct setting {
     const char *name;
     int sequences, rows, cache_tokens, ahead;
@@ -22,13 +30,14 @@ static const struct setting settings[] = {
 
 /* Every job in a batch of its own, each on a new engine. */
 static void run_alone(const struct el_weights *w, struct el_stream *s, enum el_attention mode,
-                      int fp8, const struct job *jobs, int n, struct outcome *out)
+                      struct arithmetic sums, const struct job *jobs, int n, struct outcome *out)
 {
     for (int i = 0; i < n; i++) {
         struct el_engine e;
         struct el_engine_options o = engine_options(mode, 1, 128);
         o.cache_tokens = 128;
-        o.fp8 = fp8;
+        o.fp8 = sums.fp8;
+        o.compute = sums.compute;
         golden_must(el_engine_init(&e, w, s, &o, &err));
         run_jobs(&e, &jobs[i], 1, 1, &out[i]);
         assert_int_equal(out[i].cached, 0);
@@ -37,14 +46,15 @@ static void run_alone(const struct el_weights *w, struct el_stream *s, enum el_a
 }
 
 static void run_setting(const struct el_weights *w, struct el_stream *s, enum el_attention mode,
-                        int fp8, const struct setting *how, const struct job *jobs,
+                        struct arithmetic sums, const struct setting *how, const struct job *jobs,
                         const struct outcome *alone)
 {
     static struct outcome out[JOBS];
     struct el_engine e;
     struct el_engine_options o = engine_options(mode, how->sequences, how->rows);
     o.cache_tokens = how->cache_tokens;
-    o.fp8 = fp8;
+    o.fp8 = sums.fp8;
+    o.compute = sums.compute;
     golden_must(el_engine_init(&e, w, s, &o, &err));
     run_jobs(&e, jobs, JOBS, how->ahead, out);
     same_outcomes(alone, out, JOBS, how->name);
@@ -58,8 +68,8 @@ static void run_setting(const struct el_weights *w, struct el_stream *s, enum el
     el_engine_release(&e);
 }
 
-static void check_weights(const struct el_weights *w, const struct el_ops *ops, int fp8,
-                          int n_settings, int threads)
+static void check_weights(const struct el_weights *w, const struct el_ops *ops,
+                          struct arithmetic sums, int n_settings, int threads)
 {
     static struct job jobs[JOBS];
     static struct outcome alone[JOBS];
@@ -67,11 +77,11 @@ static void check_weights(const struct el_weights *w, const struct el_ops *ops, 
     for (int mode = EL_ATTENTION_DENSE; mode <= EL_ATTENTION_MHA; mode++) {
         struct el_stream s;
         el_stream_init(&s, el_device_host(), ops, 1);
-        run_alone(w, &s, (enum el_attention)mode, fp8, jobs, JOBS, alone);
+        run_alone(w, &s, (enum el_attention)mode, sums, jobs, JOBS, alone);
         el_stream_release(&s);
         for (int i = 0; i < n_settings; i++) {
             el_stream_init(&s, el_device_host(), ops, 1 + i % threads);
-            run_setting(w, &s, (enum el_attention)mode, fp8, &settings[i], jobs, alone);
+            run_setting(w, &s, (enum el_attention)mode, sums, &settings[i], jobs, alone);
             el_stream_release(&s);
         }
     }
@@ -86,7 +96,7 @@ static void test_small_model(void **state)
     for (int i = 0; i < GOLDEN_ISAS; i++) {
         const struct el_ops *ops = el_ops_find(golden_isas[i]);
         if (ops)
-            check_weights(g.w, ops, 0, i < 2 ? 2 : ALL, 1);
+            check_weights(g.w, ops, plain, i < 2 ? 2 : ALL, 1);
     }
     golden_close(&g);
 }
@@ -97,8 +107,21 @@ static void test_packed_cache(void **state)
     (void)state;
     struct golden_case g;
     golden_open(&g, "index_interleaved", el_device_host());
-    check_weights(g.w, el_ops_find("ref"), 1, 1, 1);
-    check_weights(g.w, el_ops_cpu(), 1, 4, 3);
+    check_weights(g.w, el_ops_find("ref"), fp8, 1, 1);
+    check_weights(g.w, el_ops_cpu(), fp8, 4, 3);
+    golden_close(&g);
+}
+
+static void test_bf16(void **state)
+{
+    (void)state;
+    struct golden_case g;
+    golden_open(&g, "base", el_device_host());
+    for (int i = 0; i < GOLDEN_ISAS; i++) {
+        const struct el_ops *ops = el_ops_find(golden_isas[i]), *variant;
+        for (int v = 0; ops && (variant = el_ops_bf16_variant(ops, v)); v++)
+            check_weights(g.w, variant, bf16, ops == el_ops_cpu() ? 4 : 1, 3);
+    }
     golden_close(&g);
 }
 
@@ -124,7 +147,8 @@ static void test_odd_model(void **state)
     c.initializer_range = 0.15;
     golden_must(el_config_validate(&c, "odd", &err));
     golden_must(el_weights_create(&c, el_device_host(), 5, &w, &err));
-    check_weights(w, el_ops_cpu(), 0, 3, 3);
+    check_weights(w, el_ops_cpu(), plain, 3, 3);
+    check_weights(w, el_ops_cpu(), bf16, 3, 3);
     el_weights_free(w);
 }
 
@@ -177,20 +201,20 @@ static void test_against_whole_passes(void **state)
 }
 
 /* The engine never touches device memory itself. */
-static void check_guard_device(const char *model, int fp8)
+static void check_guard_device(const char *model, int packed)
 {
     static struct job jobs[6];
-    static struct outcome guarded[6], plain[6];
+    static struct outcome guarded[6], open[6];
     struct el_device *guard = el_device_guard_create();
     struct el_device *devices[] = {el_device_host(), guard};
-    struct outcome *outs[] = {plain, guarded};
+    struct outcome *outs[] = {open, guarded};
     assert_non_null(guard);
     for (int d = 0; d < 2; d++) {
         struct golden_case g;
         struct el_engine e;
         struct el_stream s;
         struct el_engine_options o = engine_options(EL_ATTENTION_MQA, 4, 30);
-        o.fp8 = fp8;
+        o.fp8 = packed;
         golden_open(&g, model, devices[d]);
         make_jobs(jobs, 6, g.vocab, 40, 3);
         el_stream_init(&s, devices[d], el_ops_ref(), 1);
@@ -200,7 +224,7 @@ static void check_guard_device(const char *model, int fp8)
         el_stream_release(&s);
         golden_close(&g);
     }
-    same_outcomes(plain, guarded, 6, "guard device");
+    same_outcomes(open, guarded, 6, "guard device");
     el_device_free(guard);
 }
 
@@ -214,8 +238,11 @@ static void test_guard_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_model),  cmocka_unit_test(test_packed_cache),
-        cmocka_unit_test(test_odd_model),    cmocka_unit_test(test_against_whole_passes),
+        cmocka_unit_test(test_small_model),
+        cmocka_unit_test(test_packed_cache),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_odd_model),
+        cmocka_unit_test(test_against_whole_passes),
         cmocka_unit_test(test_guard_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
