@@ -132,6 +132,10 @@ __attribute__((target("amx-tile,amx-bf16"), noinline)) static float chains_amx(i
     } __attribute__((aligned(64))) shape = {.palette = 1};
     for (int t = 0; t < 8; t++)
         shape.line_bytes[t] = 64, shape.lines[t] = 16;
+    __asm__ volatile(""
+                     :
+                     : "r"(&shape)
+                     : "memory"); /* GCC's intrinsic does not say that it reads it */
     _tile_loadconfig(&shape);
     for (int64_t r = 0; r < rounds; r++) {
         _tile_dpbf16ps(0, 4, 6);

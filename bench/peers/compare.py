@@ -1,6 +1,7 @@
-"""Elenchus against PyTorch: the same weights, dtype (fp32), threads and work, in turns.
+"""Elenchus against PyTorch: the same weights, dtype, threads and work, in turns.
 
-Before anything is timed, both must compute the same logits. PyTorch does each kind of work in the
+Before anything is timed, both must compute the same logits in fp32. With --dtype bf16, PyTorch has weights,
+activations and cache in BF16, Elenchus the operands of its products with weights. PyTorch does each kind of work in the
 fastest of several ways, eager and compiled, found by trying them here. Then both take turns, and
 the median of the ratios of the turns is printed with the lowest and the highest.
 
@@ -26,6 +27,7 @@ WORK = {
     "decode": {"sequences": 64, "prompt": 256, "steps": 32},
     "prefill": {"prompt": 1000},
 }
+GEMM = 2048  # rows, columns and terms of the product that kind gemm compares
 # acceptance: train, decode, prefill
 GOALS = {
     "small": {"train": 3.0, "decode": 8.0, "prefill": 2.0},
@@ -44,27 +46,68 @@ def check_logits(o, folder, model, scratch):
         ours.check_logits(o, folder, tokens, theirs, sparse, scratch)
 
 
+def bench(o, *words):
+    """The figures of one run of elenchus bench."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+        program(o, "bench", *words, "--repeat", "3", "--json", out.name)
+        return json.load(open(out.name, encoding="utf-8"))["figures"]
+
+
 def measured(o, kind, folder, sparse):
     """Seconds of one measurement by elenchus bench."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        words = ["bench", kind, "--model", folder, "--repeat", "3", "--json", out.name]
-        if kind == "train":
-            words += ["--stage", "sparse" if sparse else "dense"]
-        else:
-            words += ["--attention", "mqa" if sparse else "dense"]
-        for name, value in WORK[kind].items():
-            words += ["--" + name, str(value)]
-        program(o, *words)
-        figures = json.load(open(out.name, encoding="utf-8"))["figures"]
+    words = [kind, "--model", folder]
+    if kind == "train":
+        words += ["--stage", "sparse" if sparse else "dense"]
+    else:
+        words += ["--attention", "mqa" if sparse else "dense", "--compute", o.dtype]
+    for name, value in WORK[kind].items():
+        words += ["--" + name, str(value)]
+    figures = bench(o, *words)
     timed = [f for f in figures if f["name"].startswith(kind) and "completions" not in f["name"]]
     best = min(timed, key=lambda f: f["seconds"])  # dense prefill runs absorbed and as masked MHA
     return best["seconds"], best["name"]
 
 
+def compare_gemm(o):
+    """One square product: B as a layer's weights (out, in), made ready ahead on both sides."""
+    dtype = torch.bfloat16 if o.dtype == "bf16" else torch.float32
+    a, b = (torch.randn(GEMM, GEMM).to(dtype) for _ in range(2))
+
+    def theirs():
+        return timing.seconds(lambda: torch.nn.functional.linear(a, b))
+
+    turns = []
+    with torch.inference_mode():
+        for _ in range(o.turns):
+            words = ["gemm", "--config", os.path.join(ROOT, SHAPES["small"]), "--tokens", "2", "--sequences", "1"]
+            square = bench(o, *words, "--compute", o.dtype)[0]
+            theirs()
+            turns.append((square["seconds"], min(theirs() for _ in range(10)), square["flop_share"]))
+    ratios = [t / m for m, t, _ in turns]
+    row = {
+        "shape": f"{GEMM}^3",
+        "kind": "gemm",
+        "dtype": o.dtype,
+        "elenchus": statistics.median(m for m, _, _ in turns),
+        "pytorch": statistics.median(t for _, t, _ in turns),
+        "share": statistics.median(s for _, _, s in turns),
+        "ratio": statistics.median(ratios),
+        "lowest": min(ratios),
+        "highest": max(ratios),
+    }
+    print(
+        f"{row['shape']} gemm {o.dtype:6}  {row['elenchus'] * 1e3:9.2f} ms {row['pytorch'] * 1e3:9.2f} ms"
+        f"  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]"
+        f"  {100 * row['share']:.0f}% of the machine's ceiling in {o.dtype}",
+        flush=True,
+    )
+    return row
+
+
 def compare(o, shape, kind, folder, model, sparse):
     mode = "sparse" if sparse else "dense"
     tell(f"  {kind}, {mode}: which way is fastest in PyTorch")
-    best = timing.fastest(kind, model, WORK[kind], sparse, o.compile, tell)
+    best = timing.fastest(kind, model, WORK[kind], sparse, o.compile, o.ways, tell)
     turns = []
     for _ in range(o.turns):
         mine, name = measured(o, kind, folder, sparse)
@@ -75,6 +118,7 @@ def compare(o, shape, kind, folder, model, sparse):
         "shape": shape,
         "kind": kind,
         "mode": mode,
+        "dtype": o.dtype,
         "work": name,
         "elenchus": statistics.median(m for m, _, _ in turns),
         "pytorch": statistics.median(t for _, t, _ in turns),
@@ -85,7 +129,7 @@ def compare(o, shape, kind, folder, model, sparse):
         "goal": GOALS[shape][kind],
     }
     print(
-        f"{shape:5} {kind:8} {mode:6}  {row['elenchus'] * 1e3:9.1f} ms {row['pytorch'] * 1e3:9.1f} ms"
+        f"{shape:5} {kind:8} {mode:6} {o.dtype}  {row['elenchus'] * 1e3:9.1f} ms {row['pytorch'] * 1e3:9.1f} ms"
         f"  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]  goal {row['goal']:.1f}  ({best.name})",
         flush=True,
     )
@@ -96,28 +140,38 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--program", default=os.path.join(ROOT, "build", "elenchus"))
     p.add_argument("--shapes", default="small,50m", help="small, 50m")
-    p.add_argument("--kinds", default="train,decode,prefill")
+    p.add_argument("--kinds", default="train,decode,prefill", help="and gemm")
+    p.add_argument("--dtype", default="fp32", choices=["fp32", "bf16"], help="bf16: of decode, prefill and gemm")
     p.add_argument("--modes", default="dense,sparse")
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--turns", type=int, default=5, help="default 5")
     p.add_argument("--no-compile", dest="compile", action="store_false", help="eager PyTorch alone")
+    p.add_argument("--ways", default="", help="try the ways of PyTorch alone whose name has this in it")
     p.add_argument("--json", help="write the rows there, too")
     o = p.parse_args()
+    kinds = o.kinds.split(",")
+    if o.dtype == "bf16" and "train" in kinds:
+        p.error("Elenchus trains in fp32: with --dtype bf16 name other --kinds")
     torch.set_num_threads(o.threads)
     torch.manual_seed(1)
     tell(f"PyTorch {torch.__version__}, {o.threads} threads, load {os.getloadavg()[0]:.1f}")
-    print("shape kind     mode      elenchus      PyTorch   PyTorch / elenchus, of turns")
-    rows = []
-    for shape in o.shapes.split(","):
+    print("shape kind     mode   dtype     elenchus      PyTorch   PyTorch / elenchus, of turns")
+    rows = [compare_gemm(o)] if "gemm" in kinds else []
+    kinds = [k for k in kinds if k != "gemm"]
+    for shape in o.shapes.split(",") if kinds else []:
         with tempfile.TemporaryDirectory() as scratch:
             folder = os.path.join(scratch, shape)
             peer.make_folder(os.path.join(ROOT, SHAPES[shape]), folder)
             model = peer.load(folder)
             tell(f"{shape}: {sum(x.numel() for x in model.parameters()) / 1e6:.1f}M parameters")
             check_logits(o, folder, model, scratch)
-            for kind in o.kinds.split(","):
+            if o.dtype == "bf16":
+                model = model.to(torch.bfloat16)
+                torch.set_default_dtype(torch.bfloat16)
+            for kind in kinds:
                 for mode in o.modes.split(","):
                     rows.append(compare(o, shape, kind, folder, model, mode == "sparse"))
+            torch.set_default_dtype(torch.float32)
     if o.json:
         with open(o.json, "w", encoding="utf-8") as f:
             json.dump({"torch": torch.__version__, "threads": o.threads, "rows": rows}, f, indent=1)

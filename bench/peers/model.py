@@ -1,6 +1,6 @@
 """The same model as the engine's, in PyTorch, written to be fast there.
 
-fp32. Projections that read the same input are one matrix, norms are F.rms_norm, attention is
+fp32, or whatever the module is converted to. Projections that read the same input are one matrix, norms are F.rms_norm, attention is
 scaled_dot_product_attention where no probabilities are needed, and what has several good ways in
 PyTorch is a choice (`Ways`), so that the fastest can be found by trying.
 

@@ -98,10 +98,12 @@ def candidates(kind, model, shape, sparse, with_compile):
             yield Candidate(name, KINDS[kind](model, shape, sparse, ways, compile_it))
 
 
-def fastest(kind, model, shape, sparse, with_compile, tell):
+def fastest(kind, model, shape, sparse, with_compile, only, tell):
     """Tries all; a candidate that fails in this version of PyTorch is named and passed over."""
     best, best_time = None, float("inf")
     for c in candidates(kind, model, shape, sparse, with_compile):
+        if only not in c.name:
+            continue
         torch._dynamo.reset()
         try:
             c.run()

@@ -9,6 +9,10 @@
 
 #include <stddef.h>
 
+static inline void el_tile_fence(void)
+{
+}
+
 void el_tile_begin(void);
 void el_tile_end(void);
 void el_tile_zero(int t);
@@ -21,6 +25,13 @@ void el_tile_multiply(int c, int a, int b); /* c += a b, BF16 pairs */
 #include <immintrin.h>
 #include <stdint.h>
 
+/* What was written to memory before is there when a tile, or the shape of the tiles, is loaded
+ * behind: GCC's intrinsics do not say that they read it. */
+static inline void el_tile_fence(void)
+{
+    __asm__ volatile("" : : : "memory");
+}
+
 static inline void el_tile_begin(void)
 {
     struct {
@@ -30,6 +41,7 @@ static inline void el_tile_begin(void)
     } __attribute__((aligned(64))) shape = {.palette = 1};
     for (int t = 0; t < 8; t++)
         shape.line_bytes[t] = 64, shape.lines[t] = 16;
+    __asm__ volatile("" : : "r"(&shape) : "memory");
     _tile_loadconfig(&shape);
 }
 

@@ -96,6 +96,7 @@ static inline __attribute__((always_inline)) void multiply(const int two_rows, c
 static void load_corners(const struct el_bf16_panel *t, const struct corner *k, int two_rows,
                          int two_cols)
 {
+    el_tile_fence();
     el_tile_zero(C0);
     el_tile_zero(C1);
     el_tile_zero(C2);
