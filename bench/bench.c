@@ -37,7 +37,8 @@ int el_bench_machine_init(struct el_bench_machine *m, const struct el_ops *ops, 
     if (getloadavg(&m->load, 1) != 1)
         m->load = -1;
     m->flop_rate = el_bench_flop_ceiling(m->isa, threads);
-    m->bf16_rate = el_bench_bf16_ceiling(m->bf16, threads);
+    m->bf16_rate =
+        strcmp(m->bf16, m->isa) == 0 ? m->flop_rate : el_bench_bf16_ceiling(m->bf16, threads);
     return el_bench_bandwidth(threads, &m->byte_rate, err);
 }
 

@@ -2,23 +2,18 @@
 
 #include "bench/measure.h"
 #include "core/base/alloc.h"
+#include "core/base/unroll.h"
 
 #include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "core/ops/x86/amx_tiles.h"
 #endif
 
 /* Each chain is one register; twelve of them and the two factors fit into the sixteen of AVX2, and
  * are more than any processor needs to fill its pipes. */
 enum { CHAINS = 12, TRIALS = 40 };
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 typedef float v4 __attribute__((vector_size(16)));
 typedef float v8 __attribute__((vector_size(32)));
@@ -125,25 +120,14 @@ __attribute__((target("avx512f,avx512bf16"), noinline)) static float chains_vdp(
 /* Four tiles of sums, as many as a product of tiles needs to hide its latency. */
 __attribute__((target("amx-tile,amx-bf16"), noinline)) static float chains_amx(int64_t rounds)
 {
-    struct {
-        uint8_t palette, start_row, reserved[14];
-        uint16_t line_bytes[16];
-        uint8_t lines[16];
-    } __attribute__((aligned(64))) shape = {.palette = 1};
-    for (int t = 0; t < 8; t++)
-        shape.line_bytes[t] = 64, shape.lines[t] = 16;
-    __asm__ volatile(""
-                     :
-                     : "r"(&shape)
-                     : "memory"); /* GCC's intrinsic does not say that it reads it */
-    _tile_loadconfig(&shape);
+    el_tile_begin();
     for (int64_t r = 0; r < rounds; r++) {
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+        el_tile_multiply(0, 4, 6);
+        el_tile_multiply(1, 4, 7);
+        el_tile_multiply(2, 5, 6);
+        el_tile_multiply(3, 5, 7);
     }
-    _tile_release();
+    el_tile_end();
     return 0;
 }
 #endif

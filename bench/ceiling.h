@@ -12,7 +12,7 @@
 double el_bench_flop_ceiling(const char *isa, int threads);
 
 /* The same for products of BF16 operands by a kernel of core/ops/bf16_kernel.h: "amx",
- * "avx512bf16"; any other multiplies in fp32. */
+ * "avx512bf16", which this processor must have; any other multiplies in fp32. */
 double el_bench_bf16_ceiling(const char *kernel, int threads);
 
 /* Bytes per second that `threads` threads read together from an array far larger than the caches

@@ -271,7 +271,7 @@ int cmd_compete(int argc, char **argv)
          "dense",
          0, 0},
         {"compute", CLI_STRING, &f.compute, "TYPE",
-         "of products with weights: fp32 (default), or bf16, which is faster where AMX is", 0, 0},
+         "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
         {"json", CLI_FLAG, &f.json, NULL, "print the report as JSON", 0, 0},

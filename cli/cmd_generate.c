@@ -296,7 +296,7 @@ int cmd_generate(int argc, char **argv)
          "dense",
          0, 0},
         {"compute", CLI_STRING, &a.compute, "TYPE",
-         "of products with weights: fp32 (default), or bf16, which is faster where AMX is", 0, 0},
+         "of products with weights: fp32 (default) or bf16", 0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
         {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},

@@ -383,7 +383,7 @@ int cmd_label(int argc, char **argv)
          "dense",
          0, 0},
         {"compute", CLI_STRING, &f.compute, "TYPE",
-         "of products with weights: fp32 (default), or bf16, which is faster where AMX is", 0, 0},
+         "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
         {"resamples", CLI_INT, &f.resamples, "N", "of the bootstrap (default 10000)", 1, 10000000},

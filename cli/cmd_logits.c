@@ -68,7 +68,7 @@ int cmd_logits(int argc, char **argv)
         {"greedy", CLI_INT, &a.greedy, "N",
          "add N greedy steps: generated [B,N], generated_logits [B,N,V]", 0, 1 << 20},
         {"compute", CLI_STRING, &a.compute, "TYPE",
-         "of products with weights: fp32 (default), or bf16, which is faster where AMX is", 0, 0},
+         "of products with weights: fp32 (default) or bf16", 0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
         {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},

@@ -1,9 +1,9 @@
 """Elenchus against PyTorch: the same weights, dtype, threads and work, in turns.
 
-Before anything is timed, both must compute the same logits in fp32. With --dtype bf16, PyTorch has weights,
-activations and cache in BF16, Elenchus the operands of its products with weights. PyTorch does each kind of work in the
-fastest of several ways, eager and compiled, found by trying them here. Then both take turns, and
-the median of the ratios of the turns is printed with the lowest and the highest.
+Before anything is timed, both must compute the same logits in fp32. With --dtype bf16, PyTorch has
+weights, activations and cache in BF16, Elenchus the operands of its products with weights. PyTorch does
+each kind of work in the fastest of several ways, eager and compiled, found by trying them here. Then
+both take turns, and the median of the ratios of the turns is printed with the lowest and the highest.
 
 Run by bench/peers/run, which makes the environment.
 """

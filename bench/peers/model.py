@@ -1,8 +1,8 @@
 """The same model as the engine's, in PyTorch, written to be fast there.
 
-fp32, or whatever the module is converted to. Projections that read the same input are one matrix, norms are F.rms_norm, attention is
-scaled_dot_product_attention where no probabilities are needed, and what has several good ways in
-PyTorch is a choice (`Ways`), so that the fastest can be found by trying.
+fp32, or whatever the module is converted to. Projections that read the same input are one matrix,
+norms are F.rms_norm, attention is scaled_dot_product_attention where no probabilities are needed, and
+what has several good ways in PyTorch is a choice (`Ways`), so that the fastest can be found by trying.
 
 Letters in shapes: B sequences, T tokens, S keys, D hidden, H heads, N nope, R rope, V value dim, C
 latent, I indexer heads, J indexer dim, E experts, K experts of a token, M rows (B*T), F width.

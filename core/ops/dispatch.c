@@ -102,5 +102,5 @@ const struct el_ops *el_ops_bf16_variant(const struct el_ops *t, int i)
     pthread_once(&once, fill_tables);
     if (i == 0)
         return t;
-    return t == &tables[0] && i <= variant_count ? &variants[i - 1] : NULL;
+    return t == &tables[0] && i > 0 && i <= variant_count ? &variants[i - 1] : NULL;
 }

@@ -3,8 +3,7 @@
  *     C(i,j) = [C(i,j) +] sum over p of bf16(A(i,p)) * bf16(B(p,j))      i < m, j < n, p < k
  *
  * A(i,p) = a[i*a_row + p] is fp32 and rounded here, to nearest, ties to even; B was rounded when it
- * was packed. Made for serving: on processors with AMX it is more than ten times as fast as fp32,
- * everywhere it halves the bytes of the weights. Training and rollouts never use it.
+ * was packed, to half the bytes of fp32. Made for serving; training and rollouts never use it.
  *
  * Arithmetic (that of AMX's TDPBF16PS, which the other kernels follow bit for bit): for each 32
  * values of p, zeros behind k, two chains of fused multiply-adds that begin at 0, one over the even

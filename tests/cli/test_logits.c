@@ -5,6 +5,7 @@
 #include "core/run/token_file.h"
 #include "tests/model/golden_case.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -112,6 +113,37 @@ static void check_output(const struct golden_case *g, const char *path, int mqa,
     }
     assert_int_equal(out.n, 1 + extra);
     el_safetensors_release(&out);
+}
+
+/* Other numbers, near those in fp32, and a file that says so. */
+static void test_bf16(void **state)
+{
+    struct folder *f = *state;
+    struct golden_case g;
+    struct el_safetensors out;
+    const struct el_st_tensor *t = NULL;
+    golden_open(&g, "base", el_device_host());
+    assert_int_equal(logits("--model", GOLDEN_DIR "base", "--tokens",
+                            GOLDEN_DIR "base/golden.safetensors", "--attention", "dense",
+                            "--compute", "bf16", "--greedy", "3", "--out", f->out, NULL),
+                     CLI_DONE);
+    golden_must(el_safetensors_open(&out, f->out, &err));
+    const struct el_st_tensor *right = golden_tensor(&g, "logits.dense", EL_F32);
+    golden_must(el_safetensors_need(&out, "logits", EL_F32, 3, right->shape, &t, &err));
+    int64_t n = (int64_t)g.rows * g.vocab, near = 0;
+    const float *x = t->data, *y = right->data;
+    for (int64_t i = 0; i < n; i++)
+        near += fabsf(x[i] - y[i]) < 0.1f * (1 + fabsf(y[i]));
+    assert_true(near > n * 3 / 4);
+    assert_true(golden_distance(x, y, n) > 2e-4);
+    assert_string_equal(el_safetensors_metadata(&out, "compute"), "bf16");
+    assert_string_equal(el_safetensors_metadata(&out, "bf16_kernel"),
+                        el_ops_bf16_name(el_ops_cpu()));
+    el_safetensors_release(&out);
+    golden_close(&g);
+    assert_int_equal(logits("--model", GOLDEN_DIR "base", "--tokens", f->tokens, "--out", f->out,
+                            "--compute", "fp16", NULL),
+                     CLI_USAGE);
 }
 
 static void test_golden_models(void **state)
@@ -321,9 +353,10 @@ static void test_good_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_models),    cmocka_unit_test(test_greedy),
-        cmocka_unit_test(test_masked_mha),       cmocka_unit_test(test_command_line),
-        cmocka_unit_test(test_malformed_tokens), cmocka_unit_test(test_good_tokens),
+        cmocka_unit_test(test_golden_models), cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_greedy),        cmocka_unit_test(test_masked_mha),
+        cmocka_unit_test(test_command_line),  cmocka_unit_test(test_malformed_tokens),
+        cmocka_unit_test(test_good_tokens),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

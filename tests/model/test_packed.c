@@ -157,13 +157,14 @@ static void test_bf16(void **state)
     golden_close(&g);
 }
 
-/* AVX2 and AVX-512, with AMX or without, agree. */
+/* AVX2 and AVX-512, with AMX or without, agree. Skipped where there is AVX2 alone. */
 static void test_bf16_bits(void **state)
 {
     (void)state;
     struct golden_case g;
     struct el_packed p;
     float *first = NULL;
+    int compared = 0;
     golden_open(&g, "base", el_device_host());
     golden_must(el_packed_init_bf16(&p, g.w, &err));
     for (int i = 0; i < GOLDEN_ISAS; i++) {
@@ -178,6 +179,7 @@ static void test_bf16_bits(void **state)
             if (first)
                 assert_memory_equal(first, logits,
                                     (size_t)ROWS * (size_t)g.w->config.vocab_size * sizeof *logits);
+            compared += first != NULL;
             el_free(first ? logits : NULL);
             first = first ? first : logits;
         }
@@ -185,6 +187,8 @@ static void test_bf16_bits(void **state)
     el_free(first);
     el_packed_release(&p);
     golden_close(&g);
+    if (!compared)
+        skip();
 }
 
 static void test_new_weights(void **state)

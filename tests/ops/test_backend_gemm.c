@@ -1,5 +1,5 @@
 #include "core/ops/gemm.h"
-#include "tests/ops/backend.h"
+#include "tests/ops/groups.h"
 
 enum { CASES = 30 };
 
@@ -102,21 +102,6 @@ static void a_batch_is_its_products(void **state)
 {
     (void)state;
     for_every_backend(check_batch, CASES);
-}
-
-enum { GROUPS = 5 };
-
-/* Ascending, some groups empty. */
-static int32_t *random_offsets(struct bench *b, int total)
-{
-    int32_t *offsets = bench_input(b, GROUPS + 1, sizeof *offsets);
-    offsets[0] = 0;
-    for (int i = 1; i < GROUPS; i++) {
-        int left = total - offsets[i - 1];
-        offsets[i] = offsets[i - 1] + (bench_below(b, 3) ? bench_below(b, left + 1) : 0);
-    }
-    offsets[GROUPS] = total;
-    return offsets;
 }
 
 static void check_groups(struct bench *b, enum el_group group)

@@ -2,9 +2,9 @@
 #include "core/ops/bf16_kernel.h"
 #include "core/tensor/dtype.h"
 #include "tests/ops/amx_emulator.h"
-#include "tests/ops/backend.h"
+#include "tests/ops/groups.h"
 
-enum { CASES = 30, GROUPS = 5 };
+enum { CASES = 30 };
 
 static void try_variant(const struct bench *b, const struct el_ops *ops,
                         void (*test)(struct bench *b, int exact))
@@ -161,19 +161,6 @@ static void blocks_do_not_show(void **state)
 {
     (void)state;
     for_every_backend(check_longs, 1);
-}
-
-/* Ascending, some groups empty. */
-static int32_t *random_offsets(struct bench *b, int total)
-{
-    int32_t *offsets = bench_input(b, GROUPS + 1, sizeof *offsets);
-    offsets[0] = 0;
-    for (int i = 1; i < GROUPS; i++) {
-        int left = total - offsets[i - 1];
-        offsets[i] = offsets[i - 1] + (bench_below(b, 3) ? bench_below(b, left + 1) : 0);
-    }
-    offsets[GROUPS] = total;
-    return offsets;
 }
 
 /* What products of a batch or of groups give must be what each gives alone. */

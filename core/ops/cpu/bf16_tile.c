@@ -9,6 +9,7 @@
  *   A(0,p)   x           [even0|even0]            1 broadcast, 2 fused multiply-adds per row
  *      B line, masked:   [ p+1 | p+1 ]
  *   A(0,p+1) x           [odd0 | odd0] */
+#include "core/base/unroll.h"
 #include "core/ops/bf16_kernel.h"
 #include "core/ops/cpu/cpu.h"
 #include "core/ops/cpu/vec.h"
@@ -18,12 +19,6 @@
 #define MR 6
 #else
 #define MR 3
-#endif
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
 #endif
 
 enum { LINE = 32, STEP = 32 * 32 }; /* elements of B: 16 columns of a pair; 32 columns of 32 p */

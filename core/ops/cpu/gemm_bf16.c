@@ -5,6 +5,7 @@
 #include "core/ops/bf16_kernel.h"
 #include "core/ops/cpu/cpu.h"
 #include "core/ops/cpu/fp8.h"
+#include "core/tensor/dtype.h"
 
 #include <string.h>
 
@@ -216,8 +217,8 @@ static void pack_panel(uint16_t *to, const struct el_gemm_bf16_pack *g, const fl
     memset(to, 0, (size_t)el_gemm_bf16_packed(1, g->k) * sizeof *to);
     for (int p = 0; p < g->k; p++)
         for (int j = 0; j < cols; j++)
-            vstore_bf16((uint8_t *)(to + el_gemm_bf16_index(g->k, p, j)),
-                        vround_bf16(vset(b[p * g->b_row + (col + j) * g->b_col])), 1);
+            to[el_gemm_bf16_index(g->k, p, j)] =
+                el_bf16_round(b[p * g->b_row + (col + j) * g->b_col]);
 }
 
 static void gemm_bf16_pack(struct el_stream *s, const void *args)
@@ -238,5 +239,4 @@ void EL_CPU(init_gemm_bf16)(struct el_ops *t)
     t->run[EL_OP_gemm_bf16] = gemm_bf16;
     t->workspace[EL_OP_gemm_bf16] = gemm_bf16_workspace;
     t->run[EL_OP_gemm_bf16_pack] = gemm_bf16_pack;
-    t->bf16 = &EL_CPU(bf16_kernel);
 }

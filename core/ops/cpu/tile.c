@@ -9,6 +9,7 @@
  *
  * An element's sum is one chain over p whatever tile it falls into, so a row's bits do not depend
  * on how many rows there are. */
+#include "core/base/unroll.h"
 #include "core/ops/cpu/cpu.h"
 #include "core/ops/cpu/vec.h"
 
@@ -18,12 +19,6 @@
 #define MR 6
 #else
 #define MR 4
-#endif
-
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
 #endif
 
 /* `last` lanes of the last vector are in use (VL when `part` is 0). rows, nv and part are

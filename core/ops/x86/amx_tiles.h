@@ -32,7 +32,9 @@ static inline void el_tile_fence(void)
     __asm__ volatile("" : : : "memory");
 }
 
-static inline void el_tile_begin(void)
+#define EL_TILE __attribute__((target("amx-tile")))
+
+EL_TILE static inline void el_tile_begin(void)
 {
     struct {
         uint8_t palette, start_row, reserved[14];
@@ -41,11 +43,11 @@ static inline void el_tile_begin(void)
     } __attribute__((aligned(64))) shape = {.palette = 1};
     for (int t = 0; t < 8; t++)
         shape.line_bytes[t] = 64, shape.lines[t] = 16;
-    __asm__ volatile("" : : "r"(&shape) : "memory");
+    __asm__ volatile("" : : "r"(&shape) : "memory"); /* as el_tile_fence, of a local variable */
     _tile_loadconfig(&shape);
 }
 
-static inline void el_tile_end(void)
+EL_TILE static inline void el_tile_end(void)
 {
     _tile_release();
 }

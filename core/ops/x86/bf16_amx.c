@@ -161,15 +161,9 @@ static void panel(const struct el_bf16_panel *t)
         block(t, row, &f);
 }
 
-static void begin(void)
-{
-    el_tile_begin();
-}
-
-static void end(void)
-{
-    el_tile_end();
-}
-
-const struct el_bf16_kernel el_bf16_amx = {
-    .name = "amx", .row_block = 24, .step_block = 64, .begin = begin, .end = end, .panel = panel};
+const struct el_bf16_kernel el_bf16_amx = {.name = "amx",
+                                           .row_block = 24,
+                                           .step_block = 64,
+                                           .begin = el_tile_begin,
+                                           .end = el_tile_end,
+                                           .panel = panel};

@@ -1,17 +1,12 @@
-/* The kernel of gemm_bf16 for AVX-512 with VDPBF16PS, which adds two products to a sum at once:
- * twice the rate of fp32. A tile is 8 rows x 2 vectors, kept in registers while p runs over k. */
+/* The kernel of gemm_bf16 for AVX-512 with VDPBF16PS, which adds two products to a sum at once. A
+ * tile is 8 rows x 2 vectors, kept in registers while p runs over k. */
+#include "core/base/unroll.h"
 #include "core/ops/bf16_kernel.h"
 
 #include <immintrin.h>
 #include <string.h>
 
 enum { MR = 8, LINE = 32, HALF = 16 * LINE }; /* elements of B: 16 columns of a pair; of 32 p */
-
-#define UNROLL _Pragma("GCC unroll 8")
-#if defined(__clang__)
-#undef UNROLL
-#define UNROLL _Pragma("clang loop unroll(full)")
-#endif
 
 static inline __mmask16 lanes(int n)
 {
