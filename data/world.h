@@ -34,7 +34,10 @@
  *   3. Otherwise it fills the next expected step of its shape, wrongly; no such step: just wrong.
  *   4. The total (the last step's result) must equal the target: the number of the claim, for mod
  *      the value that is to be divided.
- *   5. A claim without a heading is not addressed; one with a line that cannot be read, with two
+ *   5. A line `total 33 of 49 wrong.` abandons the attempt at the claim in front of it: the next
+ *      line must be a heading of the same claim, and begins it afresh. What is abandoned has
+ *      to be readable and is not judged; a claim that is not begun afresh then is malformed.
+ *   6. A claim without a heading is not addressed; one with a line that cannot be read, with two
  *      headings or with more than EL_WORLD_LINES lines is malformed; one whose witness is not
  *      positive, not in the list (each entry once) or leads beyond 199 has a bad witness; one whose
  *      omitted step has no result within 199 is malformed. Text in
@@ -228,7 +231,9 @@ struct el_world_claim_report {
     int n_lines;
     struct el_world_line line[EL_WORLD_LINES + EL_WORLD_LIST];
     int total, target;
-    size_t begin, end; /* bytes of the proof text: heading and lines, without the last newline */
+    int abandoned;     /* attempts in front of the one that is judged */
+    size_t begin, end; /* bytes of the proof text: heading and lines of the judged attempt, without
+                          the last newline */
 };
 
 struct el_world_defect {
@@ -362,6 +367,9 @@ struct el_world_mix {
     double refine_minor;             /* share of refine examples that start from score 0.5 */
     double refine_flawed;            /* share whose new proof fails again: loss on the
                                         self-evaluation alone */
+    double false_start;              /* share of claims, in proofs of every kind, that begin with
+                                        attempts that miss and are abandoned: no loss on their
+                                        witnesses */
     double drill_witness;            /* share of drills that ask for bare witnesses */
     int drill_lines;                 /* lines of an arithmetic drill, 1..EL_EXAMPLE_SPANS */
 };
@@ -376,18 +384,21 @@ int el_world_example(const struct el_world_mix *m, uint64_t index, struct el_exa
                      struct el_error *err);
 
 /* The same out of a model's own attempt at p: `proof` is any text it wrote, `analysis` any text
- * (META only, else ignored). The labels are the oracle's. seed chooses among right witnesses.
- *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1
+ * (META only, else ignored). The labels are the oracle's. Of m only the prompts and false_start
+ * count. seed chooses among right witnesses.
+ *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1. Of the
+ *             others a share of false_start goes on instead: attempts that miss are abandoned and
+ *             begun afresh, rightly; loss on all but the witnesses that miss
  *   VERIFY    the true analysis of its proof
  *   META      the true meta-analysis of its analysis
  *   REFINE    its proof and the true analysis -> a right proof that keeps right claims verbatim
  * EL_EREFUSED when no honest example can be made: the proof is empty, longer than 2000 bytes, not
  * UTF-8, or carries headings or verdicts of the reply format; the analysis cannot be judged
  * truthfully; there is nothing to refine; a claim is false. The caller skips and counts it. */
-int el_world_example_from_attempt(const struct el_world_prompts *prompts,
-                                  const struct el_world_problem *p, const char *proof,
-                                  const char *analysis, enum el_example_kind kind, uint64_t seed,
-                                  struct el_example *out, struct el_error *err);
+int el_world_example_from_attempt(const struct el_world_mix *m, const struct el_world_problem *p,
+                                  const char *proof, const char *analysis,
+                                  enum el_example_kind kind, uint64_t seed, struct el_example *out,
+                                  struct el_error *err);
 
 /* Appends the corrected proof: right claims verbatim, mended claims with their own witness where
  * it holds, else a random right one. */

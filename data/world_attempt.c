@@ -35,16 +35,41 @@ static int check_proof(const char *proof, size_t n, struct el_error *err)
     return 0;
 }
 
-static int generate(const struct el_world_prompts *prompts, const struct el_world_report *r,
-                    struct el_world_parts *w, struct el_example *out, struct el_error *err)
+static int generate(const struct el_world_mix *m, const struct el_world_report *r,
+                    const struct el_world_starts *starts, struct el_world_parts *w,
+                    struct el_example *out, struct el_error *err)
 {
     size_t self;
     int rc = el_world_put_reply(w, w->proof.data, w->proof.len, r, &self, err);
     if (rc < 0)
         return rc;
-    if (el_world_fill(prompts->generate, w->statement.data, NULL, NULL, &w->prompt) < 0)
+    if (el_world_fill(m->prompts.generate, w->statement.data, NULL, NULL, &w->prompt) < 0)
         return el_world_no_memory(err);
-    return el_world_finish(w, EL_EXAMPLE_GENERATE, r->score == 1 ? 0 : self, r->score, out, err);
+    rc = el_world_finish(w, EL_EXAMPLE_GENERATE, r->score == 1 ? 0 : self, r->score, out, err);
+    if (rc == 0)
+        el_world_unlearn(starts, strlen(EL_WORLD_SOLUTION), out);
+    return rc;
+}
+
+/* The attempt carried on to a proof that holds. */
+static int carry_on(const struct el_world_mix *m, const struct el_world_problem *p,
+                    const struct el_world_report *r, struct el_rng *rng, struct el_world_parts *w,
+                    struct el_example *out, struct el_error *err)
+{
+    struct el_world_starts starts = {0};
+    struct el_world_report whole;
+    struct el_buf text;
+    el_buf_init(&text);
+    int rc = el_world_proof_carried_on(p, w->proof.data, r, &starts, rng, &text, err);
+    if (rc == 0) {
+        el_world_judge_proof(p, text.data, text.len, &whole);
+        el_buf_clear(&w->proof);
+        rc = el_buf_add(&w->proof, text.data, text.len) < 0
+                 ? el_world_no_memory(err)
+                 : generate(m, &whole, &starts, w, out, err);
+    }
+    el_buf_release(&text);
+    return rc;
 }
 
 static int verify(const struct el_world_prompts *prompts, const struct el_world_report *r,
@@ -78,17 +103,21 @@ static int meta(const struct el_world_prompts *prompts, const struct el_world_re
     return el_world_finish(w, EL_EXAMPLE_META, 0, v.ms, out, err);
 }
 
-static int build(const struct el_world_prompts *prompts, const struct el_world_problem *p,
+static int build(const struct el_world_mix *m, const struct el_world_problem *p,
                  const char *analysis, enum el_example_kind kind, uint64_t seed,
                  struct el_world_parts *w, struct el_example *out, struct el_error *err)
 {
+    const struct el_world_prompts *prompts = &m->prompts;
+    const struct el_world_starts none = {0};
     struct el_world_report r;
     struct el_rng rng;
     el_rng_init(&rng, seed);
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
     switch (kind) {
     case EL_EXAMPLE_GENERATE:
-        return generate(prompts, &r, w, out, err);
+        if (r.score < 1 && m->false_start > 0 && el_rng_uniform(&rng) < m->false_start)
+            return carry_on(m, p, &r, &rng, w, out, err);
+        return generate(m, &r, &none, w, out, err);
     case EL_EXAMPLE_VERIFY:
         return verify(prompts, &r, w, out, err);
     case EL_EXAMPLE_META:
@@ -96,17 +125,17 @@ static int build(const struct el_world_prompts *prompts, const struct el_world_p
     case EL_EXAMPLE_REFINE:
         if (r.score == 1)
             return el_error_set(err, EL_EREFUSED, "the proof is right: nothing to refine");
-        return el_world_put_refine(prompts, p, 0, &rng, w, out, err);
+        return el_world_put_refine(m, p, 0, &rng, w, out, err);
     default:
         return el_error_set(err, EL_EINVAL, "no example of kind %d is made from an attempt",
                             (int)kind);
     }
 }
 
-int el_world_example_from_attempt(const struct el_world_prompts *prompts,
-                                  const struct el_world_problem *p, const char *proof,
-                                  const char *analysis, enum el_example_kind kind, uint64_t seed,
-                                  struct el_example *out, struct el_error *err)
+int el_world_example_from_attempt(const struct el_world_mix *m, const struct el_world_problem *p,
+                                  const char *proof, const char *analysis,
+                                  enum el_example_kind kind, uint64_t seed, struct el_example *out,
+                                  struct el_error *err)
 {
     el_example_init(out);
     size_t n = strlen(proof);
@@ -119,7 +148,7 @@ int el_world_example_from_attempt(const struct el_world_prompts *prompts,
     if (el_world_problem_text(p, &w.statement) < 0 || el_buf_add(&w.proof, proof, n) < 0)
         rc = el_world_no_memory(err);
     else
-        rc = build(prompts, p, analysis, kind, seed, &w, out, err);
+        rc = build(m, p, analysis, kind, seed, &w, out, err);
     el_world_parts_release(&w);
     return rc;
 }

@@ -61,6 +61,7 @@ void el_world_mix_init(struct el_world_mix *m, const struct el_world_prompts *pr
         .generate_minor = 0.04,
         .refine_minor = 0.12,
         .refine_flawed = 0.25,
+        .false_start = 0,
         .drill_witness = 0.5,
         .drill_lines = 24,
     };
@@ -88,11 +89,9 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
     const struct {
         const char *name;
         double value;
-    } parts[] = {{"generate_flawed", m->generate_flawed},
-                 {"generate_minor", m->generate_minor},
-                 {"refine_minor", m->refine_minor},
-                 {"refine_flawed", m->refine_flawed},
-                 {"drill_witness", m->drill_witness}};
+    } parts[] = {{"generate_flawed", m->generate_flawed}, {"generate_minor", m->generate_minor},
+                 {"refine_minor", m->refine_minor},       {"refine_flawed", m->refine_flawed},
+                 {"false_start", m->false_start},         {"drill_witness", m->drill_witness}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && rc == 0; i++)
         if (!(parts[i].value >= 0 && parts[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1", parts[i].name,
@@ -200,9 +199,10 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
     double score = u < m->generate_flawed                       ? 0
                    : u < m->generate_flawed + m->generate_minor ? 0.5
                                                                 : 1;
+    struct el_world_starts starts = {.share = m->false_start};
     struct el_world_report r;
     size_t self;
-    int rc = el_world_proof_with_score(p, score, rng, &w->proof, err);
+    int rc = el_world_proof_with_score(p, score, &starts, rng, &w->proof, err);
     if (rc < 0)
         return rc;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -211,7 +211,10 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
         return rc;
     if (el_world_fill(m->prompts.generate, w->statement.data, NULL, NULL, &w->prompt) < 0)
         return el_world_no_memory(err);
-    return el_world_finish(w, EL_EXAMPLE_GENERATE, r.score > 0 ? 0 : self, r.score, out, err);
+    rc = el_world_finish(w, EL_EXAMPLE_GENERATE, r.score > 0 ? 0 : self, r.score, out, err);
+    if (rc == 0)
+        el_world_unlearn(&starts, strlen(EL_WORLD_SOLUTION), out);
+    return rc;
 }
 
 static int verify(const struct el_world_mix *m, const struct el_world_problem *p,
@@ -219,8 +222,9 @@ static int verify(const struct el_world_mix *m, const struct el_world_problem *p
                   struct el_error *err)
 {
     struct el_world_report r;
+    struct el_world_starts starts = {.share = m->false_start};
     double score = 0.5 * choose(m->verify_score, 3, rng);
-    int rc = el_world_proof_with_score(p, score, rng, &w->proof, err);
+    int rc = el_world_proof_with_score(p, score, &starts, rng, &w->proof, err);
     if (rc < 0)
         return rc;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -240,7 +244,9 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
         uint32_t u = el_rng_below(rng, 100);
         el_world_cut(&w->proof, 0);
         el_world_cut(&w->analysis, 0);
-        int rc = el_world_proof_with_score(p, u < 60 ? 0 : u < 80 ? 0.5 : 1, rng, &w->proof, err);
+        struct el_world_starts starts = {.share = m->false_start};
+        double score = u < 60 ? 0 : u < 80 ? 0.5 : 1;
+        int rc = el_world_proof_with_score(p, score, &starts, rng, &w->proof, err);
         if (rc < 0)
             return rc;
         el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -260,16 +266,17 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
     return el_world_finish(w, EL_EXAMPLE_META, 0, v.ms, out, err);
 }
 
-int el_world_put_refine(const struct el_world_prompts *prompts, const struct el_world_problem *p,
-                        int fail, struct el_rng *rng, struct el_world_parts *w,
-                        struct el_example *out, struct el_error *err)
+int el_world_put_refine(const struct el_world_mix *m, const struct el_world_problem *p, int fail,
+                        struct el_rng *rng, struct el_world_parts *w, struct el_example *out,
+                        struct el_error *err)
 {
+    struct el_world_starts starts = {.share = m->false_start};
     struct el_world_report r, next;
     struct el_buf revised;
     size_t self = 0;
     el_buf_init(&revised);
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
-    int rc = el_world_proof_revised(p, w->proof.data, &r, fail, rng, &revised, err);
+    int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &starts, rng, &revised, err);
     if (rc == 0) {
         el_world_judge_proof(p, revised.data, revised.len, &next);
         rc = el_world_put_reply(w, revised.data, revised.len, &next, &self, err);
@@ -278,10 +285,13 @@ int el_world_put_refine(const struct el_world_prompts *prompts, const struct el_
     if (rc < 0)
         return rc;
     if (el_world_analysis_true(&r, &w->analysis) < 0 ||
-        el_world_fill(prompts->refine, w->statement.data, w->proof.data, w->analysis.data,
+        el_world_fill(m->prompts.refine, w->statement.data, w->proof.data, w->analysis.data,
                       &w->prompt) < 0)
         return el_world_no_memory(err);
-    return el_world_finish(w, EL_EXAMPLE_REFINE, next.score == 1 ? 0 : self, next.score, out, err);
+    rc = el_world_finish(w, EL_EXAMPLE_REFINE, next.score == 1 ? 0 : self, next.score, out, err);
+    if (rc == 0)
+        el_world_unlearn(&starts, strlen(EL_WORLD_SOLUTION), out);
+    return rc;
 }
 
 static int refine(const struct el_world_mix *m, const struct el_world_problem *p,
@@ -290,8 +300,9 @@ static int refine(const struct el_world_mix *m, const struct el_world_problem *p
 {
     double score = el_rng_uniform(rng) < m->refine_minor ? 0.5 : 0;
     int fail = el_rng_uniform(rng) < m->refine_flawed;
-    int rc = el_world_proof_with_score(p, score, rng, &w->proof, err);
-    return rc < 0 ? rc : el_world_put_refine(&m->prompts, p, fail, rng, w, out, err);
+    struct el_world_starts starts = {.share = m->false_start};
+    int rc = el_world_proof_with_score(p, score, &starts, rng, &w->proof, err);
+    return rc < 0 ? rc : el_world_put_refine(m, p, fail, rng, w, out, err);
 }
 
 int el_world_example(const struct el_world_mix *m, uint64_t index, struct el_example *out,

@@ -29,6 +29,7 @@ double el_world_score_of(int fatal, int minor, int omitted)
 struct raw {
     int headings, n;
     int malformed;
+    int abandoned; /* a total declared wrong: a fresh heading must follow */
     struct el_world_step line[EL_WORLD_LINES];
 };
 
@@ -66,26 +67,43 @@ static int finished(struct el_world_scan *s)
     return el_world_scan_end(s);
 }
 
-static void read_heading(struct reading *g, int claim, struct el_world_scan *line)
+/* A first heading, or one that begins the claim afresh. */
+static void read_heading(struct reading *g, int claim, size_t begin, struct el_world_scan *line)
 {
     struct raw *raw = &g->raw[claim];
     struct el_world_witness *w = &g->out->claim[claim].witness;
+    int afresh = raw->abandoned && g->current == claim;
     g->current = claim;
-    if (raw->headings++) {
+    if (raw->headings && !afresh) {
         raw->malformed = 1;
         return;
     }
+    raw->headings = 1;
+    raw->n = raw->abandoned = 0;
+    g->out->claim[claim].abandoned += afresh;
+    g->out->claim[claim].begin = begin;
     if (!scan_witness(line, g->p->claim[claim].family, w) || !finished(line)) {
         w->n = 0;
         raw->malformed = 1;
     }
 }
 
+static int is_abandoning(const struct el_world_scan *line)
+{
+    struct el_world_scan s = *line;
+    int total, target;
+    return el_world_scan_words(&s, "total ") && el_world_scan_number(&s, &total) &&
+           el_world_scan_words(&s, "of ") && el_world_scan_number(&s, &target) &&
+           el_world_scan_words(&s, "wrong") && finished(&s);
+}
+
 static void read_step(struct reading *g, struct el_world_scan *line)
 {
     struct raw *raw = &g->raw[g->current < 0 ? 0 : g->current];
-    if (g->current < 0 || raw->n == EL_WORLD_LINES ||
-        !el_world_scan_step(line, &raw->line[raw->n]) || !finished(line))
+    if (g->current >= 0 && !raw->abandoned && is_abandoning(line))
+        raw->abandoned = 1;
+    else if (g->current < 0 || raw->abandoned || raw->n == EL_WORLD_LINES ||
+             !el_world_scan_step(line, &raw->line[raw->n]) || !finished(line))
         raw->malformed = 1;
     else
         raw->n++;
@@ -114,9 +132,7 @@ static void read_text(struct reading *g, const char *text, size_t n)
             continue;
         }
         if (el_world_scan_claim_mark(&line, &k) && k >= 1 && k <= g->p->n_claims) {
-            if (!g->raw[k - 1].headings)
-                g->out->claim[k - 1].begin = begin;
-            read_heading(g, k - 1, &line);
+            read_heading(g, k - 1, begin, &line);
         } else {
             read_step(g, &line);
         }
@@ -200,7 +216,7 @@ static void judge_claim(const struct el_world_claim *c, const struct raw *raw,
                         struct el_world_claim_report *out)
 {
     out->state = EL_KIND_RIGHT;
-    if (raw->malformed)
+    if (raw->malformed || raw->abandoned)
         out->state = EL_KIND_MALFORMED;
     else if (!raw->headings)
         out->state = EL_KIND_UNADDRESSED;

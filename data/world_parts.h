@@ -74,6 +74,35 @@ const char *el_world_score_text(double score);              /* "0", "0.5", "1" *
 void el_world_trim(const char **text, size_t *n);
 void el_world_cut(struct el_buf *out, size_t len); /* back to an earlier length */
 
+/* ---- Attempts that are abandoned (world_false_start.c) ---- */
+
+#define EL_WORLD_FALSE_STARTS 3 /* the most of a claim that are made here */
+
+/* In: how many claims have them. Out: where the witnesses stand that miss, ascending. */
+struct el_world_starts {
+    double share;
+    int n;
+    struct {
+        size_t begin, end; /* bytes of the text that they were written to */
+    } miss[EL_WORLD_CLAIMS * EL_WORLD_FALSE_STARTS];
+};
+
+/* Notes a witness that misses. */
+void el_world_miss(struct el_world_starts *s, size_t begin, size_t end);
+/* For a share of the claims, appends attempts that miss, each abandoned. s NULL: none. */
+int el_world_put_false_starts(struct el_buf *out, int claim, const struct el_world_claim *c,
+                              struct el_world_starts *s, struct el_rng *rng);
+/* "total 33 of 49 wrong.\n" */
+int el_world_put_abandoned(struct el_buf *out, int total, int target);
+/* Takes the witnesses that miss out of the loss; their bytes are counted from byte `shift` of the
+ * completion on. */
+void el_world_unlearn(const struct el_world_starts *s, size_t shift, struct el_example *e);
+/* Appends the proof r reports on, carried on: right claims verbatim; attempts that do nothing but
+ * miss abandoned and begun afresh, rightly; other claims anew. */
+int el_world_proof_carried_on(const struct el_world_problem *p, const char *proof,
+                              const struct el_world_report *r, struct el_world_starts *s,
+                              struct el_rng *rng, struct el_buf *out, struct el_error *err);
+
 /* ---- Drafts of proofs (world_proof.c) ---- */
 
 struct el_world_draft_claim {
@@ -90,18 +119,28 @@ int el_world_draft_honest(const struct el_world_claim *c, const struct el_world_
 /* A random right witness; 0 when the claim has none. */
 int el_world_right_witness(const struct el_world_claim *c, struct el_rng *rng,
                            struct el_world_witness *out);
+/* A witness that fails, out of several the one that misses least: what a model comes up with. 0
+ * when there is none. */
+int el_world_wrong_witness(const struct el_world_claim *c, struct el_rng *rng,
+                           struct el_world_witness *out);
+/* The draft of a claim that has to be mended: its own witness where it holds. 0 when the claim is
+ * false. */
+int el_world_draft_mended(const struct el_world_claim *c, const struct el_world_claim_report *r,
+                          struct el_rng *rng, struct el_world_draft_claim *d);
+int el_world_claim_is_false(int claim, struct el_error *err); /* the error */
 /* A draft with the flaw, or with SLIP where the flaw is impossible. */
 void el_world_draft_flawed(const struct el_world_claim *c, const struct el_world_witness *right,
                            enum el_world_flaw flaw, struct el_rng *rng,
                            struct el_world_draft_claim *d);
 int el_world_put_draft(struct el_buf *out, int claim, const struct el_world_draft_claim *d);
-/* Appends a random flawed proof with the given score (0 or 0.5). */
-int el_world_proof_with_score(const struct el_world_problem *p, double score, struct el_rng *rng,
-                              struct el_buf *out, struct el_error *err);
+/* Appends a random proof with the given score (0, 0.5 or 1), with false starts (s NULL: none). */
+int el_world_proof_with_score(const struct el_world_problem *p, double score,
+                              struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
+                              struct el_error *err);
 /* As el_world_proof_mended; fail = 1: at least one claim fails again. */
 int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
-                           const struct el_world_report *r, int fail, struct el_rng *rng,
-                           struct el_buf *out, struct el_error *err);
+                           const struct el_world_report *r, int fail, struct el_world_starts *s,
+                           struct el_rng *rng, struct el_buf *out, struct el_error *err);
 /* A result near v and different from it, within 1..199. */
 int el_world_near(int v, struct el_rng *rng);
 
@@ -141,9 +180,9 @@ int el_world_finish(struct el_world_parts *w, enum el_example_kind kind, size_t 
 int el_world_put_reply(struct el_world_parts *w, const char *proof, size_t n,
                        const struct el_world_report *r, size_t *self, struct el_error *err);
 /* The refine example of w's statement and proof. */
-int el_world_put_refine(const struct el_world_prompts *prompts, const struct el_world_problem *p,
-                        int fail, struct el_rng *rng, struct el_world_parts *w,
-                        struct el_example *out, struct el_error *err);
+int el_world_put_refine(const struct el_world_mix *m, const struct el_world_problem *p, int fail,
+                        struct el_rng *rng, struct el_world_parts *w, struct el_example *out,
+                        struct el_error *err);
 int el_world_drill(const struct el_world_mix *m, struct el_rng *rng, struct el_example *out,
                    struct el_error *err);
 

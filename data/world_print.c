@@ -31,8 +31,8 @@ static int make_proofs(struct sample *s, struct el_rng *rng, struct el_error *er
     struct el_world_report right;
     int rc = el_world_proof_good(&s->problem, rng, &b[PROOF], err);
     if (rc == 0)
-        rc = el_world_proof_with_score(&s->problem, el_rng_below(rng, 4) ? 0 : 0.5, rng, &b[FLAWED],
-                                       err);
+        rc = el_world_proof_with_score(&s->problem, el_rng_below(rng, 4) ? 0 : 0.5, NULL, rng,
+                                       &b[FLAWED], err);
     if (rc < 0)
         return rc;
     el_world_judge_proof(&s->problem, b[PROOF].data, b[PROOF].len, &right);

@@ -63,9 +63,8 @@ static void draw_witness(const struct el_world_claim *c, struct el_rng *rng,
             w->v[w->n++] = c->v[i];
 }
 
-/* A witness that fails, out of several the one that misses least: what a model comes up with. */
-static int wrong_witness(const struct el_world_claim *c, struct el_rng *rng,
-                         struct el_world_witness *out)
+int el_world_wrong_witness(const struct el_world_claim *c, struct el_rng *rng,
+                           struct el_world_witness *out)
 {
     int tries = 1 + (int)el_rng_below(rng, 8), best = -1;
     for (int i = 0; i < 40 && (i < tries || best < 0); i++) {
@@ -111,7 +110,7 @@ static int slip(const struct el_world_claim *c, struct el_rng *rng, struct el_wo
 static int bend(const struct el_world_claim *c, struct el_rng *rng, struct el_world_draft_claim *d)
 {
     struct el_world_witness w;
-    if (!wrong_witness(c, rng, &w) || el_world_draft_honest(c, &w, d) < 0 || d->n < 1)
+    if (!el_world_wrong_witness(c, rng, &w) || el_world_draft_honest(c, &w, d) < 0 || d->n < 1)
         return 0;
     struct el_world_step *last = &d->step[d->n - 1];
     int target = c->family == EL_WORLD_MOD ? d->step[1].result : c->total;
@@ -147,7 +146,7 @@ static int swap(const struct el_world_claim *c, const struct el_world_witness *r
         w.v[1] = right->v[0];
     }
     if ((el_world_witness_holds(c, &w) || !el_world_witness_fits(c, &w)) &&
-        !wrong_witness(c, rng, &w))
+        !el_world_wrong_witness(c, rng, &w))
         return 0;
     return el_world_draft_honest(c, &w, d) == 0;
 }
@@ -189,7 +188,7 @@ static int apply(const struct el_world_claim *c, const struct el_world_witness *
     case EL_FLAW_SLIP:
         return slip(c, rng, d);
     case EL_FLAW_WITNESS:
-        return wrong_witness(c, rng, &w) && el_world_draft_honest(c, &w, d) == 0;
+        return el_world_wrong_witness(c, rng, &w) && el_world_draft_honest(c, &w, d) == 0;
     case EL_FLAW_BENT:
         return bend(c, rng, d);
     case EL_FLAW_SWAPPED:
@@ -278,13 +277,14 @@ static int no_memory(int rc, struct el_error *err)
     return rc < 0 ? el_error_set(err, EL_ENOMEM, "out of memory for a proof") : 0;
 }
 
-static int is_false(int claim, struct el_error *err)
+int el_world_claim_is_false(int claim, struct el_error *err)
 {
     return el_error_set(err, EL_EREFUSED, "claim (%d) is false: nothing proves it", claim + 1);
 }
 
-int el_world_proof_flawed(const struct el_world_problem *p, const enum el_world_flaw *flaw,
-                          struct el_rng *rng, struct el_buf *out, struct el_error *err)
+static int put_proof(const struct el_world_problem *p, const enum el_world_flaw *flaw,
+                     struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
+                     struct el_error *err)
 {
     size_t start = out->len;
     int closed = 1, rc = 0;
@@ -292,21 +292,31 @@ int el_world_proof_flawed(const struct el_world_problem *p, const enum el_world_
         struct el_world_witness w;
         struct el_world_draft_claim d;
         if (!el_world_right_witness(&p->claim[i], rng, &w))
-            return is_false(i, err);
+            return el_world_claim_is_false(i, err);
         closed &= flaw[i] != EL_FLAW_UNCLOSED;
         el_world_draft_flawed(&p->claim[i], &w, flaw[i], rng, &d);
-        rc = el_world_put_draft(out, i, &d);
+        if (d.present)
+            rc = el_world_put_false_starts(out, i, &p->claim[i], s, rng);
+        if (rc >= 0)
+            rc = el_world_put_draft(out, i, &d);
     }
     if (rc >= 0)
         rc = put_end(out, start, closed);
     return no_memory(rc, err);
 }
 
+int el_world_proof_flawed(const struct el_world_problem *p, const enum el_world_flaw *flaw,
+                          struct el_rng *rng, struct el_buf *out, struct el_error *err)
+{
+    return put_proof(p, flaw, NULL, rng, out, err);
+}
+
+static const enum el_world_flaw flawless[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
+
 int el_world_proof_good(const struct el_world_problem *p, struct el_rng *rng, struct el_buf *out,
                         struct el_error *err)
 {
-    static const enum el_world_flaw none[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
-    return el_world_proof_flawed(p, none, rng, out, err);
+    return put_proof(p, flawless, NULL, rng, out, err);
 }
 
 /* ---- Random flawed proofs ---- */
@@ -346,18 +356,21 @@ static void draw_flaws(int n_claims, double score, struct el_rng *rng, enum el_w
     }
 }
 
-int el_world_proof_with_score(const struct el_world_problem *p, double score, struct el_rng *rng,
-                              struct el_buf *out, struct el_error *err)
+int el_world_proof_with_score(const struct el_world_problem *p, double score,
+                              struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
+                              struct el_error *err)
 {
     if (score == 1)
-        return el_world_proof_good(p, rng, out, err);
+        return put_proof(p, flawless, s, rng, out, err);
     size_t start = out->len;
     for (int i = 0;; i++) {
         enum el_world_flaw flaw[EL_WORLD_CLAIMS];
         struct el_world_report r;
         draw_flaws(p->n_claims, score, rng, flaw);
         el_world_cut(out, start);
-        int rc = el_world_proof_flawed(p, flaw, rng, out, err);
+        if (s)
+            s->n = 0;
+        int rc = put_proof(p, flaw, s, rng, out, err);
         if (rc < 0)
             return rc;
         el_world_judge_proof(p, out->data + start, out->len - start, &r);
@@ -368,9 +381,8 @@ int el_world_proof_with_score(const struct el_world_problem *p, double score, st
 
 /* ---- Mending ---- */
 
-/* The draft of a claim that has to be mended: its own witness where it holds. */
-static int mend(const struct el_world_claim *c, const struct el_world_claim_report *r,
-                struct el_rng *rng, struct el_world_draft_claim *d)
+int el_world_draft_mended(const struct el_world_claim *c, const struct el_world_claim_report *r,
+                          struct el_rng *rng, struct el_world_draft_claim *d)
 {
     struct el_world_witness w = r->witness;
     if ((w.n == 0 || !el_world_witness_holds(c, &w)) && !el_world_right_witness(c, rng, &w))
@@ -379,8 +391,8 @@ static int mend(const struct el_world_claim *c, const struct el_world_claim_repo
 }
 
 int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
-                           const struct el_world_report *r, int fail, struct el_rng *rng,
-                           struct el_buf *out, struct el_error *err)
+                           const struct el_world_report *r, int fail, struct el_world_starts *s,
+                           struct el_rng *rng, struct el_buf *out, struct el_error *err)
 {
     int wrong[EL_WORLD_CLAIMS], n_wrong = 0, rc = 0;
     for (int i = 0; i < p->n_claims; i++)
@@ -396,14 +408,16 @@ int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
                 rc = el_buf_putc(out, '\n');
             continue;
         }
-        if (!mend(&p->claim[i], old, rng, &d))
-            return is_false(i, err);
+        if (!el_world_draft_mended(&p->claim[i], old, rng, &d))
+            return el_world_claim_is_false(i, err);
         if (i == again || (fail && el_rng_below(rng, 100) < 40)) {
             struct el_world_witness w = d.witness;
             enum el_world_flaw flaw = el_rng_below(rng, 100) < 85 ? EL_FLAW_WITNESS : EL_FLAW_SLIP;
             el_world_draft_flawed(&p->claim[i], &w, flaw, rng, &d);
         }
-        rc = el_world_put_draft(out, i, &d);
+        rc = el_world_put_false_starts(out, i, &p->claim[i], s, rng);
+        if (rc >= 0)
+            rc = el_world_put_draft(out, i, &d);
     }
     if (rc >= 0)
         rc = el_buf_puts(out, EL_WORLD_CLOSING);
@@ -415,5 +429,5 @@ int el_world_proof_mended(const struct el_world_problem *p, const char *proof, s
                           struct el_error *err)
 {
     (void)n;
-    return el_world_proof_revised(p, proof, r, 0, rng, out, err);
+    return el_world_proof_revised(p, proof, r, 0, NULL, rng, out, err);
 }

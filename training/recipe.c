@@ -145,23 +145,30 @@ static int read_share(const cJSON *mix, const char *path, double *share, struct 
     return rc;
 }
 
-static int read_mix(const cJSON *root, const char *path, struct el_recipe *r, struct el_buf *where,
-                    struct el_error *err)
+/* The fields of root's object "mix" over what m has. */
+static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
+                    struct el_buf *where, struct el_error *err)
 {
-    static const char *const keys[] = {
-        "share",        "verify_score",  "meta_score",    "generate_flawed", "generate_minor",
-        "refine_minor", "refine_flawed", "drill_witness", "drill_lines",     NULL};
-    struct el_world_mix *m = &r->mix;
+    static const char *const keys[] = {"share",
+                                       "verify_score",
+                                       "meta_score",
+                                       "generate_flawed",
+                                       "generate_minor",
+                                       "refine_minor",
+                                       "refine_flawed",
+                                       "false_start",
+                                       "drill_witness",
+                                       "drill_lines",
+                                       NULL};
     const cJSON *o;
-    m->seed = r->seed;
     int rc = open_part(root, path, "mix", keys, &o, where, err);
     if (rc == 0)
         rc = read_numbers(o, where->data, "verify_score", m->verify_score, 3, err);
     if (rc == 0)
         rc = read_numbers(o, where->data, "meta_score", m->meta_score, 3, err);
     double *const to[] = {&m->generate_flawed, &m->generate_minor, &m->refine_minor,
-                          &m->refine_flawed, &m->drill_witness};
-    for (int i = 0; i < 5 && rc == 0; i++)
+                          &m->refine_flawed,   &m->false_start,    &m->drill_witness};
+    for (int i = 0; i < 6 && rc == 0; i++)
         rc = el_json_double_or(o, where->data, keys[3 + i], to[i], err);
     if (rc == 0)
         rc = el_json_int_or(o, where->data, "drill_lines", &m->drill_lines, err);
@@ -235,16 +242,24 @@ static int read_drill_share(const cJSON *o, const char *where, const struct el_w
     return rc;
 }
 
-static int read_training(const cJSON *o, const char *where, const struct el_world_mix *mix,
-                         struct el_recipe_stage *s, struct el_error *err)
+static int read_training(const cJSON *o, const char *where, struct el_recipe_stage *s,
+                         struct el_error *err)
 {
-    static const char *const keys[] = {
-        "name",        "train", "steps",         "lr",        "final_lr",
-        "warmup",      "decay", "attempt_share", "kl_weight", "bias_update_speed",
-        "drill_share", NULL};
+    static const char *const keys[] = {"name",        "train",
+                                       "steps",       "lr",
+                                       "final_lr",    "warmup",
+                                       "decay",       "attempt_share",
+                                       "kl_weight",   "bias_update_speed",
+                                       "drill_share", "mix",
+                                       NULL};
     const char *kind = NULL;
+    struct el_buf scratch; /* for the names of fields in messages */
+    el_buf_init(&scratch);
     s->kl_weight = 1;
     int rc = el_json_only(o, where, keys, err);
+    if (rc == 0)
+        rc = read_mix(o, where, &s->mix, &scratch, err);
+    el_buf_release(&scratch);
     if (rc == 0)
         rc = el_json_str(o, where, "train", &kind, err);
     if (rc == 0 && el_stage_parse(kind, &s->stage, err) < 0)
@@ -258,7 +273,7 @@ static int read_training(const cJSON *o, const char *where, const struct el_worl
     if (rc == 0)
         rc = el_json_double_or(o, where, "bias_update_speed", &s->bias_update_speed, err);
     if (rc == 0)
-        rc = read_drill_share(o, where, mix, s, err);
+        rc = read_drill_share(o, where, &s->mix, s, err);
     if (rc == 0 && !(s->attempt_share >= 0 && s->attempt_share <= 1))
         rc = el_error_set(err, EL_EFORMAT, "%s: attempt_share must lie in 0..1", where);
     if (rc == 0 && (s->kl_weight < 0 || s->bias_update_speed < 0))
@@ -298,9 +313,9 @@ static int read_stage(const cJSON *o, const char *where, struct el_recipe *r, st
     int rc = read_name(o, where, r, err);
     if (rc < 0)
         return rc;
-    return cJSON_GetObjectItemCaseSensitive(o, "attempts")
-               ? read_attempts(o, where, s, err)
-               : read_training(o, where, &r->mix, s, err);
+    s->mix = r->mix;
+    return cJSON_GetObjectItemCaseSensitive(o, "attempts") ? read_attempts(o, where, s, err)
+                                                           : read_training(o, where, s, err);
 }
 
 static int read_stages(const cJSON *root, const char *path, struct el_recipe *r,
@@ -394,7 +409,9 @@ static int read_parts(cJSON *tree, const char *path, struct el_recipe *r, struct
     if (rc == 0)
         rc = read_adamw(tree, path, r, where, err);
     if (rc == 0)
-        rc = read_mix(tree, path, r, where, err);
+        r->mix.seed = r->seed;
+    if (rc == 0)
+        rc = read_mix(tree, path, &r->mix, where, err);
     if (rc == 0)
         rc = read_stages(tree, path, r, where, err);
     return rc == 0 ? digest_of(r, tree, path, err) : rc;

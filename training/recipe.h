@@ -11,7 +11,8 @@
  *     "stages": [
  *       { "name": "sft", "train": "dense", "steps": 2000, "lr": 2e-3, "final_lr": 1e-3,
  *         "warmup": 100, "decay": "cosine", "attempt_share": 0, "drill_share": 0.36,
- *         "kl_weight": 1, "bias_update_speed": 1e-3 },
+ *         "kl_weight": 1, "bias_update_speed": 1e-3,
+ *         "mix": { fields that differ from the recipe's "mix" in this stage } },
  *       { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1 }, ... ] }
  *
  * A training stage is dense, warmup or sparse (core/train/trainer.h). An attempts stage lets the
@@ -35,8 +36,9 @@ struct el_recipe_stage {
     /* training stages */
     enum el_stage stage;
     struct el_schedule schedule;
-    double attempt_share; /* of examples made from the model's own attempts */
-    double drill_share;   /* weight of drills in this stage's mixture; < 0: as in "mix" */
+    struct el_world_mix mix; /* of this stage; its prompts point into the recipe's */
+    double attempt_share;    /* of examples made from the model's own attempts */
+    double drill_share;      /* weight of drills in this stage's mixture; < 0: as in "mix" */
     double kl_weight, bias_update_speed;
     /* attempts stages */
     int samples; /* completions per problem */

@@ -6,7 +6,7 @@ enum { skips_in_a_row = 100000 }; /* more of them and the recipe fits no example
 
 void el_source_enter(struct el_source *s, const struct el_recipe_stage *stage)
 {
-    s->mix = s->recipe->mix;
+    s->mix = stage->mix;
     s->attempt_share = stage->attempt_share;
     if (stage->drill_share >= 0)
         s->mix.share[EL_EXAMPLE_DRILL] = stage->drill_share;
@@ -34,8 +34,8 @@ static int from_attempt(const struct el_source *s, struct el_rng *rng, struct el
     struct el_world_problem p;
     el_world_problem(EL_WORLD_TRAIN, t->problem, &p);
     enum el_example_kind kind = attempt_kind(&s->mix, rng);
-    return el_world_example_from_attempt(&s->mix.prompts, &p, t->proof, t->analysis, kind,
-                                         el_rng_u64(rng), x, err);
+    return el_world_example_from_attempt(&s->mix, &p, t->proof, t->analysis, kind, el_rng_u64(rng),
+                                         x, err);
 }
 
 /* 0, or EL_EREFUSED: no honest example at this index. */

@@ -12,7 +12,7 @@ struct el_source {
     const struct el_tokenizer *tokenizer;
     const struct el_chat_format *chat;
     const struct el_attempts *attempts;
-    struct el_world_mix mix;   /* the recipe's, with the stage's drill share */
+    struct el_world_mix mix;   /* of the stage, with its drill share */
     double attempt_share;      /* of the stage */
     uint64_t next;             /* index of the next example: the data position */
     uint64_t fingerprint;      /* chained digest of every token and weight delivered so far */

@@ -48,14 +48,17 @@ static void check_attempt(const struct el_world_problem *p, const char *s, size_
     static const struct el_world_prompts prompts = {"{statement}", "{statement}{proof}",
                                                     "{statement}{proof}{analysis}",
                                                     "{statement}{proof}{analysis}"};
+    struct el_world_mix m;
     struct el_example e;
     char *copy = malloc(n + 1);
     if (!copy)
         return;
     memcpy(copy, s, n);
     copy[n] = 0;
-    if (el_world_example_from_attempt(&prompts, p, copy, copy, (enum el_example_kind)kind, 1, &e,
-                                      NULL) == 0)
+    el_world_mix_init(&m, &prompts);
+    m.false_start = 0.5;
+    if (el_world_example_from_attempt(&m, p, copy, copy, (enum el_example_kind)kind, 1, &e, NULL) ==
+        0)
         el_example_release(&e);
     free(copy);
 }

@@ -2,6 +2,7 @@
 #include "core/base/alloc.h"
 #include "data/world.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,7 +77,34 @@ static void problem_of(const struct el_example *e, struct el_world_problem *p)
         assert_int_equal(el_world_claim_split(&p->claim[k]), EL_WORLD_TRAIN);
 }
 
-static void check_reply(const struct el_example *e, const struct el_world_problem *p)
+/* The loss from `from` on leaves out the headings of abandoned attempts, less their numbers, and
+ * nothing else. Returns how many there are. */
+static int check_spans(const struct el_example *e, size_t from)
+{
+    const char *text = e->completion, *line = text + from;
+    int spans = 1;
+    size_t begin = from;
+    for (const char *next; (next = strstr(line, " wrong.\n")); line = next + 1) {
+        const char *total = next;
+        while (total > text && total[-1] != '\n')
+            total--;
+        if (strncmp(total, "total ", 6) != 0 || next > strstr(text, SELF_HEAD))
+            continue;
+        const char *heading = total;
+        while (heading[-1] != '\n' || heading[0] != '(')
+            heading--;
+        assert_int_equal(e->loss[spans - 1].begin, begin);
+        assert_int_equal(e->loss[spans - 1].end, heading + 4 - text);
+        begin = (size_t)(strchr(heading, '\n') + 1 - text);
+        spans++;
+    }
+    assert_int_equal(e->n_loss, spans);
+    assert_int_equal(e->loss[spans - 1].begin, begin);
+    assert_int_equal(e->loss[spans - 1].end, strlen(text));
+    return spans - 1;
+}
+
+static int check_reply(const struct el_example *e, const struct el_world_problem *p)
 {
     size_t n;
     struct el_world_report r;
@@ -90,9 +118,7 @@ static void check_reply(const struct el_example *e, const struct el_world_proble
     size_t from = r.score > 0 && e->kind == EL_EXAMPLE_GENERATE ? 0
                   : r.score == 1                                ? 0
                                                                 : (size_t)(self - e->completion);
-    assert_int_equal(e->n_loss, 1);
-    assert_int_equal(e->loss[0].begin, from);
-    assert_int_equal(e->loss[0].end, strlen(e->completion));
+    return check_spans(e, from);
 }
 
 static void check_verify(const struct el_example *e, const struct el_world_problem *p)
@@ -121,7 +147,7 @@ static void check_meta(const struct el_example *e, const struct el_world_problem
     assert_non_null(strstr(e->completion, box));
 }
 
-static void check_refine(const struct el_example *e, const struct el_world_problem *p)
+static int check_refine(const struct el_example *e, const struct el_world_problem *p)
 {
     size_t n, m;
     struct el_world_report r;
@@ -138,15 +164,16 @@ static void check_refine(const struct el_example *e, const struct el_world_probl
             assert_non_null(
                 memmem(e->completion, strlen(e->completion), proof + r.claim[k].begin, len));
     }
-    check_reply(e, p);
+    return check_reply(e, p);
 }
 
-static void labels_are_true_and_balanced(void **state)
+static void labels_are_true_and_balanced_with(double false_start)
 {
-    (void)state;
     struct el_world_mix m;
+    int abandoned = 0, claims = 0;
     int count[EL_EXAMPLE_KINDS] = {0}, label[EL_EXAMPLE_KINDS][3] = {{0}};
     el_world_mix_init(&m, &prompts);
+    m.false_start = false_start;
     for (uint64_t i = 0; i < 5000; i++) {
         struct el_example e;
         struct el_world_problem p;
@@ -156,9 +183,10 @@ static void labels_are_true_and_balanced(void **state)
             label[e.kind][(int)(2 * e.label)]++;
             problem_of(&e, &p);
         }
-        if (e.kind == EL_EXAMPLE_GENERATE)
-            check_reply(&e, &p);
-        else if (e.kind == EL_EXAMPLE_VERIFY)
+        if (e.kind == EL_EXAMPLE_GENERATE) {
+            abandoned += check_reply(&e, &p);
+            claims += e.label > 0 ? p.n_claims : 0;
+        } else if (e.kind == EL_EXAMPLE_VERIFY)
             check_verify(&e, &p);
         else if (e.kind == EL_EXAMPLE_META)
             check_meta(&e, &p);
@@ -166,6 +194,8 @@ static void labels_are_true_and_balanced(void **state)
             check_refine(&e, &p);
         el_example_release(&e);
     }
+    /* 1 + 0.25 + 0.25^2 attempts where there are any */
+    assert_true(fabs((double)abandoned / claims - false_start * 1.3125) < 0.1);
     for (int k = 0; k < EL_EXAMPLE_KINDS; k++)
         assert_true(abs(count[k] - (int)(5000 * m.share[k])) < 130);
     for (int s = 0; s < 3; s++) {
@@ -176,6 +206,18 @@ static void labels_are_true_and_balanced(void **state)
     }
     assert_true(label[EL_EXAMPLE_REFINE][2] > 2 * label[EL_EXAMPLE_REFINE][0]);
     assert_true(label[EL_EXAMPLE_GENERATE][1] > 10);
+}
+
+static void labels_are_true_and_balanced(void **state)
+{
+    (void)state;
+    labels_are_true_and_balanced_with(0);
+}
+
+static void false_starts_are_not_learned(void **state)
+{
+    (void)state;
+    labels_are_true_and_balanced_with(0.4);
 }
 
 /* Spans lie in the completion in order, and a right line's result is true. */
@@ -274,12 +316,17 @@ static const char good[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=1
 static const char bad[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=3.\n3*3+4*3=21.\n"
                           "21+9=30.\n7*4=28.\nSo all claims hold.\n";
 
+static double carry_on; /* share of attempts that miss and are carried on */
+
 static int attempt(const char *proof, const char *analysis, enum el_example_kind kind,
                    struct el_example *e)
 {
     struct el_world_problem p;
     assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
-    return el_world_example_from_attempt(&prompts, &p, proof, analysis, kind, 7, e, NULL);
+    struct el_world_mix m;
+    el_world_mix_init(&m, &prompts);
+    m.false_start = carry_on;
+    return el_world_example_from_attempt(&m, &p, proof, analysis, kind, 7, e, NULL);
 }
 
 static void attempts_become_examples(void **state)
@@ -311,6 +358,33 @@ static void attempts_become_examples(void **state)
     check_meta(&e, &p);
     assert_true(e.label == 0);
     el_example_release(&e);
+}
+
+static void an_attempt_is_carried_on(void **state)
+{
+    (void)state;
+    static const char slip[] = "(1) x=5, y=2.\n16*5=80.\n9*2=19.\n80+19=99.\n(2) x=3.\n"
+                               "3*3+4*3=21.\n21+9=30.\n7*4=28.\nSo all claims hold.\n";
+    struct el_example e;
+    struct el_world_problem p;
+    assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+    carry_on = 1;
+    assert_int_equal(attempt(bad, NULL, EL_EXAMPLE_GENERATE, &e), 0);
+    assert_int_equal(check_reply(&e, &p), 1);
+    assert_true(e.label == 1);
+    assert_ptr_equal(strstr(e.completion,
+                            "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=3.\n"
+                            "3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n(2) x="),
+                     e.completion + strlen(PROOF_HEAD));
+    el_example_release(&e);
+    assert_int_equal(attempt(slip, NULL, EL_EXAMPLE_GENERATE, &e), 0);
+    assert_int_equal(check_reply(&e, &p), 1); /* a slip is mended, not abandoned */
+    assert_null(strstr(e.completion, "9*2=19"));
+    el_example_release(&e);
+    assert_int_equal(attempt(good, NULL, EL_EXAMPLE_GENERATE, &e), 0);
+    assert_int_equal(check_reply(&e, &p), 0);
+    el_example_release(&e);
+    carry_on = 0;
 }
 
 static void dishonest_attempts_are_refused(void **state)
@@ -380,10 +454,12 @@ int main(void)
         cmocka_unit_test(filling_is_a_single_pass),
         cmocka_unit_test(same_index_same_example),
         cmocka_unit_test(labels_are_true_and_balanced),
+        cmocka_unit_test(false_starts_are_not_learned),
         cmocka_unit_test(drills_carry_true_lines),
         cmocka_unit_test(drills_cover_the_sums),
         cmocka_unit_test(a_bad_mixture_is_named),
         cmocka_unit_test(attempts_become_examples),
+        cmocka_unit_test(an_attempt_is_carried_on),
         cmocka_unit_test(dishonest_attempts_are_refused),
         cmocka_unit_test(no_allocation_failure_leaks_or_crashes),
     };

@@ -16,6 +16,8 @@ static const char statement[] = "Show that (1) 98=16*x+9*y for some x,y; (2) 7 d
 #define TWO    "(2) x=1.\n1*1+4*1=5.\n5+9=14.\n7*2=14.\n"
 #define THREE  "(3) take 8,19,30.\n8+19=27.\n27+30=57.\n"
 #define CLOSED "So all claims hold."
+#define MISS   "(1) x=4, y=3.\n16*4=64.\n9*3=27.\n64+27=91.\n"
+#define AGAIN  "total 91 of 98 wrong.\n"
 
 /* A proof, its score, and its defects as "claim:kind" with the claim 1-based, 0 for the closing. */
 static const struct {
@@ -75,6 +77,22 @@ static const struct {
     {ONE TWO "(3) take 8,19,30.\n8+19=027.\n27+30=57.\n" CLOSED, 0, "3:malformed "},
     {ONE TWO THREE "(4) x=1.\n" CLOSED, 0, "3:malformed "},
     {ONE TWO THREE "1*2*3*4*5=120.\n" CLOSED, 0, "3:malformed "},
+    /* abandoned and begun afresh: only the last attempt is judged */
+    {MISS AGAIN ONE TWO THREE CLOSED, 1, ""},
+    {MISS AGAIN MISS " total 91 of 98 wrong\r\n\n" ONE TWO THREE CLOSED, 1, ""},
+    {"(1) x=0, y=3.\n16*4=65.\ntotal 7 of 9 wrong.\n" ONE TWO THREE CLOSED, 1, ""},
+    {ONE AGAIN MISS TWO THREE CLOSED, 0, "1:wrong total "},
+    {ONE TWO "(3) take 3,8.\n" AGAIN THREE, 0.5, "0:no closing line "},
+    /* abandoned for nothing, by half, or not readably */
+    {MISS AGAIN TWO THREE CLOSED, 0, "1:malformed "},
+    {ONE TWO THREE AGAIN CLOSED, 0, "3:malformed "},
+    {MISS AGAIN "16*5=80.\n" ONE TWO THREE CLOSED, 0, "1:malformed "},
+    {MISS AGAIN AGAIN ONE TWO THREE CLOSED, 0, "1:malformed "},
+    {MISS AGAIN TWO ONE THREE CLOSED, 0, "1:malformed "},
+    {MISS "so 1+1\n" AGAIN ONE TWO THREE CLOSED, 0, "1:malformed "},
+    {"Try.\n" MISS AGAIN ONE TWO THREE CLOSED, 0, "1:malformed "},
+    {MISS "total 91 of 98 right.\n" ONE TWO THREE CLOSED, 0, "1:malformed "},
+    {AGAIN ONE TWO THREE CLOSED, 0, "1:malformed "},
 };
 
 static void judge(const char *proof, struct el_world_report *r)
@@ -125,6 +143,30 @@ static void more_lines_than_are_read_are_malformed(void **state)
         el_buf_puts(&b, "16*5=80.\n");
     judge(b.data, &r);
     assert_int_equal(r.claim[0].state, EL_KIND_MALFORMED);
+    el_buf_release(&b);
+}
+
+/* Each attempt has its own count of lines, and the claim's text is that of the last. */
+static void attempts_are_told_apart(void **state)
+{
+    (void)state;
+    struct el_world_report r;
+    struct el_buf b;
+    el_buf_init(&b);
+    for (int k = 0; k < 20; k++) {
+        el_buf_puts(&b, "(1) x=5, y=2.\n");
+        for (int i = 0; i < EL_WORLD_LINES; i++)
+            el_buf_puts(&b, "16*5=80.\n");
+        el_buf_puts(&b, AGAIN);
+    }
+    el_buf_puts(&b, ONE TWO);
+    judge(b.data, &r);
+    assert_int_equal(r.claim[0].state, EL_KIND_RIGHT);
+    assert_int_equal(r.claim[0].abandoned, 20);
+    assert_int_equal(r.claim[1].abandoned, 0);
+    assert_true(el_world_claim_is_right(&r, 0));
+    assert_int_equal(r.claim[0].end - r.claim[0].begin, strlen(ONE) - 1);
+    assert_memory_equal(b.data + r.claim[0].begin, ONE, strlen(ONE) - 1);
     el_buf_release(&b);
 }
 
@@ -263,6 +305,7 @@ int main(void)
         cmocka_unit_test(written_cases),
         cmocka_unit_test(a_single_number_of_the_list_needs_no_step),
         cmocka_unit_test(more_lines_than_are_read_are_malformed),
+        cmocka_unit_test(attempts_are_told_apart),
         cmocka_unit_test(good_proofs_score_1),
         cmocka_unit_test(every_flaw_has_its_score),
         cmocka_unit_test(a_mended_proof_keeps_what_was_right),

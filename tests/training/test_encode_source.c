@@ -281,6 +281,27 @@ static void stages_have_their_own_drills(void **state)
     close_stream(&a);
 }
 
+static void stages_have_their_own_mixture(void **state)
+{
+    (void)state;
+    struct stream a;
+    open_stream(&a, write_recipe("r.json", "stages.2.mix",
+                                 "{\"share\":{\"generate\":1e6,\"verify\":0}}", NULL));
+    el_source_enter(&a.s, &a.recipe.stage[2]);
+    for (int i = 0; i < 40; i++) {
+        next(&a);
+        assert_int_equal(a.e.kind, EL_EXAMPLE_GENERATE);
+    }
+    el_source_enter(&a.s, &a.recipe.stage[3]);
+    int others = 0;
+    for (int i = 0; i < 40; i++) {
+        next(&a);
+        others += a.e.kind != EL_EXAMPLE_GENERATE;
+    }
+    assert_true(others > 10);
+    close_stream(&a);
+}
+
 /* All attempts are refusable: what is left of 300 indexes is the share that is not attempts. */
 static void refused_attempts_are_counted(void **state)
 {
@@ -356,6 +377,7 @@ int main(void)
         cmocka_unit_test(the_fingerprint_is_a_chain),
         cmocka_unit_test(other_seeds_give_other_examples),
         cmocka_unit_test(stages_have_their_own_drills),
+        cmocka_unit_test(stages_have_their_own_mixture),
         cmocka_unit_test(refused_attempts_are_counted),
         cmocka_unit_test(long_examples_are_skipped),
         cmocka_unit_test(streaming_without_memory),

@@ -17,7 +17,8 @@ static void everything_is_read(void **state)
     const char *path =
         write_recipe("r.json", "seed", "77", "batch.micro_batches", "3", "adamw.beta2", "0.99",
                      "adamw.max_grad_norm", "0", "mix.share.meta", "0.5", "mix.meta_score",
-                     "[0,1,2]", "stages.1.temperature", "0.5", NULL);
+                     "[0,1,2]", "stages.1.temperature", "0.5", "mix.false_start", "0.125",
+                     "stages.2.mix", "{\"false_start\":0.5,\"share\":{\"verify\":3}}", NULL);
     must(el_recipe_load(path, NULL, &r, &err));
     assert_int_equal(r.seed, 77);
     assert_string_equal(r.prompts_dir, PROMPTS);
@@ -43,6 +44,13 @@ static void everything_is_read(void **state)
     assert_int_equal(s[2].stage, EL_STAGE_WARMUP);
     assert_int_equal(s[3].stage, EL_STAGE_SPARSE);
     assert_true(s[3].attempt_share == 0.5 && s[3].kl_weight == 0.5);
+    /* a stage's mixture is the recipe's but for what it names */
+    struct el_world_mix mix = r.mix;
+    assert_memory_equal(&s[3].mix, &mix, sizeof mix);
+    assert_true(mix.false_start == 0.125);
+    mix.false_start = 0.5;
+    mix.share[EL_EXAMPLE_VERIFY] = 3;
+    assert_memory_equal(&s[2].mix, &mix, sizeof mix);
     assert_int_equal(el_recipe_steps(&r), 11);
     el_recipe_release(&r);
 }
@@ -114,6 +122,7 @@ static const char *const malformed[][3] = {
     {"mix.generate_flawed", "1.5", "mix: generate_flawed"},
     {"mix.refine_minor", "\"a\"", "mix: field 'refine_minor'"},
     {"mix.drill_lines", "0", "mix: drill_lines"},
+    {"mix.false_start", "-0.1", "mix: false_start"},
     {"mix.seed", "0", "mix: unknown field 'seed'"},
     {"checkpoint_every", "0", "checkpoint_every"},
     {"log_every", "-1", "log_every"},
@@ -150,7 +159,11 @@ static const char *const malformed[][3] = {
     {"stages.0.drill_share", "-1", "stages[0]: drill_share"},
     {"stages.0.drill_share", "1e7", "stages[0]: drill_share"},
     {"stages.0.drill_share", "\"x\"", "stages[0]: field 'drill_share'"},
+    {"stages.0.mix", "1", "stages[0]: mix"},
+    {"stages.0.mix", "{\"false_start\":1.5}", "stages[0]: mix: false_start"},
+    {"stages.0.mix", "{\"steps\":1}", "stages[0]: mix: unknown field 'steps'"},
     {"stages.0.samples", "2", "stages[0]: unknown field 'samples'"},
+    {"stages.1.mix", "{}", "stages[1]: unknown field 'mix'"},
     {"stages.1.attempts", "0", "stages[1]: attempts"},
     {"stages.1.attempts", "\"3\"", "stages[1]: field 'attempts'"},
     {"stages.1.samples", "0", "stages[1]: attempts and samples"},
