@@ -101,7 +101,9 @@ def our_step(o, m, tokens):
 
 def check_logits(o, folder, sparse, scratch):
     tokens = torch.randint(502, (1, 256), generator=torch.Generator().manual_seed(2))
-    ours.check_logits(o, MODEL, tokens, peer.logits(folder, tokens)[0], sparse, scratch)
+    mine = ours.logits(o, MODEL, tokens, sparse, scratch)["logits"][0]
+    # a key chosen by a hair's breadth differs by rounding and moves its row
+    ours.check_logits(mine, peer.logits(folder, tokens)[0], "sparse" if sparse else "dense", 0.9 if sparse else 1)
 
 
 def take_turns(o, r, work, sampling, training):

@@ -41,9 +41,8 @@ def turn(x, cos, sin, interleaved):
 
 
 class Layer(nn.Module):
-    # Scores of 0 are common (ReLU) and tie; torch.topk takes any of them. Where results are compared
-    # the lowest position wins, as in Elenchus; where time is taken, nothing is spent on it.
-    lowest_first = False
+    given = None  # keys to attend to [T,K] (-1: none), where results are compared
+    same_keys = None  # then: the share of them that this layer would have selected by itself
 
     def __init__(self, c, w, index):
         super().__init__()
@@ -204,10 +203,21 @@ class Layer(nn.Module):
     def kept(self, scores, causal):
         """bool [B,T,S]: the index_topk best visible keys of every row."""
         topk = min(self.c["index_topk"], scores.shape[-1])
-        if self.lowest_first:
-            scores = scores - 1e-12 * torch.arange(scores.shape[-1])
+        if self.given is not None:
+            return self.compare_keys(scores, topk, causal)
         best = torch.topk(scores.masked_fill(~causal, -torch.inf), topk, sorted=False)[1]
         return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, best, True) & causal
+
+    def compare_keys(self, scores, topk, causal):
+        """The given keys as a mask. Scores of 0 are common (ReLU) and tie: the lowest position wins, as in
+        Elenchus."""
+        first = scores - 1e-12 * torch.arange(scores.shape[-1])
+        best = torch.topk(first.masked_fill(~causal, -torch.inf), topk)[1]
+        own = torch.zeros_like(scores, dtype=torch.bool).scatter(-1, best, True) & causal
+        mask = torch.zeros(*scores.shape[:-1], scores.shape[-1] + 1, dtype=torch.bool)
+        mask = mask.scatter(-1, self.given.expand(len(scores), -1, -1) % mask.shape[-1], True)[..., :-1]
+        self.same_keys = ((mask & own).sum() / mask.sum()).item()
+        return mask
 
     def keys_values(self, latent, key):
         """Up-projected for every head: k [B,H,S,N+R], v [B,H,S,V]."""
