@@ -148,6 +148,8 @@ int cmd_world(int argc, char **argv)
          EL_WORLD_STORE_ANALYSES},
         {"claims", CLI_INT, &plan.claims, "N", "with --store: at most N claims a problem", 1,
          EL_WORLD_CLAIMS},
+        {"false-starts", CLI_REAL, &plan.false_start, "SHARE",
+         "with --store: of the claims, begin with attempts that are abandoned (default 0)", 0, 1},
         {"label", CLI_FLAG, &label, NULL,
          "with --store: add nothing but the oracle's scores of what is there", 0, 0},
         {"set", CLI_STRING, &set, "NAME", "with --label: only this set of problems", 0, 0},
@@ -166,8 +168,9 @@ int cmd_world(int argc, char **argv)
         return write_tokenizer(tokenizer);
     if (export)
         return export_problems(export, split, index, count);
-    if (!store && (label || plan.scores || plan.analyses || plan.claims))
-        return cli_usage_error("--scores, --analyses, --claims, --label go with --store FILE.db");
+    if (!store && (label || plan.scores || plan.analyses || plan.claims || plan.false_start > 0))
+        return cli_usage_error(
+            "--scores, --analyses, --claims, --false-starts, --label go with --store FILE.db");
     if (set && !label)
         return cli_usage_error("--set goes with --label");
     plan.split = (enum el_world_split)split;

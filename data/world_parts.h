@@ -133,6 +133,10 @@ void el_world_draft_flawed(const struct el_world_claim *c, const struct el_world
                            enum el_world_flaw flaw, struct el_rng *rng,
                            struct el_world_draft_claim *d);
 int el_world_put_draft(struct el_buf *out, int claim, const struct el_world_draft_claim *d);
+/* As el_world_proof_flawed, with false starts (s NULL: none). */
+int el_world_proof_started(const struct el_world_problem *p, const enum el_world_flaw *flaw,
+                           struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
+                           struct el_error *err);
 /* Appends a random proof with the given score (0, 0.5 or 1), with false starts (s NULL: none). */
 int el_world_proof_with_score(const struct el_world_problem *p, double score,
                               struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,

@@ -282,9 +282,9 @@ int el_world_claim_is_false(int claim, struct el_error *err)
     return el_error_set(err, EL_EREFUSED, "claim (%d) is false: nothing proves it", claim + 1);
 }
 
-static int put_proof(const struct el_world_problem *p, const enum el_world_flaw *flaw,
-                     struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
-                     struct el_error *err)
+int el_world_proof_started(const struct el_world_problem *p, const enum el_world_flaw *flaw,
+                           struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
+                           struct el_error *err)
 {
     size_t start = out->len;
     int closed = 1, rc = 0;
@@ -308,7 +308,7 @@ static int put_proof(const struct el_world_problem *p, const enum el_world_flaw 
 int el_world_proof_flawed(const struct el_world_problem *p, const enum el_world_flaw *flaw,
                           struct el_rng *rng, struct el_buf *out, struct el_error *err)
 {
-    return put_proof(p, flaw, NULL, rng, out, err);
+    return el_world_proof_started(p, flaw, NULL, rng, out, err);
 }
 
 static const enum el_world_flaw flawless[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
@@ -316,7 +316,7 @@ static const enum el_world_flaw flawless[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
 int el_world_proof_good(const struct el_world_problem *p, struct el_rng *rng, struct el_buf *out,
                         struct el_error *err)
 {
-    return put_proof(p, flawless, NULL, rng, out, err);
+    return el_world_proof_started(p, flawless, NULL, rng, out, err);
 }
 
 /* ---- Random flawed proofs ---- */
@@ -361,7 +361,7 @@ int el_world_proof_with_score(const struct el_world_problem *p, double score,
                               struct el_error *err)
 {
     if (score == 1)
-        return put_proof(p, flawless, s, rng, out, err);
+        return el_world_proof_started(p, flawless, s, rng, out, err);
     size_t start = out->len;
     for (int i = 0;; i++) {
         enum el_world_flaw flaw[EL_WORLD_CLAIMS];
@@ -370,7 +370,7 @@ int el_world_proof_with_score(const struct el_world_problem *p, double score,
         el_world_cut(out, start);
         if (s)
             s->n = 0;
-        int rc = put_proof(p, flaw, s, rng, out, err);
+        int rc = el_world_proof_started(p, flaw, s, rng, out, err);
         if (rc < 0)
             return rc;
         el_world_judge_proof(p, out->data + start, out->len - start, &r);

@@ -37,6 +37,8 @@ static int check(const struct el_world_store_plan *p, struct el_error *err)
     if (p->analyses < 0 || p->analyses > EL_WORLD_STORE_ANALYSES)
         return el_error_set(err, EL_EINVAL, "%d analyses of a proof: expected 0 to %d", p->analyses,
                             EL_WORLD_STORE_ANALYSES);
+    if (!(p->false_start >= 0 && p->false_start <= 1))
+        return el_error_set(err, EL_EINVAL, "false starts %g: expected 0 to 1", p->false_start);
     return 0;
 }
 
@@ -66,8 +68,9 @@ static int draw_proof(struct filling *f, int halves, struct el_rng *rng, struct 
             flaw[claim] = fatal[el_rng_below(rng, sizeof fatal / sizeof *fatal)];
         else if (halves == EL_SCORE_HALF)
             flaw[claim] = minor[el_rng_below(rng, sizeof minor / sizeof *minor)];
+        struct el_world_starts starts = {.share = f->plan->false_start};
         el_buf_clear(&f->texts.proof);
-        int rc = el_world_proof_flawed(&f->problem, flaw, rng, &f->texts.proof, err);
+        int rc = el_world_proof_started(&f->problem, flaw, &starts, rng, &f->texts.proof, err);
         if (rc < 0)
             return rc;
         el_world_judge_proof(&f->problem, f->texts.proof.data, f->texts.proof.len, &f->report);

@@ -9,7 +9,7 @@
 
 struct seen {
     struct el_store *store;
-    int n, by_score[3], labels;
+    int n, by_score[3], labels, abandoned;
 };
 
 static int look(void *user, const struct el_proof *p, struct el_error *err)
@@ -25,6 +25,8 @@ static int look(void *user, const struct el_proof *p, struct el_error *err)
                      0);
     assert_int_equal(el_world_claim_split(&w.claim[0]), EL_WORLD_TEST);
     el_world_judge_proof(&w, p->text, strlen(p->text), &r);
+    for (int i = 0; i < r.n_claims; i++)
+        seen->abandoned += r.claim[i].abandoned > 0;
     seen->by_score[el_score_from_value(r.score)]++;
     seen->n++;
     el_problem_release(&problem);
@@ -83,6 +85,25 @@ static void every_score_is_there(void **state)
     ok(el_store_dv_each(f->store, NULL, agree, &seen, &f->err));
     assert_int_equal(seen.labels, 0);
     assert_int_equal(added.scores, 0);
+}
+
+static void claims_have_false_starts(void **state)
+{
+    struct fixture *f = *state;
+    for (int some = 0; some < 2; some++) {
+        struct seen seen = {.store = f->store};
+        fill(f, (struct el_world_store_plan){
+                    .split = EL_WORLD_TEST, .problems = 60, .false_start = 0.5 * some});
+        ok(el_store_proof_each(f->store, 0, look, &seen, &f->err));
+        for (int i = 0; i < 3; i++)
+            assert_true(seen.by_score[i] >= 60);
+        /* of the 450 claims that were added, less those left out or garbled */
+        assert_in_range(seen.abandoned, 170 * some, 270 * some);
+    }
+    struct el_world_store_plan plan = {.problems = 1, .false_start = 1.5};
+    struct el_world_stored added = {0};
+    assert_int_equal(el_world_store(f->store, &plan, &added, NULL, &f->err), EL_EINVAL);
+    assert_non_null(strstr(f->err.msg, "false starts 1.5"));
 }
 
 static void repeating_adds_scores_alone(void **state)
@@ -246,13 +267,10 @@ static void a_failure_adds_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_store(every_score_is_there),
-        with_store(repeating_adds_scores_alone),
-        with_store(analyses_are_of_every_quality),
-        with_store(it_is_a_pure_function),
-        with_store(claims_can_be_few),
-        with_store(a_plan_out_of_range_is_refused),
-        with_store(stopping_keeps_what_is_done),
+        with_store(every_score_is_there),           with_store(claims_have_false_starts),
+        with_store(repeating_adds_scores_alone),    with_store(analyses_are_of_every_quality),
+        with_store(it_is_a_pure_function),          with_store(claims_can_be_few),
+        with_store(a_plan_out_of_range_is_refused), with_store(stopping_keeps_what_is_done),
         with_store(a_failure_adds_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,7 +223,8 @@ static int read_roles(const cJSON *root, const char *path, struct el_rl_recipe *
 static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r,
                      struct el_error *err)
 {
-    static const char *const keys[] = {"store", "set", "raters", "world", "attempts", NULL};
+    static const char *const keys[] = {"store",    "set",         "raters", "world",
+                                       "attempts", "false_start", NULL};
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "data");
     const char *raters = NULL;
     int rc = el_json_only(o, path, keys, err);
@@ -239,6 +240,10 @@ static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r
         rc = el_json_int_or(o, path, "world", &r->world, err);
     if (rc == 0)
         rc = el_json_int_or(o, path, "attempts", &r->attempts, err);
+    if (rc == 0)
+        rc = el_json_double_or(o, path, "false_start", &r->false_start, err);
+    if (rc == 0 && !(r->false_start >= 0 && r->false_start <= 1))
+        rc = el_error_set(err, EL_EFORMAT, "%s: field 'false_start' must lie in 0..1", path);
     if (rc == 0 &&
         (r->world < 0 || r->attempts < 0 || (!r->store && r->world == 0 && r->attempts == 0)))
         rc = el_error_set(err, EL_EFORMAT,
