@@ -148,8 +148,11 @@ int cmd_world(int argc, char **argv)
          EL_WORLD_STORE_ANALYSES},
         {"claims", CLI_INT, &plan.claims, "N", "with --store: at most N claims a problem", 1,
          EL_WORLD_CLAIMS},
+        {"checked", CLI_REAL, &plan.checked, "SHARE",
+         "with --store: of the proofs, remark on their totals (default 0)", 0, 1},
         {"false-starts", CLI_REAL, &plan.false_start, "SHARE",
-         "with --store: of the claims, begin with attempts that are abandoned (default 0)", 0, 1},
+         "with --store: of the claims of these, begin with attempts that are abandoned (default 0)",
+         0, 1},
         {"label", CLI_FLAG, &label, NULL,
          "with --store: add nothing but the oracle's scores of what is there", 0, 0},
         {"set", CLI_STRING, &set, "NAME", "with --label: only this set of problems", 0, 0},
@@ -168,9 +171,11 @@ int cmd_world(int argc, char **argv)
         return write_tokenizer(tokenizer);
     if (export)
         return export_problems(export, split, index, count);
-    if (!store && (label || plan.scores || plan.analyses || plan.claims || plan.false_start > 0))
+    if (!store && (label || plan.scores || plan.analyses || plan.claims || plan.checked > 0))
         return cli_usage_error(
-            "--scores, --analyses, --claims, --false-starts, --label go with --store FILE.db");
+            "--scores, --analyses, --claims, --checked, --label go with --store FILE.db");
+    if (plan.false_start > 0 && !(plan.checked > 0))
+        return cli_usage_error("--false-starts goes with --checked SHARE");
     if (set && !label)
         return cli_usage_error("--set goes with --label");
     plan.split = (enum el_world_split)split;

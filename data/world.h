@@ -34,9 +34,10 @@
  *   3. Otherwise it fills the next expected step of its shape, wrongly; no such step: just wrong.
  *   4. The total (the last step's result) must equal the target: the number of the claim, for mod
  *      the value that is to be divided.
- *   5. A line `total 33 of 49 wrong.` abandons the attempt at the claim in front of it: the next
- *      line must be a heading of the same claim, and begins it afresh. What is abandoned has
- *      to be readable and is not judged; a claim that is not begun afresh then is malformed.
+ *   5. A line `total 98 of 98 right.` is a remark: it is not judged, the total is. A line `total 91
+ *      of 98 wrong.` abandons the attempt at the claim in front of it: the next line must be a
+ *      heading of the same claim, and begins it afresh. What is abandoned has to be readable and is
+ *      not judged; a claim that is not begun afresh then is malformed.
  *   6. A claim without a heading is not addressed; one with a line that cannot be read, with two
  *      headings or with more than EL_WORLD_LINES lines is malformed; one whose witness is not
  *      positive, not in the list (each entry once) or leads beyond 199 has a bad witness; one whose
@@ -232,6 +233,7 @@ struct el_world_claim_report {
     struct el_world_line line[EL_WORLD_LINES + EL_WORLD_LIST];
     int total, target;
     int abandoned;     /* attempts in front of the one that is judged */
+    int false_remarks; /* remarks, anywhere in the claim, that their own numbers belie */
     size_t begin, end; /* bytes of the proof text: heading and lines of the judged attempt, without
                           the last newline */
 };
@@ -367,9 +369,10 @@ struct el_world_mix {
     double refine_minor;             /* share of refine examples that start from score 0.5 */
     double refine_flawed;            /* share whose new proof fails again: loss on the
                                         self-evaluation alone */
-    double false_start;              /* share of claims, in proofs of every kind, that begin with
-                                        attempts that miss and are abandoned: no loss on their
-                                        witnesses */
+    double checked;                  /* share of proofs, in examples of every kind, whose claims
+                                        end with a remark on their total */
+    double false_start;              /* share of the claims of those that begin with attempts that
+                                        miss and are abandoned: no loss on their witnesses */
     double drill_witness;            /* share of drills that ask for bare witnesses */
     int drill_lines;                 /* lines of an arithmetic drill, 1..EL_EXAMPLE_SPANS */
 };
@@ -384,11 +387,11 @@ int el_world_example(const struct el_world_mix *m, uint64_t index, struct el_exa
                      struct el_error *err);
 
 /* The same out of a model's own attempt at p: `proof` is any text it wrote, `analysis` any text
- * (META only, else ignored). The labels are the oracle's. Of m only the prompts and false_start
- * count. seed chooses among right witnesses.
- *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1. Of the
- *             others a share of false_start goes on instead: attempts that miss are abandoned and
- *             begun afresh, rightly; loss on all but the witnesses that miss
+ * (META only, else ignored). The labels are the oracle's. Of m only the prompts, checked and
+ * false_start count. seed chooses among right witnesses.
+ *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1 and where
+ *             no remark is false. Of the others a share of m->checked is carried on to a right
+ *             proof in checked style, with loss on all but the witnesses that miss
  *   VERIFY    the true analysis of its proof
  *   META      the true meta-analysis of its analysis
  *   REFINE    its proof and the true analysis -> a right proof that keeps right claims verbatim

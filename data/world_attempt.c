@@ -35,9 +35,16 @@ static int check_proof(const char *proof, size_t n, struct el_error *err)
     return 0;
 }
 
+static int says_nothing_false(const struct el_world_report *r)
+{
+    int false_remarks = 0;
+    for (int i = 0; i < r->n_claims; i++)
+        false_remarks += r->claim[i].false_remarks;
+    return false_remarks == 0;
+}
+
 static int generate(const struct el_world_mix *m, const struct el_world_report *r,
-                    const struct el_world_starts *starts, struct el_world_parts *w,
-                    struct el_example *out, struct el_error *err)
+                    struct el_world_parts *w, struct el_example *out, struct el_error *err)
 {
     size_t self;
     int rc = el_world_put_reply(w, w->proof.data, w->proof.len, r, &self, err);
@@ -45,9 +52,10 @@ static int generate(const struct el_world_mix *m, const struct el_world_report *
         return rc;
     if (el_world_fill(m->prompts.generate, w->statement.data, NULL, NULL, &w->prompt) < 0)
         return el_world_no_memory(err);
-    rc = el_world_finish(w, EL_EXAMPLE_GENERATE, r->score == 1 ? 0 : self, r->score, out, err);
+    int learn = r->score == 1 && says_nothing_false(r);
+    rc = el_world_finish(w, EL_EXAMPLE_GENERATE, learn ? 0 : self, r->score, out, err);
     if (rc == 0)
-        el_world_unlearn(starts, strlen(EL_WORLD_SOLUTION), out);
+        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), out);
     return rc;
 }
 
@@ -56,20 +64,18 @@ static int carry_on(const struct el_world_mix *m, const struct el_world_problem 
                     const struct el_world_report *r, struct el_rng *rng, struct el_world_parts *w,
                     struct el_example *out, struct el_error *err)
 {
-    struct el_world_starts starts = {0};
     struct el_world_report whole;
     struct el_buf text;
     el_buf_init(&text);
-    int rc = el_world_proof_carried_on(p, w->proof.data, r, &starts, rng, &text, err);
-    if (rc == 0) {
-        el_world_judge_proof(p, text.data, text.len, &whole);
-        el_buf_clear(&w->proof);
-        rc = el_buf_add(&w->proof, text.data, text.len) < 0
-                 ? el_world_no_memory(err)
-                 : generate(m, &whole, &starts, w, out, err);
-    }
+    int rc = el_world_proof_carried_on(p, w->proof.data, r, rng, &text, err);
+    el_buf_clear(&w->proof);
+    if (rc == 0 && el_buf_add(&w->proof, text.data, text.len) < 0)
+        rc = el_world_no_memory(err);
     el_buf_release(&text);
-    return rc;
+    if (rc < 0)
+        return rc;
+    el_world_judge_proof(p, w->proof.data, w->proof.len, &whole);
+    return generate(m, &whole, w, out, err);
 }
 
 static int verify(const struct el_world_prompts *prompts, const struct el_world_report *r,
@@ -108,16 +114,15 @@ static int build(const struct el_world_mix *m, const struct el_world_problem *p,
                  struct el_world_parts *w, struct el_example *out, struct el_error *err)
 {
     const struct el_world_prompts *prompts = &m->prompts;
-    const struct el_world_starts none = {0};
     struct el_world_report r;
     struct el_rng rng;
     el_rng_init(&rng, seed);
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
     switch (kind) {
     case EL_EXAMPLE_GENERATE:
-        if (r.score < 1 && m->false_start > 0 && el_rng_uniform(&rng) < m->false_start)
+        if (r.score < 1 && m->checked > 0 && el_rng_uniform(&rng) < m->checked)
             return carry_on(m, p, &r, &rng, w, out, err);
-        return generate(m, &r, &none, w, out, err);
+        return generate(m, &r, w, out, err);
     case EL_EXAMPLE_VERIFY:
         return verify(prompts, &r, w, out, err);
     case EL_EXAMPLE_META:

@@ -61,7 +61,6 @@ void el_world_mix_init(struct el_world_mix *m, const struct el_world_prompts *pr
         .generate_minor = 0.04,
         .refine_minor = 0.12,
         .refine_flawed = 0.25,
-        .false_start = 0,
         .drill_witness = 0.5,
         .drill_lines = 24,
     };
@@ -89,9 +88,13 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
     const struct {
         const char *name;
         double value;
-    } parts[] = {{"generate_flawed", m->generate_flawed}, {"generate_minor", m->generate_minor},
-                 {"refine_minor", m->refine_minor},       {"refine_flawed", m->refine_flawed},
-                 {"false_start", m->false_start},         {"drill_witness", m->drill_witness}};
+    } parts[] = {{"generate_flawed", m->generate_flawed},
+                 {"generate_minor", m->generate_minor},
+                 {"refine_minor", m->refine_minor},
+                 {"refine_flawed", m->refine_flawed},
+                 {"checked", m->checked},
+                 {"false_start", m->false_start},
+                 {"drill_witness", m->drill_witness}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && rc == 0; i++)
         if (!(parts[i].value >= 0 && parts[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1", parts[i].name,
@@ -199,10 +202,11 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
     double score = u < m->generate_flawed                       ? 0
                    : u < m->generate_flawed + m->generate_minor ? 0.5
                                                                 : 1;
-    struct el_world_starts starts = {.share = m->false_start};
+    struct el_world_style style;
     struct el_world_report r;
     size_t self;
-    int rc = el_world_proof_with_score(p, score, &starts, rng, &w->proof, err);
+    el_world_style_draw(m->checked, m->false_start, rng, &style);
+    int rc = el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
     if (rc < 0)
         return rc;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -213,7 +217,7 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
         return el_world_no_memory(err);
     rc = el_world_finish(w, EL_EXAMPLE_GENERATE, r.score > 0 ? 0 : self, r.score, out, err);
     if (rc == 0)
-        el_world_unlearn(&starts, strlen(EL_WORLD_SOLUTION), out);
+        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), out);
     return rc;
 }
 
@@ -222,9 +226,10 @@ static int verify(const struct el_world_mix *m, const struct el_world_problem *p
                   struct el_error *err)
 {
     struct el_world_report r;
-    struct el_world_starts starts = {.share = m->false_start};
+    struct el_world_style style;
     double score = 0.5 * choose(m->verify_score, 3, rng);
-    int rc = el_world_proof_with_score(p, score, &starts, rng, &w->proof, err);
+    el_world_style_draw(m->checked, m->false_start, rng, &style);
+    int rc = el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
     if (rc < 0)
         return rc;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -244,9 +249,10 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
         uint32_t u = el_rng_below(rng, 100);
         el_world_cut(&w->proof, 0);
         el_world_cut(&w->analysis, 0);
-        struct el_world_starts starts = {.share = m->false_start};
+        struct el_world_style style;
         double score = u < 60 ? 0 : u < 80 ? 0.5 : 1;
-        int rc = el_world_proof_with_score(p, score, &starts, rng, &w->proof, err);
+        el_world_style_draw(m->checked, m->false_start, rng, &style);
+        int rc = el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
         if (rc < 0)
             return rc;
         el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -266,22 +272,20 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
     return el_world_finish(w, EL_EXAMPLE_META, 0, v.ms, out, err);
 }
 
-int el_world_put_refine(const struct el_world_mix *m, const struct el_world_problem *p, int fail,
-                        struct el_rng *rng, struct el_world_parts *w, struct el_example *out,
-                        struct el_error *err)
+static int put_refine(const struct el_world_mix *m, const struct el_world_problem *p, int fail,
+                      struct el_rng *rng, struct el_world_parts *w, struct el_buf *revised,
+                      struct el_example *out, struct el_error *err)
 {
-    struct el_world_starts starts = {.share = m->false_start};
+    struct el_world_style style;
     struct el_world_report r, next;
-    struct el_buf revised;
     size_t self = 0;
-    el_buf_init(&revised);
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
-    int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &starts, rng, &revised, err);
-    if (rc == 0) {
-        el_world_judge_proof(p, revised.data, revised.len, &next);
-        rc = el_world_put_reply(w, revised.data, revised.len, &next, &self, err);
-    }
-    el_buf_release(&revised);
+    el_world_style_draw(m->checked, m->false_start, rng, &style);
+    int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &style, rng, revised, err);
+    if (rc < 0)
+        return rc;
+    el_world_judge_proof(p, revised->data, revised->len, &next);
+    rc = el_world_put_reply(w, revised->data, revised->len, &next, &self, err);
     if (rc < 0)
         return rc;
     if (el_world_analysis_true(&r, &w->analysis) < 0 ||
@@ -290,7 +294,18 @@ int el_world_put_refine(const struct el_world_mix *m, const struct el_world_prob
         return el_world_no_memory(err);
     rc = el_world_finish(w, EL_EXAMPLE_REFINE, next.score == 1 ? 0 : self, next.score, out, err);
     if (rc == 0)
-        el_world_unlearn(&starts, strlen(EL_WORLD_SOLUTION), out);
+        el_world_unlearn(revised->data, revised->len, strlen(EL_WORLD_SOLUTION), out);
+    return rc;
+}
+
+int el_world_put_refine(const struct el_world_mix *m, const struct el_world_problem *p, int fail,
+                        struct el_rng *rng, struct el_world_parts *w, struct el_example *out,
+                        struct el_error *err)
+{
+    struct el_buf revised;
+    el_buf_init(&revised);
+    int rc = put_refine(m, p, fail, rng, w, &revised, out, err);
+    el_buf_release(&revised);
     return rc;
 }
 
@@ -300,8 +315,9 @@ static int refine(const struct el_world_mix *m, const struct el_world_problem *p
 {
     double score = el_rng_uniform(rng) < m->refine_minor ? 0.5 : 0;
     int fail = el_rng_uniform(rng) < m->refine_flawed;
-    struct el_world_starts starts = {.share = m->false_start};
-    int rc = el_world_proof_with_score(p, score, &starts, rng, &w->proof, err);
+    struct el_world_style style;
+    el_world_style_draw(m->checked, m->false_start, rng, &style);
+    int rc = el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
     return rc < 0 ? rc : el_world_put_refine(m, p, fail, rng, w, out, err);
 }
 

@@ -88,22 +88,16 @@ static void read_heading(struct reading *g, int claim, size_t begin, struct el_w
     }
 }
 
-static int is_abandoning(const struct el_world_scan *line)
-{
-    struct el_world_scan s = *line;
-    int total, target;
-    return el_world_scan_words(&s, "total ") && el_world_scan_number(&s, &total) &&
-           el_world_scan_words(&s, "of ") && el_world_scan_number(&s, &target) &&
-           el_world_scan_words(&s, "wrong") && finished(&s);
-}
-
 static void read_step(struct reading *g, struct el_world_scan *line)
 {
     struct raw *raw = &g->raw[g->current < 0 ? 0 : g->current];
-    if (g->current >= 0 && !raw->abandoned && is_abandoning(line))
-        raw->abandoned = 1;
-    else if (g->current < 0 || raw->abandoned || raw->n == EL_WORLD_LINES ||
-             !el_world_scan_step(line, &raw->line[raw->n]) || !finished(line))
+    struct el_world_scan s = *line;
+    struct el_world_remark remark;
+    if (g->current >= 0 && !raw->abandoned && el_world_scan_remark(&s, &remark)) {
+        raw->abandoned = !remark.right;
+        g->out->claim[g->current].false_remarks += remark.right != (remark.total == remark.target);
+    } else if (g->current < 0 || raw->abandoned || raw->n == EL_WORLD_LINES ||
+               !el_world_scan_step(line, &raw->line[raw->n]) || !finished(line))
         raw->malformed = 1;
     else
         raw->n++;

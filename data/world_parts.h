@@ -63,6 +63,11 @@ int el_world_scan_words(struct el_world_scan *s, const char *words); /* a blank:
 int el_world_scan_step(struct el_world_scan *s, struct el_world_step *out);
 int el_world_scan_claim_mark(struct el_world_scan *s, int *k); /* "(k)", k as written */
 int el_world_scan_end(struct el_world_scan *s);
+/* "total 33 of 49 wrong." up to the end of s */
+struct el_world_remark {
+    int total, target, right;
+};
+int el_world_scan_remark(struct el_world_scan *s, struct el_world_remark *out);
 /* The next line of s without its newline and the blanks at its ends; 0 at the end. */
 int el_world_scan_line(struct el_world_scan *s, struct el_world_scan *line);
 
@@ -74,36 +79,12 @@ const char *el_world_score_text(double score);              /* "0", "0.5", "1" *
 void el_world_trim(const char **text, size_t *n);
 void el_world_cut(struct el_buf *out, size_t len); /* back to an earlier length */
 
-/* ---- Attempts that are abandoned (world_false_start.c) ---- */
-
-#define EL_WORLD_FALSE_STARTS 3 /* the most of a claim that are made here */
-
-/* In: how many claims have them. Out: where the witnesses stand that miss, ascending. */
-struct el_world_starts {
-    double share;
-    int n;
-    struct {
-        size_t begin, end; /* bytes of the text that they were written to */
-    } miss[EL_WORLD_CLAIMS * EL_WORLD_FALSE_STARTS];
-};
-
-/* Notes a witness that misses. */
-void el_world_miss(struct el_world_starts *s, size_t begin, size_t end);
-/* For a share of the claims, appends attempts that miss, each abandoned. s NULL: none. */
-int el_world_put_false_starts(struct el_buf *out, int claim, const struct el_world_claim *c,
-                              struct el_world_starts *s, struct el_rng *rng);
-/* "total 33 of 49 wrong.\n" */
-int el_world_put_abandoned(struct el_buf *out, int total, int target);
-/* Takes the witnesses that miss out of the loss; their bytes are counted from byte `shift` of the
- * completion on. */
-void el_world_unlearn(const struct el_world_starts *s, size_t shift, struct el_example *e);
-/* Appends the proof r reports on, carried on: right claims verbatim; attempts that do nothing but
- * miss abandoned and begun afresh, rightly; other claims anew. */
-int el_world_proof_carried_on(const struct el_world_problem *p, const char *proof,
-                              const struct el_world_report *r, struct el_world_starts *s,
-                              struct el_rng *rng, struct el_buf *out, struct el_error *err);
-
 /* ---- Drafts of proofs (world_proof.c) ---- */
+
+struct el_world_style {
+    int checked;        /* every claim ends with a check of its total */
+    double false_start; /* then: share of the claims that begin with attempts that are abandoned */
+};
 
 struct el_world_draft_claim {
     int present;
@@ -128,25 +109,47 @@ int el_world_wrong_witness(const struct el_world_claim *c, struct el_rng *rng,
 int el_world_draft_mended(const struct el_world_claim *c, const struct el_world_claim_report *r,
                           struct el_rng *rng, struct el_world_draft_claim *d);
 int el_world_claim_is_false(int claim, struct el_error *err); /* the error */
+/* Judges a draft as the proof of its claim alone. 0 or EL_ENOMEM. */
+int el_world_judge_draft(const struct el_world_claim *c, const struct el_world_draft_claim *d,
+                         struct el_world_report *out);
 /* A draft with the flaw, or with SLIP where the flaw is impossible. */
 void el_world_draft_flawed(const struct el_world_claim *c, const struct el_world_witness *right,
                            enum el_world_flaw flaw, struct el_rng *rng,
                            struct el_world_draft_claim *d);
 int el_world_put_draft(struct el_buf *out, int claim, const struct el_world_draft_claim *d);
-/* As el_world_proof_flawed, with false starts (s NULL: none). */
+/* As el_world_proof_flawed, in the style s (NULL: plain). */
 int el_world_proof_started(const struct el_world_problem *p, const enum el_world_flaw *flaw,
-                           struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
+                           const struct el_world_style *s, struct el_rng *rng, struct el_buf *out,
                            struct el_error *err);
-/* Appends a random proof with the given score (0, 0.5 or 1), with false starts (s NULL: none). */
+/* Appends a random proof with the given score (0, 0.5 or 1), in the style s (NULL: plain). */
 int el_world_proof_with_score(const struct el_world_problem *p, double score,
-                              struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
-                              struct el_error *err);
+                              const struct el_world_style *s, struct el_rng *rng,
+                              struct el_buf *out, struct el_error *err);
 /* As el_world_proof_mended; fail = 1: at least one claim fails again. */
 int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
-                           const struct el_world_report *r, int fail, struct el_world_starts *s,
-                           struct el_rng *rng, struct el_buf *out, struct el_error *err);
+                           const struct el_world_report *r, int fail,
+                           const struct el_world_style *s, struct el_rng *rng, struct el_buf *out,
+                           struct el_error *err);
 /* A result near v and different from it, within 1..199. */
 int el_world_near(int v, struct el_rng *rng);
+
+/* ---- Proofs that search (world_search.c) ---- */
+
+/* The style of one proof, by the shares of el_world_mix. Draws nothing where none are checked. */
+void el_world_style_draw(double checked, double false_start, struct el_rng *rng,
+                         struct el_world_style *s);
+/* el_world_put_draft in the style s (NULL: plain). Of totals that miss a share is called right. */
+int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
+                          const struct el_world_draft_claim *d, const struct el_world_style *s,
+                          struct el_rng *rng);
+/* Takes the witnesses of abandoned attempts out of the loss. The proof begins at byte `shift` of
+ * the completion. */
+void el_world_unlearn(const char *proof, size_t n, size_t shift, struct el_example *e);
+/* Appends the proof r reports on, carried on in checked style: right claims stay; attempts that do
+ * nothing but miss are abandoned and begun afresh, rightly; other claims are written anew. */
+int el_world_proof_carried_on(const struct el_world_problem *p, const char *proof,
+                              const struct el_world_report *r, struct el_rng *rng,
+                              struct el_buf *out, struct el_error *err);
 
 /* ---- Analyses as lists of lines (world_analysis.c) ---- */
 

@@ -212,20 +212,27 @@ static int apply(const struct el_world_claim *c, const struct el_world_witness *
     }
 }
 
-/* The score that the flawed draft should have has come about: a miscopied operand may by chance
- * be another expected step, a slip may be undone by the floor of a division. */
-static int as_intended(const struct el_world_claim *c, enum el_world_flaw flaw,
-                       const struct el_world_draft_claim *d)
+int el_world_judge_draft(const struct el_world_claim *c, const struct el_world_draft_claim *d,
+                         struct el_world_report *out)
 {
     struct el_world_problem p = {1, {*c}};
-    struct el_world_report r;
     struct el_buf text;
     el_buf_init(&text);
     int rc = el_world_put_draft(&text, 0, d);
     if (rc >= 0)
         rc = el_buf_puts(&text, EL_WORLD_CLOSING);
-    el_world_judge_proof(&p, text.data, text.len, &r);
+    el_world_judge_proof(&p, text.data, text.len, out);
     el_buf_release(&text);
+    return rc < 0 ? rc : 0;
+}
+
+/* The score that the flawed draft should have has come about: a miscopied operand may by chance
+ * be another expected step, a slip may be undone by the floor of a division. */
+static int as_intended(const struct el_world_claim *c, enum el_world_flaw flaw,
+                       const struct el_world_draft_claim *d)
+{
+    struct el_world_report r;
+    int rc = el_world_judge_draft(c, d, &r);
     double want = flaw == EL_FLAW_NONE || flaw == EL_FLAW_UNCLOSED ? 1
                   : flaw >= EL_FLAW_OMITTED                        ? 0.5
                                                                    : 0;
@@ -283,7 +290,7 @@ int el_world_claim_is_false(int claim, struct el_error *err)
 }
 
 int el_world_proof_started(const struct el_world_problem *p, const enum el_world_flaw *flaw,
-                           struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
+                           const struct el_world_style *s, struct el_rng *rng, struct el_buf *out,
                            struct el_error *err)
 {
     size_t start = out->len;
@@ -295,10 +302,7 @@ int el_world_proof_started(const struct el_world_problem *p, const enum el_world
             return el_world_claim_is_false(i, err);
         closed &= flaw[i] != EL_FLAW_UNCLOSED;
         el_world_draft_flawed(&p->claim[i], &w, flaw[i], rng, &d);
-        if (d.present)
-            rc = el_world_put_false_starts(out, i, &p->claim[i], s, rng);
-        if (rc >= 0)
-            rc = el_world_put_draft(out, i, &d);
+        rc = el_world_put_searched(out, i, &p->claim[i], &d, s, rng);
     }
     if (rc >= 0)
         rc = put_end(out, start, closed);
@@ -357,8 +361,8 @@ static void draw_flaws(int n_claims, double score, struct el_rng *rng, enum el_w
 }
 
 int el_world_proof_with_score(const struct el_world_problem *p, double score,
-                              struct el_world_starts *s, struct el_rng *rng, struct el_buf *out,
-                              struct el_error *err)
+                              const struct el_world_style *s, struct el_rng *rng,
+                              struct el_buf *out, struct el_error *err)
 {
     if (score == 1)
         return el_world_proof_started(p, flawless, s, rng, out, err);
@@ -368,8 +372,6 @@ int el_world_proof_with_score(const struct el_world_problem *p, double score,
         struct el_world_report r;
         draw_flaws(p->n_claims, score, rng, flaw);
         el_world_cut(out, start);
-        if (s)
-            s->n = 0;
         int rc = el_world_proof_started(p, flaw, s, rng, out, err);
         if (rc < 0)
             return rc;
@@ -391,8 +393,9 @@ int el_world_draft_mended(const struct el_world_claim *c, const struct el_world_
 }
 
 int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
-                           const struct el_world_report *r, int fail, struct el_world_starts *s,
-                           struct el_rng *rng, struct el_buf *out, struct el_error *err)
+                           const struct el_world_report *r, int fail,
+                           const struct el_world_style *s, struct el_rng *rng, struct el_buf *out,
+                           struct el_error *err)
 {
     int wrong[EL_WORLD_CLAIMS], n_wrong = 0, rc = 0;
     for (int i = 0; i < p->n_claims; i++)
@@ -415,9 +418,7 @@ int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
             enum el_world_flaw flaw = el_rng_below(rng, 100) < 85 ? EL_FLAW_WITNESS : EL_FLAW_SLIP;
             el_world_draft_flawed(&p->claim[i], &w, flaw, rng, &d);
         }
-        rc = el_world_put_false_starts(out, i, &p->claim[i], s, rng);
-        if (rc >= 0)
-            rc = el_world_put_draft(out, i, &d);
+        rc = el_world_put_searched(out, i, &p->claim[i], &d, s, rng);
     }
     if (rc >= 0)
         rc = el_buf_puts(out, EL_WORLD_CLOSING);

@@ -37,6 +37,8 @@ static int check(const struct el_world_store_plan *p, struct el_error *err)
     if (p->analyses < 0 || p->analyses > EL_WORLD_STORE_ANALYSES)
         return el_error_set(err, EL_EINVAL, "%d analyses of a proof: expected 0 to %d", p->analyses,
                             EL_WORLD_STORE_ANALYSES);
+    if (!(p->checked >= 0 && p->checked <= 1))
+        return el_error_set(err, EL_EINVAL, "checked proofs %g: expected 0 to 1", p->checked);
     if (!(p->false_start >= 0 && p->false_start <= 1))
         return el_error_set(err, EL_EINVAL, "false starts %g: expected 0 to 1", p->false_start);
     return 0;
@@ -61,6 +63,8 @@ static void seed_of(const struct filling *f, int halves, int analysis, struct el
 static int draw_proof(struct filling *f, int halves, struct el_rng *rng, struct el_error *err)
 {
     enum { tries = 64 };
+    struct el_world_style style;
+    el_world_style_draw(f->plan->checked, f->plan->false_start, rng, &style);
     for (int i = 0; i < tries; i++) {
         enum el_world_flaw flaw[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
         uint32_t claim = el_rng_below(rng, (uint32_t)f->problem.n_claims);
@@ -68,9 +72,8 @@ static int draw_proof(struct filling *f, int halves, struct el_rng *rng, struct 
             flaw[claim] = fatal[el_rng_below(rng, sizeof fatal / sizeof *fatal)];
         else if (halves == EL_SCORE_HALF)
             flaw[claim] = minor[el_rng_below(rng, sizeof minor / sizeof *minor)];
-        struct el_world_starts starts = {.share = f->plan->false_start};
         el_buf_clear(&f->texts.proof);
-        int rc = el_world_proof_started(&f->problem, flaw, &starts, rng, &f->texts.proof, err);
+        int rc = el_world_proof_started(&f->problem, flaw, &style, rng, &f->texts.proof, err);
         if (rc < 0)
             return rc;
         el_world_judge_proof(&f->problem, f->texts.proof.data, f->texts.proof.len, &f->report);

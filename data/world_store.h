@@ -16,8 +16,8 @@ struct el_world_store_plan {
     int analyses;   /* of each proof: 0..EL_WORLD_STORE_ANALYSES, meant for ms 0, 0.5 and 1 in turn,
                        so that over three problems every score meets every ms equally often */
     int scores;     /* 1: with the oracle's scores */
-    double false_start; /* share of claims that begin with attempts that are abandoned */
-    uint64_t seed;      /* of flaws and witnesses */
+    double checked, false_start; /* as in el_world_mix */
+    uint64_t seed;               /* of flaws and witnesses */
 };
 
 /* Rows added, by what the oracle says of them in halves, and scores added. */

@@ -93,6 +93,22 @@ int el_world_scan_step(struct el_world_scan *s, struct el_world_step *out)
     return 1;
 }
 
+int el_world_scan_remark(struct el_world_scan *s, struct el_world_remark *out)
+{
+    struct el_world_scan t = *s;
+    if (!el_world_scan_words(&t, "total ") || !el_world_scan_number(&t, &out->total) ||
+        !el_world_scan_words(&t, "of ") || !el_world_scan_number(&t, &out->target))
+        return 0;
+    out->right = el_world_scan_words(&t, "right");
+    if (!out->right && !el_world_scan_words(&t, "wrong"))
+        return 0;
+    el_world_scan_words(&t, ".");
+    if (!el_world_scan_end(&t))
+        return 0;
+    *s = t;
+    return 1;
+}
+
 int el_world_scan_end(struct el_world_scan *s)
 {
     el_world_blanks(s);

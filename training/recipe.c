@@ -149,17 +149,10 @@ static int read_share(const cJSON *mix, const char *path, double *share, struct 
 static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                     struct el_buf *where, struct el_error *err)
 {
-    static const char *const keys[] = {"share",
-                                       "verify_score",
-                                       "meta_score",
-                                       "generate_flawed",
-                                       "generate_minor",
-                                       "refine_minor",
-                                       "refine_flawed",
-                                       "false_start",
-                                       "drill_witness",
-                                       "drill_lines",
-                                       NULL};
+    static const char *const keys[] = {"share",           "verify_score",   "meta_score",
+                                       "generate_flawed", "generate_minor", "refine_minor",
+                                       "refine_flawed",   "checked",        "false_start",
+                                       "drill_witness",   "drill_lines",    NULL};
     const cJSON *o;
     int rc = open_part(root, path, "mix", keys, &o, where, err);
     if (rc == 0)
@@ -167,8 +160,9 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
     if (rc == 0)
         rc = read_numbers(o, where->data, "meta_score", m->meta_score, 3, err);
     double *const to[] = {&m->generate_flawed, &m->generate_minor, &m->refine_minor,
-                          &m->refine_flawed,   &m->false_start,    &m->drill_witness};
-    for (int i = 0; i < 6 && rc == 0; i++)
+                          &m->refine_flawed,   &m->checked,        &m->false_start,
+                          &m->drill_witness};
+    for (int i = 0; i < 7 && rc == 0; i++)
         rc = el_json_double_or(o, where->data, keys[3 + i], to[i], err);
     if (rc == 0)
         rc = el_json_int_or(o, where->data, "drill_lines", &m->drill_lines, err);

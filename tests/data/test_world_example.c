@@ -167,13 +167,14 @@ static int check_refine(const struct el_example *e, const struct el_world_proble
     return check_reply(e, p);
 }
 
-static void labels_are_true_and_balanced_with(double false_start)
+static void labels_are_true_and_balanced_with(double checked)
 {
     struct el_world_mix m;
     int abandoned = 0, claims = 0;
     int count[EL_EXAMPLE_KINDS] = {0}, label[EL_EXAMPLE_KINDS][3] = {{0}};
     el_world_mix_init(&m, &prompts);
-    m.false_start = false_start;
+    m.checked = checked;
+    m.false_start = 0.5;
     for (uint64_t i = 0; i < 5000; i++) {
         struct el_example e;
         struct el_world_problem p;
@@ -195,7 +196,7 @@ static void labels_are_true_and_balanced_with(double false_start)
         el_example_release(&e);
     }
     /* 1 + 0.25 + 0.25^2 attempts where there are any */
-    assert_true(fabs((double)abandoned / claims - false_start * 1.3125) < 0.1);
+    assert_true(fabs((double)abandoned / claims - checked * 0.5 * 1.3125) < 0.1);
     for (int k = 0; k < EL_EXAMPLE_KINDS; k++)
         assert_true(abs(count[k] - (int)(5000 * m.share[k])) < 130);
     for (int s = 0; s < 3; s++) {
@@ -217,7 +218,7 @@ static void labels_are_true_and_balanced(void **state)
 static void false_starts_are_not_learned(void **state)
 {
     (void)state;
-    labels_are_true_and_balanced_with(0.4);
+    labels_are_true_and_balanced_with(0.7);
 }
 
 /* Spans lie in the completion in order, and a right line's result is true. */
@@ -325,7 +326,7 @@ static int attempt(const char *proof, const char *analysis, enum el_example_kind
     assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
     struct el_world_mix m;
     el_world_mix_init(&m, &prompts);
-    m.false_start = carry_on;
+    m.checked = carry_on;
     return el_world_example_from_attempt(&m, &p, proof, analysis, kind, 7, e, NULL);
 }
 
@@ -372,10 +373,11 @@ static void an_attempt_is_carried_on(void **state)
     assert_int_equal(attempt(bad, NULL, EL_EXAMPLE_GENERATE, &e), 0);
     assert_int_equal(check_reply(&e, &p), 1);
     assert_true(e.label == 1);
-    assert_ptr_equal(strstr(e.completion,
-                            "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=3.\n"
-                            "3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n(2) x="),
-                     e.completion + strlen(PROOF_HEAD));
+    assert_ptr_equal(
+        strstr(e.completion,
+               "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\ntotal 98 of 98 right.\n"
+               "(2) x=3.\n3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n(2) x="),
+        e.completion + strlen(PROOF_HEAD));
     el_example_release(&e);
     assert_int_equal(attempt(slip, NULL, EL_EXAMPLE_GENERATE, &e), 0);
     assert_int_equal(check_reply(&e, &p), 1); /* a slip is mended, not abandoned */

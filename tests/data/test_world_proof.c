@@ -92,6 +92,14 @@ static const struct {
     {MISS "so 1+1\n" AGAIN ONE TWO THREE CLOSED, 0, "1:malformed "},
     {"Try.\n" MISS AGAIN ONE TWO THREE CLOSED, 0, "1:malformed "},
     {MISS "total 91 of 98 right.\n" ONE TWO THREE CLOSED, 0, "1:malformed "},
+    /* remarks are not judged, the total is */
+    {ONE "total 98 of 98 right.\n" TWO "total 1 of 2 right\n" THREE CLOSED, 1, ""},
+    {MISS "total 98 of 98 right.\n" TWO THREE CLOSED, 0, "1:wrong total "},
+    {"(1) x=5, y=2.\n16*5=80.\ntotal 80 of 98 right.\n9*2=18.\n80+18=98.\n" TWO THREE CLOSED, 1,
+     ""},
+    {ONE "total 98 of 98 good.\n" TWO THREE CLOSED, 0, "1:malformed "},
+    {ONE "total 98 of 200 right.\n" TWO THREE CLOSED, 0, "1:malformed "},
+    {"total 98 of 98 right.\n" ONE TWO THREE CLOSED, 0, "1:malformed "},
     {AGAIN ONE TWO THREE CLOSED, 0, "1:malformed "},
 };
 
@@ -164,6 +172,7 @@ static void attempts_are_told_apart(void **state)
     assert_int_equal(r.claim[0].state, EL_KIND_RIGHT);
     assert_int_equal(r.claim[0].abandoned, 20);
     assert_int_equal(r.claim[1].abandoned, 0);
+    assert_int_equal(r.claim[0].false_remarks, 0);
     assert_true(el_world_claim_is_right(&r, 0));
     assert_int_equal(r.claim[0].end - r.claim[0].begin, strlen(ONE) - 1);
     assert_memory_equal(b.data + r.claim[0].begin, ONE, strlen(ONE) - 1);

@@ -93,7 +93,7 @@ static void claims_have_false_starts(void **state)
     for (int some = 0; some < 2; some++) {
         struct seen seen = {.store = f->store};
         fill(f, (struct el_world_store_plan){
-                    .split = EL_WORLD_TEST, .problems = 60, .false_start = 0.5 * some});
+                    .split = EL_WORLD_TEST, .problems = 60, .checked = some, .false_start = 0.5});
         ok(el_store_proof_each(f->store, 0, look, &seen, &f->err));
         for (int i = 0; i < 3; i++)
             assert_true(seen.by_score[i] >= 60);

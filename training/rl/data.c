@@ -180,6 +180,7 @@ static int fill(struct el_rl_run *t, struct el_store *s, struct el_error *err)
                                              .problems = (t->recipe.world + 2) / 3,
                                              .analyses = CORPUS_ANALYSES,
                                              .scores = 1,
+                                             .checked = t->recipe.checked,
                                              .false_start = t->recipe.false_start,
                                              .seed = t->recipe.seed};
     struct el_world_stored stored = {0};

@@ -223,8 +223,8 @@ static int read_roles(const cJSON *root, const char *path, struct el_rl_recipe *
 static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r,
                      struct el_error *err)
 {
-    static const char *const keys[] = {"store",    "set",         "raters", "world",
-                                       "attempts", "false_start", NULL};
+    static const char *const keys[] = {"store",    "set",     "raters",      "world",
+                                       "attempts", "checked", "false_start", NULL};
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "data");
     const char *raters = NULL;
     int rc = el_json_only(o, path, keys, err);
@@ -241,9 +241,13 @@ static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r
     if (rc == 0)
         rc = el_json_int_or(o, path, "attempts", &r->attempts, err);
     if (rc == 0)
+        rc = el_json_double_or(o, path, "checked", &r->checked, err);
+    if (rc == 0)
         rc = el_json_double_or(o, path, "false_start", &r->false_start, err);
-    if (rc == 0 && !(r->false_start >= 0 && r->false_start <= 1))
-        rc = el_error_set(err, EL_EFORMAT, "%s: field 'false_start' must lie in 0..1", path);
+    if (rc == 0 &&
+        !(r->checked >= 0 && r->checked <= 1 && r->false_start >= 0 && r->false_start <= 1))
+        rc = el_error_set(err, EL_EFORMAT,
+                          "%s: fields 'checked' and 'false_start' must lie in 0..1", path);
     if (rc == 0 &&
         (r->world < 0 || r->attempts < 0 || (!r->store && r->world == 0 && r->attempts == 0)))
         rc = el_error_set(err, EL_EFORMAT,

@@ -9,10 +9,10 @@
  *   "roles"             {"verifier": 1, "meta_verifier": 0.5, "generator": 0, "refiner": 0}:
  *                       shares of the prompts of a step
  *   "data"              {"store": FILE, "raters": "human,oracle", "set": NAME}: D_v and D_mv
- *                       of a store; or {"world": N, "attempts": M, "false_start": 0.35}: a store
- *                       of the run's own with N programmed proofs and analyses, a share of whose
- *                       claims begins with attempts that are abandoned (default 0), and M attempts
- *                       of the start at problems of the train split, scored by the oracle
+ *                       of a store; or {"world": N, "attempts": M, "checked": 0, "false_start": 0}:
+ *                       a store of the run's own with N programmed proofs and analyses (the last
+ *                       two as in struct el_world_mix) and M attempts of the start at problems of
+ *                       the train split, scored by the oracle
  *   "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
  *
  * Sampling
@@ -123,7 +123,7 @@ struct el_rl_recipe {
     char *store, *set; /* of "data", NULL where absent */
     unsigned raters;   /* bits as in el_dataset_filter */
     int world, attempts;
-    double false_start;
+    double checked, false_start;
     double label_balance[3];
     int prompts_per_step, num_generations;
     struct el_sampling sampling;

@@ -1,0 +1,187 @@
+/* Proofs that search: every claim ends with a check of its total, and attempts that miss are
+ * abandoned before one that holds. */
+#include "data/world_parts.h"
+
+#include <string.h>
+
+enum {
+    most_starts = 3, /* false starts of a claim */
+    another = 25,    /* percent of false starts that another one follows */
+    careless = 50    /* percent of totals that miss and are called right */
+};
+
+void el_world_style_draw(double checked, double false_start, struct el_rng *rng,
+                         struct el_world_style *s)
+{
+    s->checked = checked > 0 && el_rng_uniform(rng) < checked;
+    s->false_start = s->checked ? false_start : 0;
+}
+
+static int put_remark(struct el_buf *out, int total, int target, int right)
+{
+    return el_buf_printf(out, "total %d of %d %s.\n", total, target, right ? "right" : "wrong");
+}
+
+static int is_same(const struct el_world_witness *a, const struct el_world_witness *b)
+{
+    return a->n == b->n && memcmp(a->v, b->v, (size_t)a->n * sizeof *a->v) == 0;
+}
+
+/* A witness that misses and is none of the n in tried. 0 when none is found. */
+static int fresh_miss(const struct el_world_claim *c, const struct el_world_witness *tried, int n,
+                      struct el_rng *rng, struct el_world_witness *out)
+{
+    for (int i = 0; i < 8; i++) {
+        int at = 0;
+        if (!el_world_wrong_witness(c, rng, out))
+            return 0;
+        while (at < n && !is_same(&tried[at], out))
+            at++;
+        if (at == n)
+            return 1;
+    }
+    return 0;
+}
+
+static int put_miss(struct el_buf *out, int claim, const struct el_world_claim *c,
+                    const struct el_world_witness *w)
+{
+    struct el_world_draft_claim d;
+    int total, target;
+    el_world_draft_honest(c, w, &d);
+    int rc = el_world_put_draft(out, claim, &d);
+    el_world_honest(c, w, d.step, &total, &target);
+    return rc < 0 ? rc : put_remark(out, total, target, 0);
+}
+
+static int put_false_starts(struct el_buf *out, int claim, const struct el_world_claim *c,
+                            double share, struct el_rng *rng)
+{
+    struct el_world_witness tried[most_starts];
+    int rc = 0;
+    if (share <= 0 || el_rng_uniform(rng) >= share)
+        return 0;
+    for (int n = 0; rc >= 0 && n < most_starts; n++) {
+        if ((n && el_rng_below(rng, 100) >= another) || !fresh_miss(c, tried, n, rng, &tried[n]))
+            break;
+        rc = put_miss(out, claim, c, &tried[n]);
+    }
+    return rc;
+}
+
+/* A total that misses is called right, or passed over in silence. */
+static int put_check(struct el_buf *out, const struct el_world_claim *c,
+                     const struct el_world_draft_claim *d, struct el_rng *rng)
+{
+    struct el_world_report r;
+    int rc = el_world_judge_draft(c, d, &r);
+    if (rc < 0)
+        return rc;
+    const struct el_world_claim_report *q = &r.claim[0];
+    if (q->state != EL_KIND_RIGHT)
+        return 0;
+    if (q->total != q->target && el_rng_below(rng, 100) >= careless)
+        return 0;
+    return put_remark(out, q->total, q->target, 1);
+}
+
+int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
+                          const struct el_world_draft_claim *d, const struct el_world_style *s,
+                          struct el_rng *rng)
+{
+    int rc = 0, checked = s && s->checked && d->present;
+    if (checked)
+        rc = put_false_starts(out, claim, c, s->false_start, rng);
+    if (rc >= 0)
+        rc = el_world_put_draft(out, claim, d);
+    return rc >= 0 && checked ? put_check(out, c, d, rng) : rc;
+}
+
+/* ---- What is not to be learned ---- */
+
+/* Cuts bytes begin..end out of the last span, when it begins in front of them. */
+static void cut_loss(struct el_example *e, size_t begin, size_t end)
+{
+    size_t last = e->n_loss - 1;
+    if (begin <= e->loss[last].begin || e->n_loss == EL_EXAMPLE_SPANS)
+        return;
+    e->loss[last + 1].begin = end;
+    e->loss[last + 1].end = e->loss[last].end;
+    e->loss[last].end = begin;
+    e->n_loss++;
+}
+
+void el_world_unlearn(const char *proof, size_t n, size_t shift, struct el_example *e)
+{
+    struct el_world_scan all = {proof, proof + n}, line, witness = {0};
+    int claim;
+    while (el_world_scan_line(&all, &line)) {
+        struct el_world_scan heading = line;
+        struct el_world_remark remark;
+        if (el_world_scan_claim_mark(&heading, &claim)) {
+            el_world_blanks(&heading);
+            witness = (struct el_world_scan){heading.p, all.p};
+        } else if (witness.p && el_world_scan_remark(&line, &remark) && !remark.right) {
+            cut_loss(e, (size_t)(witness.p - proof) + shift, (size_t)(witness.end - proof) + shift);
+            witness.p = NULL;
+        }
+    }
+}
+
+/* ---- Carrying an attempt on ---- */
+
+/* Every line is right, and the total misses. */
+static int only_misses(const struct el_world_report *r, int claim)
+{
+    const struct el_world_claim_report *c = &r->claim[claim];
+    int n = 0;
+    for (int i = 0; i < r->n_defects; i++)
+        n += r->defect[i].claim == claim;
+    return c->state == EL_KIND_RIGHT && c->total != c->target && n == 1;
+}
+
+/* The lines of the judged attempt but for its remarks, and then what its total comes to. */
+static int put_checked(struct el_buf *out, const char *proof, const struct el_world_claim_report *c)
+{
+    struct el_world_scan all = {proof + c->begin, proof + c->end}, line;
+    int rc = 0;
+    while (rc >= 0 && el_world_scan_line(&all, &line)) {
+        struct el_world_scan s = line;
+        struct el_world_remark remark;
+        if (line.p == line.end || el_world_scan_remark(&s, &remark))
+            continue;
+        rc = el_buf_add(out, line.p, (size_t)(line.end - line.p));
+        if (rc >= 0)
+            rc = el_buf_putc(out, '\n');
+    }
+    return rc < 0 ? rc : put_remark(out, c->total, c->target, c->total == c->target);
+}
+
+static int carry_on(const struct el_world_problem *p, int i, const char *proof,
+                    const struct el_world_report *r, struct el_rng *rng, struct el_buf *out,
+                    struct el_error *err)
+{
+    static const struct el_world_style checked = {.checked = 1};
+    const struct el_world_claim_report *c = &r->claim[i];
+    struct el_world_draft_claim d;
+    int rc = 0, right = el_world_claim_is_right(r, i);
+    if (right || only_misses(r, i))
+        rc = put_checked(out, proof, c);
+    if (rc < 0 || right)
+        return rc;
+    if (!el_world_draft_mended(&p->claim[i], c, rng, &d))
+        return el_world_claim_is_false(i, err);
+    return el_world_put_searched(out, i, &p->claim[i], &d, &checked, rng);
+}
+
+int el_world_proof_carried_on(const struct el_world_problem *p, const char *proof,
+                              const struct el_world_report *r, struct el_rng *rng,
+                              struct el_buf *out, struct el_error *err)
+{
+    for (int i = 0; i < p->n_claims; i++) {
+        int rc = carry_on(p, i, proof, r, rng, out, err);
+        if (rc < 0)
+            return rc == EL_EREFUSED ? rc : el_world_no_memory(err);
+    }
+    return el_buf_puts(out, EL_WORLD_CLOSING) < 0 ? el_world_no_memory(err) : 0;
+}
