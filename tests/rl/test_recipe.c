@@ -175,6 +175,9 @@ static void wrong_fields(void **state)
     refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1,"
             "\"false_start\":-1}}",
             "false_start");
+    refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1,"
+            "\"split\":\"test\"}}",
+            "split");
     refuses(
         "{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"store\":\"s\","
         "\"raters\":\"model\"}}",

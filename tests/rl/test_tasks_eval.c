@@ -96,6 +96,29 @@ static void draws(void **state)
     el_rl_tasks_release(&t);
 }
 
+/* A run with a store of its own proves problems of the split it names. */
+static void problems_are_of_the_split(void **state)
+{
+    (void)state;
+    const double share[EL_ROLES] = {[EL_ROLE_GENERATOR] = 1}, balance[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(share, balance);
+    struct el_error err = {0};
+    r.world = 3;
+    for (int split = EL_WORLD_TRAIN; split <= EL_WORLD_VALID; split++) {
+        struct el_rl_tasks t;
+        r.split = (enum el_world_split)split;
+        assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &err), 0);
+        for (int i = 0; i < 40; i++) {
+            struct el_rl_task x;
+            assert_int_equal(el_rl_tasks_draw(&t, 0, i, &x, &err), 0);
+            for (int k = 0; k < x.problem.n_claims; k++)
+                assert_int_equal(el_world_claim_split(&x.problem.claim[k]), split);
+            el_rl_task_release(&x);
+        }
+        el_rl_tasks_release(&t);
+    }
+}
+
 /* The seed, the step and the place in it decide; the digest names the data. */
 static void identity(void **state)
 {
@@ -390,10 +413,10 @@ static void models_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(draws),           cmocka_unit_test(identity),
-        cmocka_unit_test(imported),        cmocka_unit_test(nothing_there),
-        cmocka_unit_test(perfect_judge),   cmocka_unit_test(flatterer),
-        cmocka_unit_test(models_together),
+        cmocka_unit_test(draws),         cmocka_unit_test(problems_are_of_the_split),
+        cmocka_unit_test(identity),      cmocka_unit_test(imported),
+        cmocka_unit_test(nothing_there), cmocka_unit_test(perfect_judge),
+        cmocka_unit_test(flatterer),     cmocka_unit_test(models_together),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

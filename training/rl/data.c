@@ -1,5 +1,5 @@
 /* A store of the run's own: programmed proofs and analyses of the small world, and the start's
- * attempts at problems of the train split, all scored by the oracle. Made in one go under another
+ * attempts at problems, all scored by the oracle. Made in one go under another
  * name and then renamed, so that data.db is complete whenever it is there; a pure function of the
  * recipe and the start. */
 #include "training/rl/run.h"
@@ -36,7 +36,7 @@ static int make_prompt(struct attempts *a, int i, struct el_error *err)
     struct el_digest d;
     el_buf_init(&a->statement[i]);
     el_buf_init(&a->prompt[i]);
-    el_world_problem(EL_WORLD_TRAIN, (uint64_t)ATTEMPTS_FIRST + (uint64_t)i, &p);
+    el_world_problem(r->split, (uint64_t)ATTEMPTS_FIRST + (uint64_t)i, &p);
     if (el_world_problem_text(&p, &a->statement[i]) < 0)
         return el_error_set(err, EL_ENOMEM, "out of memory for attempts");
     const struct el_role_input in = {.statement = el_slice_str(a->statement[i].data)};
@@ -55,13 +55,14 @@ static int make_prompt(struct attempts *a, int i, struct el_error *err)
 static int store_reply(struct attempts *a, int i, const struct el_reply *reply,
                        struct el_error *err)
 {
-    char name[32], origin[48];
+    char set[32], name[32], origin[48];
     struct el_buf proof, analysis;
     struct el_slice y = el_reply_slice(reply->proof, a->ask[i].out.text);
     struct el_slice z = el_reply_slice(reply->analysis, a->ask[i].out.text);
     int64_t problem = 0, row = 0, id;
     snprintf(name, sizeof name, "%d", ATTEMPTS_FIRST + i);
     snprintf(origin, sizeof origin, "attempt %d", i);
+    snprintf(set, sizeof set, "world-%s", el_world_split_name((int)a->run->recipe.split));
     el_buf_init(&proof);
     el_buf_init(&analysis);
     const struct el_author author = {EL_AUTHOR_MODEL, a->run->start->digest, origin};
@@ -71,7 +72,7 @@ static int store_reply(struct attempts *a, int i, const struct el_reply *reply,
     if (rc < 0)
         el_error_set(err, rc, "out of memory for an attempt");
     const struct el_problem p = {
-        .set = "world-train", .external_id = name, .statement = a->statement[i].data};
+        .set = set, .external_id = name, .statement = a->statement[i].data};
     if (rc == 0)
         rc = el_store_problem_add(a->store, &p, &problem, NULL, err);
     const struct el_proof y_row = {.problem = problem, .text = proof.data, .author = author};
@@ -175,7 +176,7 @@ static int add_attempts(struct el_rl_run *t, struct el_store *s, struct el_error
 
 static int fill(struct el_rl_run *t, struct el_store *s, struct el_error *err)
 {
-    const struct el_world_store_plan plan = {.split = EL_WORLD_TRAIN,
+    const struct el_world_store_plan plan = {.split = t->recipe.split,
                                              .first = CORPUS_FIRST,
                                              .problems = (t->recipe.world + 2) / 3,
                                              .analyses = CORPUS_ANALYSES,

@@ -220,11 +220,26 @@ static int read_roles(const cJSON *root, const char *path, struct el_rl_recipe *
     return rc;
 }
 
+/* Never test: results on it would be worth nothing. */
+static int read_split(const cJSON *data, const char *path, struct el_rl_recipe *r,
+                      struct el_error *err)
+{
+    const char *name = "train";
+    int rc = el_json_str_or(data, path, "split", &name, err);
+    if (rc < 0)
+        return rc;
+    int split = el_world_split_from_name(name);
+    if (split != EL_WORLD_TRAIN && split != EL_WORLD_VALID)
+        return el_error_set(err, EL_EFORMAT, "%s: field 'split' must be train or valid", path);
+    r->split = (enum el_world_split)split;
+    return 0;
+}
+
 static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r,
                      struct el_error *err)
 {
-    static const char *const keys[] = {"store",    "set",     "raters",      "world",
-                                       "attempts", "checked", "false_start", NULL};
+    static const char *const keys[] = {"store", "set",     "raters",      "world", "attempts",
+                                       "split", "checked", "false_start", NULL};
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "data");
     const char *raters = NULL;
     int rc = el_json_only(o, path, keys, err);
@@ -240,6 +255,8 @@ static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r
         rc = el_json_int_or(o, path, "world", &r->world, err);
     if (rc == 0)
         rc = el_json_int_or(o, path, "attempts", &r->attempts, err);
+    if (rc == 0)
+        rc = read_split(o, path, r, err);
     if (rc == 0)
         rc = el_json_double_or(o, path, "checked", &r->checked, err);
     if (rc == 0)

@@ -9,10 +9,12 @@
  *   "roles"             {"verifier": 1, "meta_verifier": 0.5, "generator": 0, "refiner": 0}:
  *                       shares of the prompts of a step
  *   "data"              {"store": FILE, "raters": "human,oracle", "set": NAME}: D_v and D_mv
- *                       of a store; or {"world": N, "attempts": M, "checked": 0, "false_start": 0}:
- *                       a store of the run's own with N programmed proofs and analyses (the last
- *                       two as in struct el_world_mix) and M attempts of the start at problems of
- *                       the train split, scored by the oracle
+ *                       of a store; or {"world": N, "attempts": M, "split": "train", "checked": 0,
+ *                       "false_start": 0}: a store of the run's own with N programmed proofs and
+ *                       analyses (the last two as in struct el_world_mix) and M attempts of the
+ *                       start, scored by the oracle. "split", train or valid, is that of their
+ *                       problems and of those to prove: claims of train may be known by heart
+ *                       from supervised training, those of valid have to be searched
  *   "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
  *
  * Sampling
@@ -86,6 +88,7 @@
 #include "core/train/grpo.h"
 #include "core/train/optimizer.h"
 #include "core/train/schedule.h"
+#include "data/world.h"
 #include "rewards/language.h"
 #include "rewards/rewards.h"
 #include "rewards/rubric.h"
@@ -123,6 +126,7 @@ struct el_rl_recipe {
     char *store, *set; /* of "data", NULL where absent */
     unsigned raters;   /* bits as in el_dataset_filter */
     int world, attempts;
+    enum el_world_split split;
     double checked, false_start;
     double label_balance[3];
     int prompts_per_step, num_generations;

@@ -306,7 +306,7 @@ static int draw_problem(const struct el_rl_tasks *t, uint64_t number, struct el_
         return 0;
     }
     el_buf_init(&text);
-    el_world_problem(EL_WORLD_TRAIN, first_world_problem + number, &p);
+    el_world_problem(t->recipe->split, first_world_problem + number, &p);
     if (el_world_problem_text(&p, &text) < 0) {
         el_buf_release(&text);
         return el_error_set(err, EL_ENOMEM, "out of memory for a problem");
