@@ -65,8 +65,7 @@ static double implied_score(const struct list *l)
 static int put_entry(struct el_buf *out, const struct entry *e)
 {
     if (e->is_total)
-        return el_buf_printf(out, "total %d of %d %s.\n", e->total, e->target,
-                             e->kind == EL_KIND_RIGHT ? "right" : "wrong");
+        return el_world_put_remark(out, e->total, e->target, e->kind == EL_KIND_RIGHT);
     switch (e->kind) {
     case EL_KIND_BAD_WITNESS:
     case EL_KIND_UNADDRESSED:

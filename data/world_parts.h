@@ -75,7 +75,9 @@ int el_world_put_left(struct el_buf *out, const struct el_world_step *s); /* "16
 int el_world_put_step(struct el_buf *out, const struct el_world_step *s); /* "16*5=80" */
 int el_world_put_heading(struct el_buf *out, int claim, enum el_world_family f,
                          const struct el_world_witness *w); /* "(1) x=5, y=2.\n" */
-const char *el_world_score_text(double score);              /* "0", "0.5", "1" */
+int el_world_put_remark(struct el_buf *out, int total, int target,
+                        int right);            /* "total 33 of 49 wrong.\n" */
+const char *el_world_score_text(double score); /* "0", "0.5", "1" */
 void el_world_trim(const char **text, size_t *n);
 void el_world_cut(struct el_buf *out, size_t len); /* back to an earlier length */
 

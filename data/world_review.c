@@ -82,14 +82,14 @@ static int scan_whole(const struct el_world_scan *line, struct claimed *out)
     return 0;
 }
 
-static int scan_judgement(struct el_world_scan s, enum el_world_kind wrong, struct claimed *out)
+static int scan_judgement(struct el_world_scan s, struct claimed *out)
 {
     struct el_world_scan r = s, w = s, a = s;
     if (el_world_scan_words(&r, "right") && scan_finish(r))
         out->kind = EL_KIND_RIGHT;
     else if (el_world_scan_words(&w, "wrong") && scan_finish(w))
-        out->kind = wrong;
-    else if (wrong == EL_KIND_WRONG && el_world_scan_words(&a, "again") && scan_finish(a))
+        out->kind = EL_KIND_WRONG;
+    else if (el_world_scan_words(&a, "again") && scan_finish(a))
         out->kind = EL_KIND_AGAIN;
     else
         return 0;
@@ -100,10 +100,13 @@ static int scan_judgement(struct el_world_scan s, enum el_world_kind wrong, stru
 static void read_line(struct el_world_scan s, struct claimed *out)
 {
     struct el_world_scan t = s;
-    if (el_world_scan_words(&t, "total ") && el_world_scan_number(&t, &out->total) &&
-        el_world_scan_words(&t, "of ") && el_world_scan_number(&t, &out->target) &&
-        scan_judgement(t, EL_KIND_TOTAL, out))
+    struct el_world_remark total;
+    if (el_world_scan_remark(&t, &total)) {
+        out->kind = total.right ? EL_KIND_RIGHT : EL_KIND_TOTAL;
+        out->total = total.total;
+        out->target = total.target;
         return;
+    }
     t = s;
     if (el_world_scan_words(&t, "missing ") && el_world_scan_step(&t, &out->step) &&
         scan_finish(t)) {
@@ -111,7 +114,7 @@ static void read_line(struct el_world_scan s, struct claimed *out)
         return;
     }
     t = s;
-    if (el_world_scan_step(&t, &out->step) && scan_judgement(t, EL_KIND_WRONG, out))
+    if (el_world_scan_step(&t, &out->step) && scan_judgement(t, out))
         return;
     if (!scan_whole(&s, out))
         out->kind = EL_KIND_UNREADABLE;

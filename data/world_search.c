@@ -17,11 +17,6 @@ void el_world_style_draw(double checked, double false_start, struct el_rng *rng,
     s->false_start = s->checked ? false_start : 0;
 }
 
-static int put_remark(struct el_buf *out, int total, int target, int right)
-{
-    return el_buf_printf(out, "total %d of %d %s.\n", total, target, right ? "right" : "wrong");
-}
-
 static int is_same(const struct el_world_witness *a, const struct el_world_witness *b)
 {
     return a->n == b->n && memcmp(a->v, b->v, (size_t)a->n * sizeof *a->v) == 0;
@@ -51,7 +46,7 @@ static int put_miss(struct el_buf *out, int claim, const struct el_world_claim *
     el_world_draft_honest(c, w, &d);
     int rc = el_world_put_draft(out, claim, &d);
     el_world_honest(c, w, d.step, &total, &target);
-    return rc < 0 ? rc : put_remark(out, total, target, 0);
+    return rc < 0 ? rc : el_world_put_remark(out, total, target, 0);
 }
 
 static int put_false_starts(struct el_buf *out, int claim, const struct el_world_claim *c,
@@ -82,7 +77,7 @@ static int put_check(struct el_buf *out, const struct el_world_claim *c,
         return 0;
     if (q->total != q->target && el_rng_below(rng, 100) >= careless)
         return 0;
-    return put_remark(out, q->total, q->target, 1);
+    return el_world_put_remark(out, q->total, q->target, 1);
 }
 
 int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
@@ -154,7 +149,7 @@ static int put_checked(struct el_buf *out, const char *proof, const struct el_wo
         if (rc >= 0)
             rc = el_buf_putc(out, '\n');
     }
-    return rc < 0 ? rc : put_remark(out, c->total, c->target, c->total == c->target);
+    return rc < 0 ? rc : el_world_put_remark(out, c->total, c->target, c->total == c->target);
 }
 
 static int carry_on(const struct el_world_problem *p, int i, const char *proof,

@@ -193,6 +193,11 @@ int el_world_put_heading(struct el_buf *out, int claim, enum el_world_family f,
     return rc < 0 ? rc : el_buf_puts(out, ".\n");
 }
 
+int el_world_put_remark(struct el_buf *out, int total, int target, int right)
+{
+    return el_buf_printf(out, "total %d of %d %s.\n", total, target, right ? "right" : "wrong");
+}
+
 const char *el_world_score_text(double score)
 {
     return score >= 0.75 ? "1" : score >= 0.25 ? "0.5" : "0";
