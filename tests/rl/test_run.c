@@ -315,7 +315,7 @@ static void selected_sets(void **state)
         assert_true(value(line, "sampling/sampling_logp_difference/max") == 0);
         assert_true(i == 2 ? isnan(first) && isnan(rows) && isnan(keys)
                            : first == 0 && rows > 0 && keys > 0 && keys <= rows && rows <= 1);
-        objective[i] = value(line, "sampling/importance_sampling_ratio/max");
+        objective[i] = value(line, "sampling/importance_sampling_ratio/mean");
         cJSON_Delete(line);
         char model[300];
         snprintf(model, sizeof model, "%s/model", at(kinds[i]));
