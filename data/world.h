@@ -416,8 +416,8 @@ int el_world_proof_mended(const struct el_world_problem *p, const char *proof, s
 int el_world_export(enum el_world_split split, uint64_t first, uint64_t count, struct el_buf *out);
 
 /* Appends a sample for a person to look at, as text or as one JSON object: problem `index`, a right
- * and a flawed proof with their analyses, a flawed analysis and its meta-analysis. A pure function
- * of its arguments. */
+ * and a flawed proof with their analyses, a flawed analysis and its meta-analysis, a right proof
+ * that searches. A pure function of its arguments. */
 int el_world_print(enum el_world_split split, uint64_t index, uint64_t seed, int json,
                    struct el_buf *out, struct el_error *err);
 

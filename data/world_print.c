@@ -1,5 +1,5 @@
 /* A sample of the world for a person to look at: a problem, a right and a flawed proof, their true
- * analyses, a flawed analysis and its true meta-analysis. */
+ * analyses, a flawed analysis and its true meta-analysis, and a right proof that searches. */
 #include "data/world_parts.h"
 
 #include "core/base/digest.h"
@@ -8,14 +8,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum part { STATEMENT, PROOF, ANALYSIS, FLAWED, FLAWED_ANALYSIS, REVIEW, META, PARTS };
+enum part { STATEMENT, PROOF, ANALYSIS, FLAWED, FLAWED_ANALYSIS, REVIEW, META, SEARCHED, PARTS };
 
-static const char *const keys[PARTS] = {"statement",    "proof",           "analysis",
-                                        "flawed_proof", "flawed_analysis", "doubtful_analysis",
-                                        "meta_analysis"};
-static const char *const titles[PARTS] = {"problem",          "a right proof", "its analysis",
-                                          "a flawed proof",   "its analysis",  "a flawed analysis",
-                                          "its meta-analysis"};
+static const char *const keys[PARTS] = {"statement",     "proof",           "analysis",
+                                        "flawed_proof",  "flawed_analysis", "doubtful_analysis",
+                                        "meta_analysis", "searched_proof"};
+static const char *const titles[PARTS] = {
+    "problem",      "a right proof",     "its analysis",      "a flawed proof",
+    "its analysis", "a flawed analysis", "its meta-analysis", "a right proof that searches"};
 
 struct sample {
     struct el_world_problem problem;
@@ -57,6 +57,14 @@ static int make_review(struct sample *s, struct el_rng *rng, struct el_error *er
         return el_error_set(err, rc, "no flawed analysis can be made");
     el_world_judge_analysis(&s->report, b[REVIEW].data, b[REVIEW].len, &s->review);
     return el_world_meta_true(&s->review, b[REVIEW].data, b[REVIEW].len, &b[META], err);
+}
+
+/* Drawn last, so that the other parts don't depend on it. */
+static int make_search(struct sample *s, struct el_rng *rng, struct el_error *err)
+{
+    static const enum el_world_flaw none[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
+    static const struct el_world_style style = {.checked = 1, .false_start = 1};
+    return el_world_proof_started(&s->problem, none, &style, rng, &s->part[SEARCHED], err);
 }
 
 static int put_text(const struct sample *s, struct el_buf *out)
@@ -130,6 +138,8 @@ int el_world_print(enum el_world_split split, uint64_t index, uint64_t seed, int
     int rc = make_proofs(&s, &rng, err);
     if (rc == 0)
         rc = make_review(&s, &rng, err);
+    if (rc == 0)
+        rc = make_search(&s, &rng, err);
     if (rc == 0) {
         rc = json ? put_json(&s, id, out) : el_buf_printf(out, "=== %s\n", id);
         if (rc >= 0 && !json)
