@@ -371,6 +371,7 @@ struct el_world_mix {
                                         self-evaluation alone */
     double checked;                  /* share of proofs, in examples of every kind, whose claims
                                         end with a remark on their total */
+    double refine_checked;           /* the same share of refined proofs; below 0: as checked */
     double false_start;              /* share of the claims of those that begin with attempts that
                                         miss and are abandoned: no loss on their witnesses */
     double drill_witness;            /* share of drills that ask for bare witnesses */

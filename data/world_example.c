@@ -61,6 +61,7 @@ void el_world_mix_init(struct el_world_mix *m, const struct el_world_prompts *pr
         .generate_minor = 0.04,
         .refine_minor = 0.12,
         .refine_flawed = 0.25,
+        .refine_checked = -1,
         .drill_witness = 0.5,
         .drill_lines = 24,
     };
@@ -99,6 +100,9 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
         if (!(parts[i].value >= 0 && parts[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1", parts[i].name,
                               parts[i].value);
+    if (rc == 0 && !(m->refine_checked <= 1))
+        rc = el_error_set(err, EL_EINVAL, "refine_checked is %g, expected at most 1",
+                          m->refine_checked);
     if (rc == 0 && (m->drill_lines < 1 || m->drill_lines > EL_EXAMPLE_SPANS))
         rc = el_error_set(err, EL_EINVAL, "drill_lines is %d, expected 1 to %d", m->drill_lines,
                           EL_EXAMPLE_SPANS);
@@ -280,7 +284,8 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
     struct el_world_report r, next;
     size_t self = 0;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
-    el_world_style_draw(m->checked, m->false_start, rng, &style);
+    el_world_style_draw(m->refine_checked < 0 ? m->checked : m->refine_checked, m->false_start, rng,
+                        &style);
     int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &style, rng, revised, err);
     if (rc < 0)
         return rc;

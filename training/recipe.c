@@ -149,10 +149,10 @@ static int read_share(const cJSON *mix, const char *path, double *share, struct 
 static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                     struct el_buf *where, struct el_error *err)
 {
-    static const char *const keys[] = {"share",           "verify_score",   "meta_score",
-                                       "generate_flawed", "generate_minor", "refine_minor",
-                                       "refine_flawed",   "checked",        "false_start",
-                                       "drill_witness",   "drill_lines",    NULL};
+    static const char *const keys[] = {
+        "share",         "verify_score",  "meta_score", "generate_flawed", "generate_minor",
+        "refine_minor",  "refine_flawed", "checked",    "false_start",     "refine_checked",
+        "drill_witness", "drill_lines",   NULL};
     const cJSON *o;
     int rc = open_part(root, path, "mix", keys, &o, where, err);
     if (rc == 0)
@@ -161,8 +161,8 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
         rc = read_numbers(o, where->data, "meta_score", m->meta_score, 3, err);
     double *const to[] = {&m->generate_flawed, &m->generate_minor, &m->refine_minor,
                           &m->refine_flawed,   &m->checked,        &m->false_start,
-                          &m->drill_witness};
-    for (int i = 0; i < 7 && rc == 0; i++)
+                          &m->refine_checked,  &m->drill_witness};
+    for (int i = 0; i < 8 && rc == 0; i++)
         rc = el_json_double_or(o, where->data, keys[3 + i], to[i], err);
     if (rc == 0)
         rc = el_json_int_or(o, where->data, "drill_lines", &m->drill_lines, err);
@@ -236,16 +236,23 @@ static int read_drill_share(const cJSON *o, const char *where, const struct el_w
     return rc;
 }
 
-static int read_training(const cJSON *o, const char *where, struct el_recipe_stage *s,
-                         struct el_error *err)
+static int read_max_sequence(const cJSON *o, const char *where, int batch_tokens,
+                             struct el_recipe_stage *s, struct el_error *err)
 {
-    static const char *const keys[] = {"name",        "train",
-                                       "steps",       "lr",
-                                       "final_lr",    "warmup",
-                                       "decay",       "attempt_share",
-                                       "kl_weight",   "bias_update_speed",
-                                       "drill_share", "mix",
-                                       NULL};
+    int rc = el_json_int_or(o, where, "max_sequence", &s->max_sequence, err);
+    if (rc == 0 && (s->max_sequence < 2 || s->max_sequence > batch_tokens))
+        rc = el_error_set(err, EL_EFORMAT, "%s: max_sequence must lie in 2..%d, the batch's tokens",
+                          where, batch_tokens);
+    return rc;
+}
+
+static int read_training(const cJSON *o, const char *where, int batch_tokens,
+                         struct el_recipe_stage *s, struct el_error *err)
+{
+    static const char *const keys[] = {
+        "name",        "train", "steps",         "lr",        "final_lr",
+        "warmup",      "decay", "attempt_share", "kl_weight", "bias_update_speed",
+        "drill_share", "mix",   "max_sequence",  NULL};
     const char *kind = NULL;
     struct el_buf scratch; /* for the names of fields in messages */
     el_buf_init(&scratch);
@@ -268,6 +275,8 @@ static int read_training(const cJSON *o, const char *where, struct el_recipe_sta
         rc = el_json_double_or(o, where, "bias_update_speed", &s->bias_update_speed, err);
     if (rc == 0)
         rc = read_drill_share(o, where, &s->mix, s, err);
+    if (rc == 0)
+        rc = read_max_sequence(o, where, batch_tokens, s, err);
     if (rc == 0 && !(s->attempt_share >= 0 && s->attempt_share <= 1))
         rc = el_error_set(err, EL_EFORMAT, "%s: attempt_share must lie in 0..1", where);
     if (rc == 0 && (s->kl_weight < 0 || s->bias_update_speed < 0))
@@ -308,8 +317,10 @@ static int read_stage(const cJSON *o, const char *where, struct el_recipe *r, st
     if (rc < 0)
         return rc;
     s->mix = r->mix;
-    return cJSON_GetObjectItemCaseSensitive(o, "attempts") ? read_attempts(o, where, s, err)
-                                                           : read_training(o, where, s, err);
+    s->max_sequence = r->max_sequence;
+    return cJSON_GetObjectItemCaseSensitive(o, "attempts")
+               ? read_attempts(o, where, s, err)
+               : read_training(o, where, r->batch_tokens, s, err);
 }
 
 static int read_stages(const cJSON *root, const char *path, struct el_recipe *r,

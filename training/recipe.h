@@ -12,8 +12,8 @@
  *       { "name": "sft", "train": "dense", "steps": 2000, "lr": 2e-3, "final_lr": 1e-3,
  *         "warmup": 100, "decay": "cosine", "attempt_share": 0, "drill_share": 0.36,
  *         "kl_weight": 1, "bias_update_speed": 1e-3,
- *         "mix": { fields that differ from the recipe's "mix" in this stage } },
- *       { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1 }, ... ] }
+ *         "max_sequence": 512, "mix": { fields that differ from the recipe's "mix" in this stage }
+ * }, { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1 }, ... ] }
  *
  * A training stage is dense, warmup or sparse (core/train/trainer.h). An attempts stage lets the
  * model of the moment prove train-split problems; what it wrote becomes training material, with
@@ -36,6 +36,7 @@ struct el_recipe_stage {
     /* training stages */
     enum el_stage stage;
     struct el_schedule schedule;
+    int max_sequence;        /* the recipe's, unless the stage has its own */
     struct el_world_mix mix; /* of this stage; its prompts point into the recipe's */
     double attempt_share;    /* of examples made from the model's own attempts */
     double drill_share;      /* weight of drills in this stage's mixture; < 0: as in "mix" */

@@ -49,6 +49,20 @@ static int open_tokenizer(struct el_train_run *t, struct el_error *err)
     return rc == 0 ? el_chat_format_init(&t->chat, t->tokenizer, err) : rc;
 }
 
+static int check_lengths(const struct el_train_run *t, struct el_error *err)
+{
+    const struct el_recipe *r = &t->recipe;
+    int longest = r->max_sequence;
+    for (int i = 0; i < r->n_stages; i++)
+        if (r->stage[i].max_sequence > longest)
+            longest = r->stage[i].max_sequence;
+    if (longest <= t->w->rope_positions)
+        return 0;
+    return el_error_set(err, EL_EINVAL,
+                        "%s: max_sequence %d is longer than the model's max_position_embeddings %d",
+                        t->o->recipe, longest, t->w->rope_positions);
+}
+
 static int open_engine(struct el_train_run *t, struct el_error *err)
 {
     const struct el_recipe *r = &t->recipe;
@@ -59,11 +73,9 @@ static int open_engine(struct el_train_run *t, struct el_error *err)
     int rc = el_weights_create(&r->model, el_device_host(), r->seed, &t->w, err);
     if (rc < 0)
         return rc;
-    if (r->max_sequence > t->w->rope_positions)
-        return el_error_set(err, EL_EINVAL,
-                            "%s: max_sequence %d is longer than the model's "
-                            "max_position_embeddings %d",
-                            t->o->recipe, r->max_sequence, t->w->rope_positions);
+    rc = check_lengths(t, err);
+    if (rc < 0)
+        return rc;
     el_stream_init(&t->stream, t->w->device, ops, t->o->threads);
     const struct el_trainer_options o = {.max_rows = r->batch_tokens,
                                          .max_sequences = r->batch_tokens,

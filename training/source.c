@@ -8,6 +8,7 @@ void el_source_enter(struct el_source *s, const struct el_recipe_stage *stage)
 {
     s->mix = stage->mix;
     s->attempt_share = stage->attempt_share;
+    s->max_sequence = stage->max_sequence;
     if (stage->drill_share >= 0)
         s->mix.share[EL_EXAMPLE_DRILL] = stage->drill_share;
 }
@@ -80,7 +81,7 @@ int el_source_next(struct el_source *s, struct el_encoded *e, struct el_error *e
         }
         if (rc < 0)
             return el_error_set(err, rc, "%s", why.msg);
-        if (e->tokens.len > (size_t)s->recipe->max_sequence) {
+        if (e->tokens.len > (size_t)s->max_sequence) {
             s->too_long++;
             continue;
         }
@@ -89,5 +90,5 @@ int el_source_next(struct el_source *s, struct el_encoded *e, struct el_error *e
     }
     return el_error_set(err, EL_ELIMIT,
                         "%d examples in a row could not be used (max_sequence is %d tokens)",
-                        skips_in_a_row, s->recipe->max_sequence);
+                        skips_in_a_row, s->max_sequence);
 }

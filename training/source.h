@@ -14,6 +14,7 @@ struct el_source {
     const struct el_attempts *attempts;
     struct el_world_mix mix;   /* of the stage, with its drill share */
     double attempt_share;      /* of the stage */
+    int max_sequence;          /* of the stage */
     uint64_t next;             /* index of the next example: the data position */
     uint64_t fingerprint;      /* chained digest of every token and weight delivered so far */
     int64_t refused, too_long; /* examples skipped since the start of this process */

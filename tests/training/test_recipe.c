@@ -14,11 +14,11 @@ static void everything_is_read(void **state)
 {
     (void)state;
     struct el_recipe r;
-    const char *path =
-        write_recipe("r.json", "seed", "77", "batch.micro_batches", "3", "adamw.beta2", "0.99",
-                     "adamw.max_grad_norm", "0", "mix.share.meta", "0.5", "mix.meta_score",
-                     "[0,1,2]", "stages.1.temperature", "0.5", "mix.false_start", "0.125",
-                     "stages.2.mix", "{\"false_start\":0.5,\"share\":{\"verify\":3}}", NULL);
+    const char *path = write_recipe(
+        "r.json", "seed", "77", "batch.micro_batches", "3", "adamw.beta2", "0.99",
+        "adamw.max_grad_norm", "0", "mix.share.meta", "0.5", "mix.meta_score", "[0,1,2]",
+        "stages.1.temperature", "0.5", "mix.false_start", "0.125", "stages.3.max_sequence", "200",
+        "stages.2.mix", "{\"false_start\":0.5,\"share\":{\"verify\":3}}", NULL);
     must(el_recipe_load(path, NULL, &r, &err));
     assert_int_equal(r.seed, 77);
     assert_string_equal(r.prompts_dir, PROMPTS);
@@ -48,6 +48,7 @@ static void everything_is_read(void **state)
     struct el_world_mix mix = r.mix;
     assert_memory_equal(&s[3].mix, &mix, sizeof mix);
     assert_true(mix.false_start == 0.125);
+    assert_true(s[3].max_sequence == 200 && s[2].max_sequence == r.max_sequence);
     mix.false_start = 0.5;
     mix.share[EL_EXAMPLE_VERIFY] = 3;
     assert_memory_equal(&s[2].mix, &mix, sizeof mix);
@@ -163,6 +164,9 @@ static const char *const malformed[][3] = {
     {"stages.0.mix", "1", "stages[0]: mix"},
     {"stages.0.mix", "{\"false_start\":1.5}", "stages[0]: mix: false_start"},
     {"stages.0.mix", "{\"steps\":1}", "stages[0]: mix: unknown field 'steps'"},
+    {"stages.0.max_sequence", "1", "stages[0]: max_sequence"},
+    {"stages.0.max_sequence", "257", "stages[0]: max_sequence"},
+    {"mix.refine_checked", "1.5", "mix: refine_checked"},
     {"stages.0.samples", "2", "stages[0]: unknown field 'samples'"},
     {"stages.1.mix", "{}", "stages[1]: unknown field 'mix'"},
     {"stages.1.attempts", "0", "stages[1]: attempts"},
@@ -325,9 +329,14 @@ static void the_shipped_recipes_load(void **state)
 {
     (void)state;
     struct el_recipe r;
-    must(el_recipe_load(EL_SOURCE_DIR "/configs/train/small.json", EL_SOURCE_DIR, &r, &err));
-    assert_true(el_recipe_steps(&r) > 0);
-    el_recipe_release(&r);
+    static const char *const names[] = {"small", "search", "tiny"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char file[300];
+        snprintf(file, sizeof file, EL_SOURCE_DIR "/configs/train/%s.json", names[i]);
+        must(el_recipe_load(file, EL_SOURCE_DIR, &r, &err));
+        assert_true(el_recipe_steps(&r) > 0);
+        el_recipe_release(&r);
+    }
 }
 
 int main(void)
