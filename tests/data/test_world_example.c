@@ -222,6 +222,30 @@ static void false_starts_are_not_learned(void **state)
 }
 
 /* Spans lie in the completion in order, and a right line's result is true. */
+/* Refined proofs have their own share; others don't follow it. */
+static void refined_proofs_are_checked(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    int seen[EL_EXAMPLE_KINDS] = {0};
+    el_world_mix_init(&m, &prompts);
+    m.refine_checked = 1;
+    m.refine_flawed = 0;
+    for (uint64_t i = 0; i < 400; i++) {
+        struct el_example e;
+        assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+        const char *self = strstr(e.completion, SELF_HEAD),
+                   *remark = strstr(e.completion, "total ");
+        if (e.kind == EL_EXAMPLE_GENERATE)
+            assert_true(remark > self);
+        if (e.kind == EL_EXAMPLE_REFINE && !strstr(e.prompt, "no closing."))
+            assert_true(remark && remark < self);
+        seen[e.kind]++;
+        el_example_release(&e);
+    }
+    assert_true(seen[EL_EXAMPLE_GENERATE] > 40 && seen[EL_EXAMPLE_REFINE] > 40);
+}
+
 static void drills_carry_true_lines(void **state)
 {
     (void)state;
@@ -457,6 +481,7 @@ int main(void)
         cmocka_unit_test(same_index_same_example),
         cmocka_unit_test(labels_are_true_and_balanced),
         cmocka_unit_test(false_starts_are_not_learned),
+        cmocka_unit_test(refined_proofs_are_checked),
         cmocka_unit_test(drills_carry_true_lines),
         cmocka_unit_test(drills_cover_the_sums),
         cmocka_unit_test(a_bad_mixture_is_named),

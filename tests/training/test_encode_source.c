@@ -302,6 +302,27 @@ static void stages_have_their_own_mixture(void **state)
     close_stream(&a);
 }
 
+static void stages_have_their_own_longest_sequence(void **state)
+{
+    (void)state;
+    struct stream a;
+    open_stream(&a, write_recipe("r.json", "stages.2.max_sequence", "100", NULL));
+    el_source_enter(&a.s, &a.recipe.stage[2]);
+    for (int i = 0; i < 40; i++) {
+        next(&a);
+        assert_true(a.e.tokens.len <= 100);
+    }
+    assert_true(a.s.too_long > 0);
+    el_source_enter(&a.s, &a.recipe.stage[3]);
+    size_t longest = 0;
+    for (int i = 0; i < 40; i++) {
+        next(&a);
+        longest = a.e.tokens.len > longest ? a.e.tokens.len : longest;
+    }
+    assert_true(longest > 100);
+    close_stream(&a);
+}
+
 /* All attempts are refusable: what is left of 300 indexes is the share that is not attempts. */
 static void refused_attempts_are_counted(void **state)
 {
@@ -378,6 +399,7 @@ int main(void)
         cmocka_unit_test(other_seeds_give_other_examples),
         cmocka_unit_test(stages_have_their_own_drills),
         cmocka_unit_test(stages_have_their_own_mixture),
+        cmocka_unit_test(stages_have_their_own_longest_sequence),
         cmocka_unit_test(refused_attempts_are_counted),
         cmocka_unit_test(long_examples_are_skipped),
         cmocka_unit_test(streaming_without_memory),
