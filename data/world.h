@@ -39,7 +39,8 @@
  *      heading of the same claim, and begins it afresh. What is abandoned has to be readable and is
  *      not judged; a claim that is not begun afresh then is malformed.
  *   6. A claim without a heading is not addressed; one with a line that cannot be read, with two
- *      headings or with more than EL_WORLD_LINES lines is malformed; one whose witness is not
+ *      headings (but for rule 5) or with more than EL_WORLD_LINES lines, remarks not counted, in an
+ *      attempt is malformed; one whose witness is not
  *      positive, not in the list (each entry once) or leads beyond 199 has a bad witness; one whose
  *      omitted step has no result within 199 is malformed. Text in
  *      front of the first heading belongs to claim 1, text after the closing line to the last.
@@ -233,7 +234,8 @@ struct el_world_claim_report {
     struct el_world_line line[EL_WORLD_LINES + EL_WORLD_LIST];
     int total, target;
     int abandoned;     /* attempts in front of the one that is judged */
-    int false_remarks; /* remarks, anywhere in the claim, that their own numbers belie */
+    int untrue;        /* remarks that are not, anywhere in the claim, and false lines of what was
+                          abandoned: not judged, and not to be learned */
     size_t begin, end; /* bytes of the proof text: heading and lines of the judged attempt, without
                           the last newline */
 };
@@ -371,9 +373,9 @@ struct el_world_mix {
                                         self-evaluation alone */
     double checked;                  /* share of proofs, in examples of every kind, whose claims
                                         end with a remark on their total */
-    double refine_checked;           /* the same share of refined proofs; below 0: as checked */
     double false_start;              /* share of the claims of those that begin with attempts that
                                         miss and are abandoned: no loss on their witnesses */
+    double refine_checked;           /* as checked, for what refinements write; -1: as checked */
     double drill_witness;            /* share of drills that ask for bare witnesses */
     int drill_lines;                 /* lines of an arithmetic drill, 1..EL_EXAMPLE_SPANS */
 };
@@ -388,10 +390,10 @@ int el_world_example(const struct el_world_mix *m, uint64_t index, struct el_exa
                      struct el_error *err);
 
 /* The same out of a model's own attempt at p: `proof` is any text it wrote, `analysis` any text
- * (META only, else ignored). The labels are the oracle's. Of m only the prompts, checked and
- * false_start count. seed chooses among right witnesses.
+ * (META only, else ignored). The labels are the oracle's. Of m only the prompts, checked,
+ * refine_checked and false_start count. seed chooses among right witnesses.
  *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1 and where
- *             no remark is false. Of the others a share of m->checked is carried on to a right
+ *             it says nothing untrue. Of the others a share of m->checked is carried on to a right
  *             proof in checked style, with loss on all but the witnesses that miss
  *   VERIFY    the true analysis of its proof
  *   META      the true meta-analysis of its analysis

@@ -35,14 +35,6 @@ static int check_proof(const char *proof, size_t n, struct el_error *err)
     return 0;
 }
 
-static int says_nothing_false(const struct el_world_report *r)
-{
-    int false_remarks = 0;
-    for (int i = 0; i < r->n_claims; i++)
-        false_remarks += r->claim[i].false_remarks;
-    return false_remarks == 0;
-}
-
 static int generate(const struct el_world_mix *m, const struct el_world_report *r,
                     struct el_world_parts *w, struct el_example *out, struct el_error *err)
 {
@@ -52,7 +44,7 @@ static int generate(const struct el_world_mix *m, const struct el_world_report *
         return rc;
     if (el_world_fill(m->prompts.generate, w->statement.data, NULL, NULL, &w->prompt) < 0)
         return el_world_no_memory(err);
-    int learn = r->score == 1 && says_nothing_false(r);
+    int learn = r->score == 1 && el_world_says_nothing_untrue(r);
     rc = el_world_finish(w, EL_EXAMPLE_GENERATE, learn ? 0 : self, r->score, out, err);
     if (rc == 0)
         el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), out);

@@ -100,8 +100,8 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
         if (!(parts[i].value >= 0 && parts[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1", parts[i].name,
                               parts[i].value);
-    if (rc == 0 && !(m->refine_checked <= 1))
-        rc = el_error_set(err, EL_EINVAL, "refine_checked is %g, expected at most 1",
+    if (rc == 0 && m->refine_checked != -1 && !(m->refine_checked >= 0 && m->refine_checked <= 1))
+        rc = el_error_set(err, EL_EINVAL, "refine_checked is %g, expected 0 to 1, or -1",
                           m->refine_checked);
     if (rc == 0 && (m->drill_lines < 1 || m->drill_lines > EL_EXAMPLE_SPANS))
         rc = el_error_set(err, EL_EINVAL, "drill_lines is %d, expected 1 to %d", m->drill_lines,
@@ -297,7 +297,8 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
         el_world_fill(m->prompts.refine, w->statement.data, w->proof.data, w->analysis.data,
                       &w->prompt) < 0)
         return el_world_no_memory(err);
-    rc = el_world_finish(w, EL_EXAMPLE_REFINE, next.score == 1 ? 0 : self, next.score, out, err);
+    int learn = next.score == 1 && el_world_says_nothing_untrue(&next);
+    rc = el_world_finish(w, EL_EXAMPLE_REFINE, learn ? 0 : self, next.score, out, err);
     if (rc == 0)
         el_world_unlearn(revised->data, revised->len, strlen(EL_WORLD_SOLUTION), out);
     return rc;

@@ -88,6 +88,22 @@ static void read_heading(struct reading *g, int claim, size_t begin, struct el_w
     }
 }
 
+/* What a remark says falsely of the lines in front of it, and where it abandons them how many of
+ * these are false. */
+static int count_untrue(const struct el_world_claim *c, const struct raw *raw,
+                        const struct el_world_remark *remark)
+{
+    int untrue = remark->right != (remark->total == remark->target);
+    if (raw->n && remark->total != raw->line[raw->n - 1].result)
+        untrue = 1;
+    if (c->family != EL_WORLD_MOD ? remark->target != c->total
+                                  : raw->n > 1 && remark->target != raw->line[1].result)
+        untrue = 1;
+    for (int i = 0; !remark->right && i < raw->n; i++)
+        untrue += el_world_eval(&raw->line[i]) != raw->line[i].result;
+    return untrue;
+}
+
 static void read_step(struct reading *g, struct el_world_scan *line)
 {
     struct raw *raw = &g->raw[g->current < 0 ? 0 : g->current];
@@ -95,7 +111,7 @@ static void read_step(struct reading *g, struct el_world_scan *line)
     struct el_world_remark remark;
     if (g->current >= 0 && !raw->abandoned && el_world_scan_remark(&s, &remark)) {
         raw->abandoned = !remark.right;
-        g->out->claim[g->current].false_remarks += remark.right != (remark.total == remark.target);
+        g->out->claim[g->current].untrue += count_untrue(&g->p->claim[g->current], raw, &remark);
     } else if (g->current < 0 || raw->abandoned || raw->n == EL_WORLD_LINES ||
                !el_world_scan_step(line, &raw->line[raw->n]) || !finished(line))
         raw->malformed = 1;

@@ -144,11 +144,14 @@ void el_world_style_draw(double checked, double false_start, struct el_rng *rng,
 int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
                           const struct el_world_draft_claim *d, const struct el_world_style *s,
                           struct el_rng *rng);
+/* 1 when no remark and no line of what was abandoned is untrue. */
+int el_world_says_nothing_untrue(const struct el_world_report *r);
 /* Takes the witnesses of abandoned attempts out of the loss. The proof begins at byte `shift` of
  * the completion. */
 void el_world_unlearn(const char *proof, size_t n, size_t shift, struct el_example *e);
-/* Appends the proof r reports on, carried on in checked style: right claims stay; attempts that do
- * nothing but miss are abandoned and begun afresh, rightly; other claims are written anew. */
+/* Appends the proof r reports on, carried on in checked style: of right claims the judged attempt
+ * stays, with a remark of its own; judged attempts that do nothing but miss, by a witness that does
+ * not hold, are abandoned and begun afresh, rightly; other claims are written anew. */
 int el_world_proof_carried_on(const struct el_world_problem *p, const char *proof,
                               const struct el_world_report *r, struct el_rng *rng,
                               struct el_buf *out, struct el_error *err);

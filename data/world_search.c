@@ -94,6 +94,14 @@ int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_c
 
 /* ---- What is not to be learned ---- */
 
+int el_world_says_nothing_untrue(const struct el_world_report *r)
+{
+    int untrue = 0;
+    for (int i = 0; i < r->n_claims; i++)
+        untrue += r->claim[i].untrue;
+    return untrue == 0;
+}
+
 /* Cuts bytes begin..end out of the last span, when it begins in front of them. */
 static void cut_loss(struct el_example *e, size_t begin, size_t end)
 {
@@ -160,7 +168,8 @@ static int carry_on(const struct el_world_problem *p, int i, const char *proof,
     const struct el_world_claim_report *c = &r->claim[i];
     struct el_world_draft_claim d;
     int rc = 0, right = el_world_claim_is_right(r, i);
-    if (right || only_misses(r, i))
+    int missed = only_misses(r, i) && !el_world_witness_holds(&p->claim[i], &c->witness);
+    if (right || missed)
         rc = put_checked(out, proof, c);
     if (rc < 0 || right)
         return rc;

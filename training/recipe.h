@@ -11,9 +11,9 @@
  *     "stages": [
  *       { "name": "sft", "train": "dense", "steps": 2000, "lr": 2e-3, "final_lr": 1e-3,
  *         "warmup": 100, "decay": "cosine", "attempt_share": 0, "drill_share": 0.36,
- *         "kl_weight": 1, "bias_update_speed": 1e-3,
- *         "max_sequence": 512, "mix": { fields that differ from the recipe's "mix" in this stage }
- * }, { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1 }, ... ] }
+ *         "kl_weight": 1, "bias_update_speed": 1e-3, "max_sequence": 512,
+ *         "mix": { fields that differ from the recipe's "mix" in this stage } },
+ *       { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1 }, ... ] }
  *
  * A training stage is dense, warmup or sparse (core/train/trainer.h). An attempts stage lets the
  * model of the moment prove train-split problems; what it wrote becomes training material, with

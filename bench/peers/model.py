@@ -42,7 +42,7 @@ def turn(x, cos, sin, interleaved):
 
 class Layer(nn.Module):
     given = None  # keys to attend to [T,K] (-1: none), where results are compared
-    same_keys = None  # then: the share of them that this layer would have selected by itself
+    same_keys = None  # then: of the keys that either selects, the share that both select
 
     def __init__(self, c, w, index):
         super().__init__()
@@ -216,7 +216,7 @@ class Layer(nn.Module):
         own = torch.zeros_like(scores, dtype=torch.bool).scatter(-1, best, True) & causal
         mask = torch.zeros(*scores.shape[:-1], scores.shape[-1] + 1, dtype=torch.bool)
         mask = mask.scatter(-1, self.given.expand(len(scores), -1, -1) % mask.shape[-1], True)[..., :-1]
-        self.same_keys = ((mask & own).sum() / mask.sum()).item()
+        self.same_keys = ((mask & own).sum() / (mask | own).sum()).item()
         return mask
 
     def keys_values(self, latent, key):

@@ -1,5 +1,6 @@
 /* Training examples: purity, labels, loss spans, the model's own attempts, allocation faults. */
 #include "core/base/alloc.h"
+#include "core/base/digest.h"
 #include "data/world.h"
 
 #include <math.h>
@@ -222,6 +223,29 @@ static void false_starts_are_not_learned(void **state)
 }
 
 /* Spans lie in the completion in order, and a right line's result is true. */
+/* The recommended mixture's first examples, as they were when the shipped model was trained: a
+ * recipe makes the same model again. */
+static void examples_stay_what_they_were(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    struct el_digest d;
+    el_world_mix_init(&m, &prompts);
+    el_digest_init(&d);
+    for (uint64_t i = 0; i < 500; i++) {
+        struct el_example e;
+        assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+        el_digest_str(&d, e.prompt);
+        el_digest_str(&d, e.completion);
+        for (int k = 0; k < e.n_loss; k++) {
+            el_digest_u64(&d, e.loss[k].begin);
+            el_digest_u64(&d, e.loss[k].end);
+        }
+        el_example_release(&e);
+    }
+    assert_int_equal(el_digest_key(&d), 0x9d759d571221eff6);
+}
+
 /* Refined proofs have their own share; others don't follow it. */
 static void refined_proofs_are_checked(void **state)
 {
@@ -341,6 +365,10 @@ static const char good[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=1
 static const char bad[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=3.\n3*3+4*3=21.\n"
                           "21+9=30.\n7*4=28.\nSo all claims hold.\n";
 
+#define FIRST  "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n"
+#define AFRESH "(2) x=1.\n1*1+4*1=5.\n5+9=14.\n7*2=14.\n"
+#define CLOSED "So all claims hold."
+
 static double carry_on; /* share of attempts that miss and are carried on */
 
 static int attempt(const char *proof, const char *analysis, enum el_example_kind kind,
@@ -410,7 +438,55 @@ static void an_attempt_is_carried_on(void **state)
     assert_int_equal(attempt(good, NULL, EL_EXAMPLE_GENERATE, &e), 0);
     assert_int_equal(check_reply(&e, &p), 0);
     el_example_release(&e);
+    /* a right witness whose multiple is not is mended, too */
+    assert_int_equal(attempt(FIRST "(2) x=1.\n1*1+4*1=5.\n5+9=14.\n7*3=21.\n" CLOSED, NULL,
+                             EL_EXAMPLE_GENERATE, &e),
+                     0);
+    assert_int_equal(check_reply(&e, &p), 0);
+    el_example_release(&e);
     carry_on = 0;
+}
+
+/* Right attempts that search: learned but for the witnesses that miss, unless they say what is not.
+ */
+static void searching_attempts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *second;
+        int learned;
+    } cases[] = {
+        {"7*2=14.\ntotal 14 of 14 right.\n", 1},
+        {"7*1=7.\ntotal 7 of 14 wrong.\n" AFRESH, 1},
+        {"7*2=14.\ntotal 14 of 14 wrong.\n" AFRESH, 0}, /* it did not miss */
+        {"7*2=14.\ntotal 13 of 14 right.\n", 0},
+        {"7*2=14.\ntotal 13 of 13 right.\n", 0},      /* not the numbers in front of it */
+        {"7*1=8.\ntotal 8 of 14 wrong.\n" AFRESH, 0}, /* a false line, abandoned */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char proof[400];
+        struct el_example e;
+        struct el_world_problem p;
+        assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+        snprintf(proof, sizeof proof, FIRST "(2) x=1.\n1*1+4*1=5.\n5+9=14.\n%s" CLOSED,
+                 cases[i].second);
+        assert_int_equal(attempt(proof, NULL, EL_EXAMPLE_GENERATE, &e), 0);
+        assert_true(e.label == 1);
+        if (cases[i].learned)
+            assert_int_equal(check_reply(&e, &p), strstr(cases[i].second, AFRESH) != NULL);
+        else
+            assert_ptr_equal(e.completion + e.loss[0].begin,
+                             strstr(e.completion, SELF_HEAD) + strlen(SELF_HEAD));
+        el_example_release(&e);
+    }
+    /* kept by a refinement of another claim */
+    struct el_example e;
+    assert_int_equal(attempt("(1) x=5, y=2.\n16*5=80.\ntotal 80 of 98 right.\n9*2=18.\n80+18=98.\n"
+                             "(2) x=3.\n3*3+4*3=21.\n21+9=30.\n7*4=28.\n" CLOSED,
+                             NULL, EL_EXAMPLE_REFINE, &e),
+                     0);
+    assert_true(e.label == 1 && e.loss[0].begin > 0);
+    el_example_release(&e);
 }
 
 static void dishonest_attempts_are_refused(void **state)
@@ -481,12 +557,14 @@ int main(void)
         cmocka_unit_test(same_index_same_example),
         cmocka_unit_test(labels_are_true_and_balanced),
         cmocka_unit_test(false_starts_are_not_learned),
+        cmocka_unit_test(examples_stay_what_they_were),
         cmocka_unit_test(refined_proofs_are_checked),
         cmocka_unit_test(drills_carry_true_lines),
         cmocka_unit_test(drills_cover_the_sums),
         cmocka_unit_test(a_bad_mixture_is_named),
         cmocka_unit_test(attempts_become_examples),
         cmocka_unit_test(an_attempt_is_carried_on),
+        cmocka_unit_test(searching_attempts),
         cmocka_unit_test(dishonest_attempts_are_refused),
         cmocka_unit_test(no_allocation_failure_leaks_or_crashes),
     };

@@ -7,6 +7,7 @@ cp "$work/out" "$work/first"
 status 0 "$program" world --split test --index 5 --count 2 --seed 3
 same "$work/out" "$work/first"
 says out 'Show that (1)'
+says out 'a right proof that searches'
 status 0 "$program" world --split test --index 6 --count 2 --seed 3
 cmp -s "$work/out" "$work/first" && fail 'other problems look the same'
 
@@ -26,6 +27,15 @@ says out 'scores    12 added'
 status 0 "$program" export --store "$work/w.db" --what dv
 [ "$(grep -c '"rater_kind": "oracle"' "$work/out")" -eq 12 ] || fail 'expected 12 labelled proofs'
 status 2 "$program" world --scores
+
+# Proofs that search.
+status 0 "$program" world --count 4 --store "$work/s.db" --checked 1 --false-starts 1
+says out 'proofs    12 added: 0 4, 0.5 4, 1 4'
+status 0 "$program" export --store "$work/s.db" --what proofs
+[ "$(grep -c ' wrong\.' "$work/out")" -eq 12 ] || fail 'expected 12 proofs that give attempts up'
+status 2 "$program" world --store "$work/s.db" --false-starts 1
+says err 'goes with --checked'
+status 2 "$program" world --checked 1
 
 # A copy without the scores gets the same by --label.
 db=$work/d.db

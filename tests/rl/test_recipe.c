@@ -176,6 +176,9 @@ static void wrong_fields(void **state)
             "\"false_start\":-1}}",
             "false_start");
     refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1,"
+            "\"false_start\":0.5}}",
+            "checked");
+    refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1,"
             "\"split\":\"test\"}}",
             "split");
     refuses(

@@ -1,7 +1,7 @@
 /* A store of the run's own: programmed proofs and analyses of the small world, and the start's
- * attempts at problems, all scored by the oracle. Made in one go under another
- * name and then renamed, so that data.db is complete whenever it is there; a pure function of the
- * recipe and the start. */
+ * attempts at problems, all scored by the oracle. Made in one go under another name and then
+ * renamed, so that data.db is complete whenever it is there; a pure function of the recipe and the
+ * start. */
 #include "training/rl/run.h"
 
 #include "core/base/alloc.h"

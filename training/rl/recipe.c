@@ -265,6 +265,8 @@ static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r
         !(r->checked >= 0 && r->checked <= 1 && r->false_start >= 0 && r->false_start <= 1))
         rc = el_error_set(err, EL_EFORMAT,
                           "%s: fields 'checked' and 'false_start' must lie in 0..1", path);
+    if (rc == 0 && r->false_start > 0 && !(r->checked > 0))
+        rc = el_error_set(err, EL_EFORMAT, "%s: field 'false_start' goes with 'checked'", path);
     if (rc == 0 &&
         (r->world < 0 || r->attempts < 0 || (!r->store && r->world == 0 && r->attempts == 0)))
         rc = el_error_set(err, EL_EFORMAT,
