@@ -515,12 +515,13 @@ static void dishonest_attempts_are_refused(void **state)
     assert_null(e.prompt);
 }
 
-static void no_allocation_failure_leaks_or_crashes(void **state)
+static void fail_every_allocation(double checked)
 {
-    (void)state;
     struct el_world_mix m;
     struct el_example e;
     el_world_mix_init(&m, &prompts);
+    m.checked = m.false_start = checked;
+    carry_on = checked;
     for (uint64_t i = 0; i < 24; i++) {
         int rc = EL_ENOMEM;
         for (long n = 1; rc != 0 && n < 4000; n++) {
@@ -548,6 +549,14 @@ static void no_allocation_failure_leaks_or_crashes(void **state)
         assert_int_equal(rc, 0);
         el_example_release(&e);
     }
+    carry_on = 0;
+}
+
+static void no_allocation_failure_leaks_or_crashes(void **state)
+{
+    (void)state;
+    fail_every_allocation(0);
+    fail_every_allocation(1);
 }
 
 int main(void)
