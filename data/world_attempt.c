@@ -60,10 +60,8 @@ static int carry_on(const struct el_world_mix *m, const struct el_world_problem 
     struct el_buf text;
     el_buf_init(&text);
     int rc = el_world_proof_carried_on(p, w->proof.data, r, rng, &text, err);
-    el_buf_clear(&w->proof);
-    if (rc == 0 && el_buf_add(&w->proof, text.data, text.len) < 0)
-        rc = el_world_no_memory(err);
-    el_buf_release(&text);
+    el_buf_release(&w->proof);
+    w->proof = text;
     if (rc < 0)
         return rc;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &whole);

@@ -198,6 +198,15 @@ int el_world_put_reply(struct el_world_parts *w, const char *proof, size_t n,
     return el_world_analysis_true(r, c) < 0 ? el_world_no_memory(err) : 0;
 }
 
+/* A random proof with the score, in the mixture's style, into w. */
+static int draw_proof(const struct el_world_mix *m, const struct el_world_problem *p, double score,
+                      struct el_rng *rng, struct el_world_parts *w, struct el_error *err)
+{
+    struct el_world_style style;
+    el_world_style_draw(m->checked, m->false_start, rng, &style);
+    return el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
+}
+
 static int generate(const struct el_world_mix *m, const struct el_world_problem *p,
                     struct el_rng *rng, struct el_world_parts *w, struct el_example *out,
                     struct el_error *err)
@@ -206,11 +215,9 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
     double score = u < m->generate_flawed                       ? 0
                    : u < m->generate_flawed + m->generate_minor ? 0.5
                                                                 : 1;
-    struct el_world_style style;
     struct el_world_report r;
     size_t self;
-    el_world_style_draw(m->checked, m->false_start, rng, &style);
-    int rc = el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
+    int rc = draw_proof(m, p, score, rng, w, err);
     if (rc < 0)
         return rc;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -230,10 +237,8 @@ static int verify(const struct el_world_mix *m, const struct el_world_problem *p
                   struct el_error *err)
 {
     struct el_world_report r;
-    struct el_world_style style;
     double score = 0.5 * choose(m->verify_score, 3, rng);
-    el_world_style_draw(m->checked, m->false_start, rng, &style);
-    int rc = el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
+    int rc = draw_proof(m, p, score, rng, w, err);
     if (rc < 0)
         return rc;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -253,10 +258,8 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
         uint32_t u = el_rng_below(rng, 100);
         el_world_cut(&w->proof, 0);
         el_world_cut(&w->analysis, 0);
-        struct el_world_style style;
         double score = u < 60 ? 0 : u < 80 ? 0.5 : 1;
-        el_world_style_draw(m->checked, m->false_start, rng, &style);
-        int rc = el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
+        int rc = draw_proof(m, p, score, rng, w, err);
         if (rc < 0)
             return rc;
         el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
@@ -321,9 +324,7 @@ static int refine(const struct el_world_mix *m, const struct el_world_problem *p
 {
     double score = el_rng_uniform(rng) < m->refine_minor ? 0.5 : 0;
     int fail = el_rng_uniform(rng) < m->refine_flawed;
-    struct el_world_style style;
-    el_world_style_draw(m->checked, m->false_start, rng, &style);
-    int rc = el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
+    int rc = draw_proof(m, p, score, rng, w, err);
     return rc < 0 ? rc : el_world_put_refine(m, p, fail, rng, w, out, err);
 }
 

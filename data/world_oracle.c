@@ -61,12 +61,6 @@ static int scan_witness(struct el_world_scan *s, enum el_world_family f, struct 
                          el_world_scan_words(s, "=") && el_world_scan_number(s, &w->v[1]));
 }
 
-static int finished(struct el_world_scan *s)
-{
-    el_world_scan_words(s, ".");
-    return el_world_scan_end(s);
-}
-
 /* A first heading, or one that begins the claim afresh. */
 static void read_heading(struct reading *g, int claim, size_t begin, struct el_world_scan *line)
 {
@@ -82,7 +76,7 @@ static void read_heading(struct reading *g, int claim, size_t begin, struct el_w
     raw->n = raw->abandoned = 0;
     g->out->claim[claim].abandoned += afresh;
     g->out->claim[claim].begin = begin;
-    if (!scan_witness(line, g->p->claim[claim].family, w) || !finished(line)) {
+    if (!scan_witness(line, g->p->claim[claim].family, w) || !el_world_scan_stop(line)) {
         w->n = 0;
         raw->malformed = 1;
     }
@@ -113,7 +107,7 @@ static void read_step(struct reading *g, struct el_world_scan *line)
         raw->abandoned = !remark.right;
         g->out->claim[g->current].untrue += count_untrue(&g->p->claim[g->current], raw, &remark);
     } else if (g->current < 0 || raw->abandoned || raw->n == EL_WORLD_LINES ||
-               !el_world_scan_step(line, &raw->line[raw->n]) || !finished(line))
+               !el_world_scan_step(line, &raw->line[raw->n]) || !el_world_scan_stop(line))
         raw->malformed = 1;
     else
         raw->n++;
@@ -122,7 +116,7 @@ static void read_step(struct reading *g, struct el_world_scan *line)
 static int is_closing(const struct el_world_scan *line)
 {
     struct el_world_scan s = *line;
-    return el_world_scan_words(&s, "So all claims hold") && finished(&s);
+    return el_world_scan_words(&s, "So all claims hold") && el_world_scan_stop(&s);
 }
 
 static void read_text(struct reading *g, const char *text, size_t n)

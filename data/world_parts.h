@@ -63,6 +63,7 @@ int el_world_scan_words(struct el_world_scan *s, const char *words); /* a blank:
 int el_world_scan_step(struct el_world_scan *s, struct el_world_step *out);
 int el_world_scan_claim_mark(struct el_world_scan *s, int *k); /* "(k)", k as written */
 int el_world_scan_end(struct el_world_scan *s);
+int el_world_scan_stop(struct el_world_scan *s); /* a full stop, or none, and the end; moves on */
 /* "total 33 of 49 wrong." up to the end of s */
 struct el_world_remark {
     int total, target, right;

@@ -62,9 +62,8 @@ static int make_review(struct sample *s, struct el_rng *rng, struct el_error *er
 /* Drawn last, so that the other parts don't depend on it. */
 static int make_search(struct sample *s, struct el_rng *rng, struct el_error *err)
 {
-    static const enum el_world_flaw none[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
     static const struct el_world_style style = {.checked = 1, .false_start = 1};
-    return el_world_proof_started(&s->problem, none, &style, rng, &s->part[SEARCHED], err);
+    return el_world_proof_with_score(&s->problem, 1, &style, rng, &s->part[SEARCHED], err);
 }
 
 static int put_text(const struct sample *s, struct el_buf *out)

@@ -57,12 +57,6 @@ struct claimed {
     int total, target;
 };
 
-static int scan_finish(struct el_world_scan s)
-{
-    el_world_scan_words(&s, ".");
-    return el_world_scan_end(&s);
-}
-
 static int scan_whole(const struct el_world_scan *line, struct claimed *out)
 {
     static const struct {
@@ -74,7 +68,7 @@ static int scan_whole(const struct el_world_scan *line, struct claimed *out)
                  {"no closing", EL_KIND_UNCLOSED}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct el_world_scan s = *line;
-        if (el_world_scan_words(&s, table[i].words) && scan_finish(s)) {
+        if (el_world_scan_words(&s, table[i].words) && el_world_scan_stop(&s)) {
             out->kind = table[i].kind;
             return 1;
         }
@@ -85,11 +79,11 @@ static int scan_whole(const struct el_world_scan *line, struct claimed *out)
 static int scan_judgement(struct el_world_scan s, struct claimed *out)
 {
     struct el_world_scan r = s, w = s, a = s;
-    if (el_world_scan_words(&r, "right") && scan_finish(r))
+    if (el_world_scan_words(&r, "right") && el_world_scan_stop(&r))
         out->kind = EL_KIND_RIGHT;
-    else if (el_world_scan_words(&w, "wrong") && scan_finish(w))
+    else if (el_world_scan_words(&w, "wrong") && el_world_scan_stop(&w))
         out->kind = EL_KIND_WRONG;
-    else if (el_world_scan_words(&a, "again") && scan_finish(a))
+    else if (el_world_scan_words(&a, "again") && el_world_scan_stop(&a))
         out->kind = EL_KIND_AGAIN;
     else
         return 0;
@@ -109,7 +103,7 @@ static void read_line(struct el_world_scan s, struct claimed *out)
     }
     t = s;
     if (el_world_scan_words(&t, "missing ") && el_world_scan_step(&t, &out->step) &&
-        scan_finish(t)) {
+        el_world_scan_stop(&t)) {
         out->kind = EL_KIND_OMITTED;
         return;
     }

@@ -41,11 +41,10 @@ static int fresh_miss(const struct el_world_claim *c, const struct el_world_witn
 static int put_miss(struct el_buf *out, int claim, const struct el_world_claim *c,
                     const struct el_world_witness *w)
 {
-    struct el_world_draft_claim d;
+    struct el_world_draft_claim d = {.present = 1, .family = c->family, .witness = *w};
     int total, target;
-    el_world_draft_honest(c, w, &d);
+    d.n = el_world_honest(c, w, d.step, &total, &target);
     int rc = el_world_put_draft(out, claim, &d);
-    el_world_honest(c, w, d.step, &total, &target);
     return rc < 0 ? rc : el_world_put_remark(out, total, target, 0);
 }
 

@@ -102,11 +102,16 @@ int el_world_scan_remark(struct el_world_scan *s, struct el_world_remark *out)
     out->right = el_world_scan_words(&t, "right");
     if (!out->right && !el_world_scan_words(&t, "wrong"))
         return 0;
-    el_world_scan_words(&t, ".");
-    if (!el_world_scan_end(&t))
+    if (!el_world_scan_stop(&t))
         return 0;
     *s = t;
     return 1;
+}
+
+int el_world_scan_stop(struct el_world_scan *s)
+{
+    el_world_scan_words(s, ".");
+    return el_world_scan_end(s);
 }
 
 int el_world_scan_end(struct el_world_scan *s)

@@ -222,7 +222,6 @@ static void false_starts_are_not_learned(void **state)
     labels_are_true_and_balanced_with(0.7);
 }
 
-/* Spans lie in the completion in order, and a right line's result is true. */
 /* The recommended mixture's first examples, as they were when the shipped model was trained: a
  * recipe makes the same model again. */
 static void examples_stay_what_they_were(void **state)
@@ -270,6 +269,7 @@ static void refined_proofs_are_checked(void **state)
     assert_true(seen[EL_EXAMPLE_GENERATE] > 40 && seen[EL_EXAMPLE_REFINE] > 40);
 }
 
+/* Spans lie in the completion in order, and a right line's result is true. */
 static void drills_carry_true_lines(void **state)
 {
     (void)state;
