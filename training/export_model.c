@@ -44,6 +44,8 @@ static int print_history(const struct el_train_run *t, struct el_buf *out)
         rc = print_field(out, "recipe_digest", "", t->recipe.digest);
     if (rc == 0)
         rc = print_field(out, "command", "elenchus train ", t->o->recipe);
+    if (rc == 0 && t->start_digest[0])
+        rc = print_field(out, "start_weights_digest", "", t->start_digest);
     if (rc == 0)
         rc = el_buf_printf(out,
                            "  \"steps\": %" PRId64 ",\n  \"tokens\": %" PRId64

@@ -18,10 +18,15 @@ static void cut_line_breaks(struct el_buf *b)
         b->data[--b->len] = 0;
 }
 
+/* A folder as the recipe names it: in the working folder, or else in root. */
+static char *find_folder(const char *name, const char *root)
+{
+    return el_path_exists(name) || !root ? el_strdup(name) : el_path_join(root, name);
+}
+
 static int read_prompts(struct el_recipe *r, const char *root, struct el_error *err)
 {
-    char *dir = el_path_exists(r->prompts_dir) || !root ? el_strdup(r->prompts_dir)
-                                                        : el_path_join(root, r->prompts_dir);
+    char *dir = find_folder(r->prompts_dir, root);
     int rc = dir ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for prompts");
     for (int i = 0; i < 4 && rc == 0; i++) {
         char *path = el_path_join(dir, prompt_files[i]);
@@ -55,8 +60,14 @@ static int open_part(const cJSON *root, const char *path, const char *key, const
 static int read_model(cJSON *root, const char *where, struct el_recipe *r, struct el_error *err)
 {
     cJSON *model = cJSON_GetObjectItemCaseSensitive(root, "model");
+    if (r->start && model)
+        return el_error_set(err, EL_EFORMAT, "%s: 'start' and 'model': expected one of them",
+                            where);
+    if (r->start)
+        return 0;
     if (!cJSON_IsObject(model))
-        return el_error_set(err, EL_EFORMAT, "%s: missing field 'model' (an object)", where);
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: missing field 'model' (an object), or 'start' (a folder)", where);
     const struct {
         const char *key;
         double value;
@@ -363,10 +374,11 @@ static int digest_of(struct el_recipe *r, const cJSON *root, const char *path, s
 static int read_top(cJSON *root, const char *path, const char *base, struct el_recipe *r,
                     struct el_error *err)
 {
-    static const char *const keys[] = {"seed", "prompts",          "model",     "batch",  "adamw",
-                                       "mix",  "checkpoint_every", "log_every", "stages", NULL};
+    static const char *const keys[] = {"seed",  "prompts",          "model",     "start",  "batch",
+                                       "adamw", "checkpoint_every", "log_every", "stages", "mix",
+                                       NULL};
     int64_t seed = 1;
-    const char *prompts = NULL;
+    const char *prompts = NULL, *start = NULL;
     if (!cJSON_IsObject(root))
         return el_error_set(err, EL_EFORMAT, "%s: must be an object", path);
     int rc = el_json_only(root, path, keys, err);
@@ -374,6 +386,8 @@ static int read_top(cJSON *root, const char *path, const char *base, struct el_r
         rc = el_json_i64_or(root, path, "seed", &seed, err);
     if (rc == 0)
         rc = el_json_str(root, path, "prompts", &prompts, err);
+    if (rc == 0)
+        rc = el_json_str_or(root, path, "start", &start, err);
     if (rc == 0)
         rc = el_json_int_or(root, path, "checkpoint_every", &r->checkpoint_every, err);
     if (rc == 0)
@@ -385,7 +399,8 @@ static int read_top(cJSON *root, const char *path, const char *base, struct el_r
         return rc;
     r->seed = (uint64_t)seed;
     r->prompts_dir = el_strdup(prompts);
-    if (!r->prompts_dir)
+    r->start = start ? find_folder(start, base) : NULL;
+    if (!r->prompts_dir || (start && !r->start))
         return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
     return read_prompts(r, base, err);
 }
@@ -443,7 +458,8 @@ int el_recipe_load(const char *path, const char *root, struct el_recipe *r, stru
 void el_recipe_release(struct el_recipe *r)
 {
     el_free(r->prompts_dir);
-    r->prompts_dir = NULL;
+    el_free(r->start);
+    r->prompts_dir = r->start = NULL;
     for (int i = 0; i < 4; i++)
         el_buf_release(&r->prompt_text[i]);
 }

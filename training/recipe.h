@@ -3,6 +3,8 @@
  *   { "seed": 1,
  *     "prompts": "configs/prompts/small",          folder of a prompt set
  *     "model": { config.json keys; vocab_size and the token ids come from the tokenizer },
+ *                                                  or, instead of "model":
+ *     "start": "runs/small/model",                 folder of a model to go on from
  *     "batch": { "tokens": 8192, "max_sequence": 512, "micro_batches": 1 },
  *     "adamw": { "beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1,
  *                "max_grad_norm": 1 },
@@ -51,7 +53,8 @@ struct el_recipe {
     uint64_t seed;
     char *prompts_dir;
     struct el_buf prompt_text[4]; /* generate, verify, meta, refine as read */
-    struct el_config model;
+    struct el_config model; /* of new weights, where start is NULL */
+    char *start;            /* model folder whose weights the run begins with, or NULL */
     int batch_tokens, max_sequence, micro_batches;
     struct el_adamw_config adamw;
     struct el_world_mix mix; /* its prompts point into prompt_text */
@@ -61,8 +64,8 @@ struct el_recipe {
     char digest[EL_DIGEST_HEX]; /* of the recipe and its prompts: a run resumes only its own */
 };
 
-/* Reads a recipe. prompts_dir is taken as relative to the working folder, or when it is not there,
- * to `root` (may be NULL). Errors name file and field. Release with el_recipe_release. */
+/* Reads a recipe. prompts_dir and start are taken as relative to the working folder, or when they are
+ * not there, to `root` (may be NULL). Nothing is read of `start`. Errors name file and field. Release with el_recipe_release. */
 int el_recipe_load(const char *path, const char *root, struct el_recipe *r, struct el_error *err);
 void el_recipe_release(struct el_recipe *r);
 

@@ -33,6 +33,7 @@ struct el_train_run {
     const struct el_train_options *o;
     struct el_recipe recipe;
     struct el_weights *w;
+    char start_digest[EL_DIGEST_HEX]; /* of the weights the run started from; empty: new ones */
     struct el_stream stream;
     struct el_trainer trainer;
     struct el_tokenizer *tokenizer;

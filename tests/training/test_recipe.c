@@ -91,6 +91,8 @@ static const char *const malformed[][3] = {
     {"prompts", "7", "'prompts'"},
     {"sed", "1", "'sed'"},
     {"model", NULL, "'model'"},
+    {"start", "\"runs/x/model\"", "'start' and 'model'"},
+    {"start", "7", "'start'"},
     {"model", "[1]", "'model'"},
     {"model.hidden_size", "\"x\"", "hidden_size"},
     {"model.hidden_size", "0", "hidden_size"},
@@ -253,6 +255,22 @@ static void prompts_are_found_or_named(void **state)
     assert_non_null(strstr(why.msg, "meta.txt"));
 }
 
+static void a_start_is_found_like_prompts(void **state)
+{
+    (void)state;
+    struct el_recipe r;
+    const char *path = write_recipe("r.json", "model", NULL, "start", "\"a/model\"", NULL);
+    must(el_recipe_load(path, NULL, &r, &err));
+    assert_string_equal(r.start, "a/model");
+    el_recipe_release(&r);
+    must(el_recipe_load(path, at("root"), &r, &err));
+    assert_string_equal(r.start, at("root/a/model"));
+    el_recipe_release(&r);
+    must(el_recipe_load(write_recipe("r.json", NULL), at("root"), &r, &err));
+    assert_null(r.start);
+    el_recipe_release(&r);
+}
+
 static void digest_of(const char *path, char out[EL_DIGEST_HEX])
 {
     struct el_recipe r;
@@ -347,6 +365,7 @@ int main(void)
         cmocka_unit_test(what_is_malformed_is_named),
         cmocka_unit_test(what_is_no_recipe_is_refused),
         cmocka_unit_test(prompts_are_found_or_named),
+        cmocka_unit_test(a_start_is_found_like_prompts),
         cmocka_unit_test(the_digest_sees_recipe_and_prompts),
         cmocka_unit_test(the_tokenizer_decides),
         cmocka_unit_test(every_allocation_may_fail),

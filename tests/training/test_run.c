@@ -476,6 +476,81 @@ static void dumped_gradients_are_the_trainers(void **state)
     close_first(&f);
 }
 
+/* A recipe that goes on from a model: two sparse steps of rate 0 leave its weights as they are. */
+static const char *write_second(const char *name, const char *start, const char *lr)
+{
+    char quoted[310];
+    snprintf(quoted, sizeof quoted, "\"%s\"", start);
+    cJSON *stages = cJSON_Parse("[{\"name\":\"on\",\"train\":\"sparse\",\"steps\":2,\"lr\":0}]");
+    set_at(stages, "0.lr", lr);
+    char *text = cJSON_PrintUnformatted(stages);
+    const char *path = write_recipe(name, "model", NULL, "start", quoted, "stages", text,
+                                    "checkpoint_every", "1", NULL);
+    cJSON_free(text);
+    cJSON_Delete(stages);
+    return path;
+}
+
+static char *start_digest(const char *training_json)
+{
+    cJSON *o = NULL;
+    must(el_json_load(training_json, &o, &err));
+    const cJSON *digest = cJSON_GetObjectItem(o, "start_weights_digest");
+    char *copy = digest ? el_strdup(digest->valuestring) : NULL;
+    cJSON_Delete(o);
+    return copy;
+}
+
+static void a_run_starts_from_a_model(void **state)
+{
+    (void)state;
+    char start[300];
+    snprintf(start, sizeof start, "%s", in(whole, "model"));
+    const char *still = write_second("still.json", start, "0");
+    must(train(still, at("still"), -1, &err));
+    assert_true(
+        same_file(in(whole, "model/model.safetensors"), at("still/model/model.safetensors")));
+    assert_true(same_file(in(whole, "model/config.json"), at("still/model/config.json")));
+    char *found = start_digest(at("still/model/training.json"));
+    struct el_buf before = read_text(in(whole, "model/training.json"));
+    assert_non_null(found);
+    assert_non_null(strstr(before.data, found)); /* as its weights_digest */
+    assert_null(start_digest(in(whole, "model/training.json")));
+    el_free(found);
+    el_buf_release(&before);
+    /* stopped between its steps and gone on with: the same bytes, and not those of the start */
+    const char *second = write_second("second.json", start, "1e-2");
+    must(train(second, at("through"), -1, &err));
+    struct el_error why = {0};
+    assert_int_equal(train(second, at("halted"), 1, &why), EL_EINTR);
+    must(train(second, at("halted"), -1, &err));
+    assert_true(
+        same_file(at("through/model/model.safetensors"), at("halted/model/model.safetensors")));
+    assert_false(
+        same_file(at("still/model/model.safetensors"), at("halted/model/model.safetensors")));
+}
+
+static void a_start_must_be_a_model_of_the_small_world(void **state)
+{
+    (void)state;
+    struct el_error why = {0};
+    const char *nowhere = write_second("nowhere.json", at("no-model"), "0");
+    assert_int_equal(train(nowhere, at("refused"), -1, &why), EL_EIO);
+    says(&why, (const char *const[]){"nowhere.json: start", at("no-model"), NULL});
+    struct el_recipe r;
+    struct el_weights *w = NULL;
+    must(el_recipe_load(recipe, NULL, &r, &err));
+    r.model.vocab_size = 50;
+    must(el_weights_create(&r.model, el_device_host(), 1, &w, &err));
+    must(el_weights_save(w, at("foreign"), &err));
+    const char *foreign = write_second("foreign.json", at("foreign"), "0");
+    assert_int_equal(train(foreign, at("refused"), -1, &why), EL_EREFUSED);
+    says(&why, (const char *const[]){"foreign.json: start", "vocabulary of 50", NULL});
+    assert_false(el_path_exists(at("refused/state.safetensors")));
+    el_weights_free(w);
+    el_recipe_release(&r);
+}
+
 /* Tokens of the first n examples. */
 static int tokens_of(const char *path, int n)
 {
@@ -597,6 +672,8 @@ int main(void)
         cmocka_unit_test(nan_stops_the_run),
         cmocka_unit_test(an_explosion_is_not_saved),
         cmocka_unit_test(dumped_gradients_are_the_trainers),
+        cmocka_unit_test(a_run_starts_from_a_model),
+        cmocka_unit_test(a_start_must_be_a_model_of_the_small_world),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(export_needs_a_checkpoint),
         cmocka_unit_test(a_sequence_must_fit_the_model),
