@@ -152,7 +152,7 @@ uint64_t el_world_problem_key(const struct el_world_problem *p);
  * numbers), or all there are where none is that small. Returns their number (0: the claim is
  * false), writes the first `cap`. */
 int el_world_solve(const struct el_world_claim *c, struct el_world_witness *out, int cap);
-/* 1 when w proves c. */
+/* 1 when w proves c; 0 also when there is none to read (n 0). */
 int el_world_witness_holds(const struct el_world_claim *c, const struct el_world_witness *w);
 
 /* Appends the sentence. 0 or EL_ENOMEM. */
@@ -254,6 +254,10 @@ struct el_world_report {
     int n_defects;
     struct el_world_defect defect[EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1];
 };
+
+/* 1 when the final answer of a proof is right: every claim has a witness that holds, whatever its
+ * steps are like. `r` is the report of el_world_judge_proof for p. */
+int el_world_answer_holds(const struct el_world_problem *p, const struct el_world_report *r);
 
 /* Judges any text as a proof of p. Never fails; reads a megabyte of nonsense in one pass. */
 void el_world_judge_proof(const struct el_world_problem *p, const char *text, size_t n,

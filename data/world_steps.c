@@ -145,5 +145,5 @@ int el_world_witness_holds(const struct el_world_claim *c, const struct el_world
 {
     struct el_world_step steps[EL_WORLD_LINES];
     int total, target;
-    return el_world_honest(c, w, steps, &total, &target) >= 0 && total == target;
+    return w->n > 0 && el_world_honest(c, w, steps, &total, &target) >= 0 && total == target;
 }

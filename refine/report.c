@@ -35,15 +35,19 @@ static int allocate(struct el_report *r, struct el_error *err)
     size_t texts = (size_t)r->state.n_texts + 1, rounds = (size_t)r->state.set.rounds;
     size_t cells = EL_TRUTHS * EL_MEASURES * EL_KINDS_OF_SCORE * rounds * (size_t)r->contest.n;
     r->truth = el_alloc_array(texts, sizeof *r->truth);
+    r->answer_holds = el_alloc_array(texts, sizeof *r->answer_holds);
     r->votes = el_alloc_array(texts, sizeof *r->votes);
     r->n_votes = el_alloc_array(texts, sizeof *r->n_votes);
     r->values = el_alloc_array(cells, sizeof *r->values);
     r->rounds = el_alloc_array(rounds, sizeof *r->rounds);
     r->pass_at_k = el_alloc_array(32, sizeof *r->pass_at_k);
-    if (!r->truth || !r->votes || !r->n_votes || !r->values || !r->rounds || !r->pass_at_k)
+    if (!r->truth || !r->answer_holds || !r->votes || !r->n_votes || !r->values || !r->rounds ||
+        !r->pass_at_k)
         return el_error_set(err, EL_ENOMEM, "out of memory for a report");
     for (size_t i = 0; i < cells; i++)
         r->values[i] = NAN;
+    for (size_t i = 0; i < rounds; i++)
+        r->rounds[i].answer_error = r->rounds[i].trace_error = (struct el_figure){NAN, NAN, NAN};
     return 0;
 }
 
@@ -67,6 +71,8 @@ static int compute(struct el_report *r, struct el_store *s, struct el_error *err
     int rc = el_report_judge(r, s, &f, err);
     if (rc == 0)
         rc = el_report_score(r, &f, err);
+    if (rc == 0)
+        rc = el_report_answers(r, &f, err);
     if (rc == 0)
         rc = el_figures_compute(&f, err);
     el_figures_release(&f);
@@ -99,6 +105,7 @@ void el_report_release(struct el_report *r)
     el_contest_release(&r->contest);
     el_competition_release(&r->state);
     el_free(r->truth);
+    el_free(r->answer_holds);
     el_free(r->votes);
     el_free(r->n_votes);
     el_free(r->values);

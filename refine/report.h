@@ -39,6 +39,9 @@ struct el_figure {
 
 struct el_report_round {
     struct el_figure figure[EL_TRUTHS][EL_MEASURES][EL_KINDS_OF_SCORE];
+    /* By exact truth: share of final proofs whose final answer is wrong (a witness that does not
+     * hold, or no proof); share of those with a right one that still score below 1. */
+    struct el_figure answer_error, trace_error;
     double finished;                  /* share of threads that made no further attempt */
     double tokens, completion_tokens; /* cumulative mean per thread */
 };
@@ -69,6 +72,7 @@ struct el_report {
     int has_votes;                  /* after the last round, every final proof has votes */
     int votes_min, votes_max;       /* per final proof with votes */
     signed char *truth;             /* (texts) exact score in halves, EL_SCORE_NONE unknown */
+    signed char *answer_holds;      /* (texts) 1: every claim has a witness that holds */
     struct el_vote_result *votes;   /* (texts) */
     int *n_votes;                   /* (texts) */
     double *values;                 /* per problem, see el_report_value */

@@ -34,6 +34,10 @@ static void put_round(const struct el_report *r, int round, struct el_json_out *
     el_json_number(j, "stopped", x->finished);
     el_json_number(j, "tokens", x->tokens);
     el_json_number(j, "completion_tokens", x->completion_tokens);
+    if (r->exact) {
+        el_json_figure(j, "answer_error", &x->answer_error);
+        el_json_figure(j, "trace_error", &x->trace_error);
+    }
     for (int truth = 0; truth < EL_TRUTHS; truth++) {
         if (isnan(x->figure[truth][EL_MEASURE_PASS][EL_KIND_MEAN].value))
             continue;

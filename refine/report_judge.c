@@ -76,6 +76,7 @@ static int judge_proof(struct work *w, int text, struct el_error *err)
     el_world_judge_proof(&w->problems[t->problem], p.text, strlen(p.text), w->proof);
     el_proof_release(&p);
     r->truth[text] = (signed char)el_score_from_value(w->proof->score);
+    r->answer_holds[text] = (signed char)el_world_answer_holds(&w->problems[t->problem], w->proof);
     for (int i = 0; rc == 0 && i < t->cap; i++)
         if (t->votes[i].state == EL_VOTE_DONE)
             rc = judge_stored(&w->verifier, w->s, t->problem, w->proof, t->votes[i].halves,

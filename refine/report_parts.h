@@ -7,6 +7,8 @@
 /* Exact truth of every text, and the judges' figures: reads proofs and analyses. */
 int el_report_judge(struct el_report *r, struct el_store *s, struct el_figures *f,
                     struct el_error *err);
+/* Final answers and traces by round (report_answer.c): after el_report_judge. */
+int el_report_answers(struct el_report *r, struct el_figures *f, struct el_error *err);
 /* Votes, values per problem, rounds, pass@k. */
 int el_report_score(struct el_report *r, struct el_figures *f, struct el_error *err);
 /* Failures, drops, usage, attention. */

@@ -115,6 +115,20 @@ static int put_pass_at_k(const struct el_report *r, struct el_buf *out)
     return rc == 0 ? el_buf_putc(out, '\n') : rc;
 }
 
+static int put_answers(const struct el_report *r, struct el_buf *out)
+{
+    int rc =
+        el_buf_puts(out, "\nFinal answers (all witnesses hold) and traces, by exact truth\n"
+                         "  T  wrong answer         wrong trace, of those with a right answer\n");
+    for (int round = 1; rc == 0 && round <= r->state.set.rounds; round++) {
+        char answer[32], trace[32];
+        figure_text(&r->rounds[round - 1].answer_error, answer);
+        figure_text(&r->rounds[round - 1].trace_error, trace);
+        rc = el_buf_printf(out, "%3d  %s  %s\n", round, answer, trace);
+    }
+    return rc;
+}
+
 static int put_judge(const char *who, const struct el_judge_report *j, struct el_buf *out)
 {
     if (j->analyses == 0)
@@ -194,6 +208,8 @@ int el_report_text(const struct el_report *r, struct el_buf *out)
         rc = put_rules(r, out);
     if (rc == 0)
         rc = put_pass_at_k(r, out);
+    if (rc == 0 && r->exact)
+        rc = put_answers(r, out);
     if (rc == 0)
         rc = put_judge("The verifier's analyses against exact truth", &r->verifier, out);
     if (rc == 0)

@@ -53,8 +53,8 @@ struct el_recipe {
     uint64_t seed;
     char *prompts_dir;
     struct el_buf prompt_text[4]; /* generate, verify, meta, refine as read */
-    struct el_config model; /* of new weights, where start is NULL */
-    char *start;            /* model folder whose weights the run begins with, or NULL */
+    struct el_config model;       /* of new weights, where start is NULL */
+    char *start;                  /* model folder whose weights the run begins with, or NULL */
     int batch_tokens, max_sequence, micro_batches;
     struct el_adamw_config adamw;
     struct el_world_mix mix; /* its prompts point into prompt_text */
@@ -64,8 +64,9 @@ struct el_recipe {
     char digest[EL_DIGEST_HEX]; /* of the recipe and its prompts: a run resumes only its own */
 };
 
-/* Reads a recipe. prompts_dir and start are taken as relative to the working folder, or when they are
- * not there, to `root` (may be NULL). Nothing is read of `start`. Errors name file and field. Release with el_recipe_release. */
+/* Reads a recipe. prompts_dir and start are taken as relative to the working folder, or when they
+ * are not there, to `root` (may be NULL). Nothing is read of `start`. Errors name file and field.
+ * Release with el_recipe_release. */
 int el_recipe_load(const char *path, const char *root, struct el_recipe *r, struct el_error *err);
 void el_recipe_release(struct el_recipe *r);
 

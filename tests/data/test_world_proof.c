@@ -204,11 +204,29 @@ static double stated_score(int flaw)
     return flaw == EL_FLAW_NONE ? 1 : flaw >= EL_FLAW_OMITTED ? 0.5 : 0;
 }
 
+/* What of a flawed proof is the answer: -1 where it depends on the claim. */
+static int answer_with(int flaw)
+{
+    switch (flaw) {
+    case EL_FLAW_UNADDRESSED:
+    case EL_FLAW_BAD_WITNESS:
+        return 0;
+    case EL_FLAW_WITNESS: /* these become slips where a claim cannot have them */
+    case EL_FLAW_BENT:
+    case EL_FLAW_SWAPPED:
+    case EL_FLAW_MALFORMED:
+        return -1;
+    default:
+        return 1;
+    }
+}
+
 static void every_flaw_has_its_score(void **state)
 {
     (void)state;
     struct el_rng rng;
     struct el_buf b;
+    int missed[EL_FLAWS] = {0};
     el_rng_init(&rng, 2);
     el_buf_init(&b);
     for (int f = 0; f < EL_FLAWS; f++)
@@ -224,10 +242,16 @@ static void every_flaw_has_its_score(void **state)
             el_world_judge_proof(&p, b.data, b.len, &r);
             if (r.score != stated_score(f))
                 fail_msg("%s scores %g:\n%s", el_world_flaw_name(f), r.score, b.data);
+            int holds = el_world_answer_holds(&p, &r);
+            if (answer_with(f) >= 0 && holds != answer_with(f))
+                fail_msg("%s: the answer %s:\n%s", el_world_flaw_name(f),
+                         holds ? "holds" : "does not hold", b.data);
+            missed[f] += !holds;
             for (int k = 0; k < p.n_claims; k++)
                 assert_int_equal(el_world_claim_is_right(&r, k),
                                  k != at || f == EL_FLAW_NONE || f == EL_FLAW_UNCLOSED);
         }
+    assert_true(missed[EL_FLAW_WITNESS] > 200 && missed[EL_FLAW_BENT] > 200);
     el_buf_release(&b);
 }
 

@@ -79,6 +79,17 @@ static void test_values(void **state)
             isnan(r.rounds[round - 1].figure[EL_TRUTH_VOTES][EL_MEASURE_PASS][EL_KIND_MEAN].value));
     }
     assert_true(r.rounds[0].tokens < r.rounds[2].tokens);
+    /* a right proof has a right answer and a right trace, and nothing else is one */
+    for (int round = 0; round < 3; round++) {
+        const struct el_report_round *x = &r.rounds[round];
+        double right = (1 - x->answer_error.value) * (1 - x->trace_error.value);
+        assert_true(fabs(right - x->figure[EL_TRUTH_EXACT][EL_MEASURE_PASS][EL_KIND_SHARE].value) <
+                    1e-12);
+        assert_true(x->answer_error.value > 0 && x->answer_error.value < 1);
+        assert_true(x->trace_error.value > 0 && x->trace_error.value < 1);
+        assert_true(x->answer_error.lo < x->answer_error.value &&
+                    x->answer_error.value < x->answer_error.hi);
+    }
     assert_true(fabs(r.pass_at_k[0].value -
                      r.rounds[2].figure[EL_TRUTH_EXACT][EL_MEASURE_PASS][EL_KIND_SHARE].value) <
                 1e-12);

@@ -174,10 +174,7 @@ static double final_answer(const struct el_rl_task *t, const struct el_rl_sample
 {
     struct el_world_report report;
     report_of(t, s, &report);
-    for (int i = 0; i < report.n_claims; i++)
-        if (!el_world_witness_holds(&t->problem.claim[i], &report.claim[i].witness))
-            return 0;
-    return 1;
+    return el_world_answer_holds(&t->problem, &report);
 }
 
 /* Outside the small world: the box against the stored answer. */
