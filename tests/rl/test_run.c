@@ -5,6 +5,8 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/base/json.h"
+#include "data/store.h"
+#include "data/world.h"
 
 #include <ftw.h>
 #include <math.h>
@@ -325,6 +327,51 @@ static void selected_sets(void **state)
     assert_true(objective[0] == objective[2] && objective[0] != objective[1]);
 }
 
+struct own_data {
+    int problems, proofs, remarks;
+};
+
+static int see_problem(void *user, const struct el_problem *row, struct el_error *err)
+{
+    struct own_data *seen = user;
+    struct el_world_problem p;
+    assert_string_equal(row->set, "world-valid");
+    int rc = el_world_problem_parse(row->statement, strlen(row->statement), &p, err);
+    for (int i = 0; rc == 0 && i < p.n_claims; i++)
+        assert_int_equal(el_world_claim_split(&p.claim[i]), EL_WORLD_VALID);
+    seen->problems++;
+    return rc;
+}
+
+static int see_proof(void *user, const struct el_proof *row, struct el_error *err)
+{
+    struct own_data *seen = user;
+    (void)err;
+    seen->proofs++;
+    seen->remarks += row->author.kind != EL_AUTHOR_MODEL && strstr(row->text, "\ntotal ") != NULL;
+    return 0;
+}
+
+/* The run's own data are of the split and in the style that the recipe names. */
+static void own_data_of_the_valid_split(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    struct el_store *s = NULL;
+    struct own_data seen = {0};
+    const char *path = recipe("valid.json", "\"data\":{\"world\":12,\"attempts\":3,\"split\":"
+                                            "\"valid\",\"checked\":1,\"false_start\":0.5},"
+                                            "\"max_steps\":1");
+    char data[300];
+    snprintf(data, sizeof data, "%s/data.db", at("valid"));
+    must_train(path, at("valid"));
+    assert_int_equal(el_store_open(data, EL_STORE_READONLY, &s, &err), 0);
+    assert_int_equal(el_store_problem_each(s, NULL, see_problem, &seen, &err), 0);
+    assert_int_equal(el_store_proof_each(s, 0, see_proof, &seen, &err), 0);
+    assert_true(seen.problems >= 4 && seen.proofs >= 12 && seen.remarks >= 6);
+    el_store_close(s);
+}
+
 /* Without steps that teach anything the weights stay those of the start. */
 static void nothing_to_learn(void **state)
 {
@@ -410,6 +457,7 @@ int main(void)
         cmocka_unit_test(recorded),
         cmocka_unit_test(sampling_mask),
         cmocka_unit_test(selected_sets),
+        cmocka_unit_test(own_data_of_the_valid_split),
         cmocka_unit_test(nothing_to_learn),
         cmocka_unit_test(rejection),
         cmocka_unit_test(refusals),
