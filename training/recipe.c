@@ -170,11 +170,19 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
         rc = read_numbers(o, where->data, "verify_score", m->verify_score, 3, err);
     if (rc == 0)
         rc = read_numbers(o, where->data, "meta_score", m->meta_score, 3, err);
-    double *const to[] = {&m->generate_flawed, &m->generate_minor, &m->refine_minor,
-                          &m->refine_flawed,   &m->checked,        &m->false_start,
-                          &m->refine_checked,  &m->drill_witness};
-    for (int i = 0; i < 8 && rc == 0; i++)
-        rc = el_json_double_or(o, where->data, keys[3 + i], to[i], err);
+    const struct {
+        const char *key;
+        double *to;
+    } numbers[] = {{"generate_flawed", &m->generate_flawed},
+                   {"generate_minor", &m->generate_minor},
+                   {"refine_minor", &m->refine_minor},
+                   {"refine_flawed", &m->refine_flawed},
+                   {"checked", &m->checked},
+                   {"false_start", &m->false_start},
+                   {"refine_checked", &m->refine_checked},
+                   {"drill_witness", &m->drill_witness}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers && rc == 0; i++)
+        rc = el_json_double_or(o, where->data, numbers[i].key, numbers[i].to, err);
     if (rc == 0)
         rc = el_json_int_or(o, where->data, "drill_lines", &m->drill_lines, err);
     if (rc == 0)
