@@ -47,6 +47,7 @@ static void bench_open(struct bench *b, enum el_role role, const char *const *te
                                           .verifications = 3,
                                           .meta_verifications = 2,
                                           .judge_retries = 2,
+                                          .judge_temperature = NAN,
                                           .proof_weight = 1,
                                           .overlong_from = 0.8};
     assert_int_equal(el_prompt_set_load(EL_SOURCE_DIR "/configs/prompts/small", &b->prompts, &err),
@@ -137,6 +138,26 @@ static void no_meta_reward(void **state)
     assert_int_equal(b.counts.asked, 0);
     near(b.sample[1].reward, 0.5);
     bench_close(&b);
+}
+
+/* First attempts at the judge's temperature, what is asked again at that of sampling. */
+static void the_judge_has_its_temperature(void **state)
+{
+    (void)state;
+    static const char *const texts[G] = {praise, doubt, "nothing", praise};
+    for (int own = 0; own < 2; own++) {
+        static struct bench b;
+        struct el_error err = {0};
+        int greedy = 0;
+        bench_open(&b, EL_ROLE_VERIFIER, texts, meta_answer);
+        b.r.rewards.judge_temperature = own ? 0 : NAN;
+        assert_int_equal(judge(&b, &err), 0);
+        assert_int_equal(b.counts.asked, 3 * 2 + 2); /* two were unreadable at first */
+        for (int i = 0; i < b.script.asked; i++)
+            greedy += b.script.seen[i].temperature == 0;
+        assert_int_equal(greedy, own ? 3 * 2 : 0);
+        bench_close(&b);
+    }
 }
 
 static const char *mute(void *user, const char *prompt, int again)
@@ -277,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verifier_samples),
         cmocka_unit_test(no_meta_reward),
+        cmocka_unit_test(the_judge_has_its_temperature),
         cmocka_unit_test(lost_samples),
         cmocka_unit_test(refused_judgements),
         cmocka_unit_test(generator_samples),

@@ -128,6 +128,8 @@ static void wrong_fields(void **state)
         {"\"beta\":-1", "beta"},
         {"\"temperature\":0", "temperature"},
         {"\"temperature\":\"hot\"", "temperature"},
+        {"\"judge_temperature\":-1", "judge_temperature"},
+        {"\"judge_temperature\":\"cold\"", "judge_temperature"},
         {"\"top_p\":0", "top_p"},
         {"\"num_generations\":1", "num_generations"},
         {"\"num_generations\":100000", "num_generations"},

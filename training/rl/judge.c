@@ -158,9 +158,10 @@ static int ask_round(struct bench *b, struct el_progress *progress, struct el_er
         return el_error_set(err, EL_ENOMEM, "out of memory for judgements");
     for (int i = 0; i < b->n_votes; i++)
         if (is_open(b, &b->vote[i]))
-            ask[n++] = (struct el_rl_ask){.prompt = b->vote[i].prompt.data,
-                                          .sampling = b->j->recipe->sampling,
-                                          .key = key_of(b, &b->vote[i])};
+            ask[n++] = (struct el_rl_ask){
+                .prompt = b->vote[i].prompt.data,
+                .sampling = el_rl_judge_sampling(b->j->recipe, b->vote[i].attempts),
+                .key = key_of(b, &b->vote[i])};
     rc = el_rl_ask_all(b->j->backend, ask, n, progress, err);
     for (int i = 0, k = 0; i < b->n_votes && k < n; i++) {
         if (!is_open(b, &b->vote[i]))

@@ -25,6 +25,7 @@ static void set_defaults(struct el_rl_recipe *r)
                                         .verifications = 1,
                                         .meta_verifications = 1,
                                         .judge_retries = 2,
+                                        .judge_temperature = NAN,
                                         .proof_weight = 1,
                                         .overlong_from = 0.8};
     r->grpo = el_grpo_config_default();
@@ -36,6 +37,14 @@ static void set_defaults(struct el_rl_recipe *r)
     r->adamw = (struct el_adamw_config){0.9, 0.95, 1e-8, 0, 1};
     r->batch_rows = 8192;
     r->save_steps = 10;
+}
+
+struct el_sampling el_rl_judge_sampling(const struct el_rl_recipe *r, int attempts)
+{
+    struct el_sampling s = r->sampling;
+    if (attempts == 0 && !isnan(r->rewards.judge_temperature))
+        s.temperature = r->rewards.judge_temperature;
+    return s;
 }
 
 static int copy_string(const cJSON *o, const char *where, const char *key, char **out,
@@ -71,6 +80,7 @@ static int read_numbers(const cJSON *o, const char *path, struct el_rl_recipe *r
     const struct number list[] = {
         {"temperature", &r->sampling.temperature},
         {"top_p", &r->sampling.top_p},
+        {"judge_temperature", &r->rewards.judge_temperature},
         {"alpha", &r->rewards.weights.alpha},
         {"beta_self", &r->rewards.weights.beta},
         {"proof_weight", &r->rewards.proof_weight},
@@ -374,7 +384,10 @@ static int check(const char *path, struct el_rl_recipe *r, struct el_error *err)
                             "%s: proof_weight and final_answer_weight must not be negative, and "
                             "not both 0",
                             path);
+    const struct el_sampling judge = el_rl_judge_sampling(r, 0);
     int rc = el_sampling_check(&r->sampling, err);
+    if (rc == 0 && el_sampling_check(&judge, err) < 0)
+        rc = el_error_prefix(err, "judge_temperature");
     if (rc == 0)
         rc = el_grpo_config_check(&r->grpo, err);
     if (rc == 0)
@@ -403,6 +416,7 @@ static int read_all(const cJSON *root, const char *path, struct el_rl_recipe *r,
                                        "beta_self",
                                        "verifications",
                                        "meta_verifications",
+                                       "judge_temperature",
                                        "judge_retries",
                                        "final_answer_weight",
                                        "proof_weight",

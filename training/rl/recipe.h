@@ -28,7 +28,9 @@
  *   "alpha", "beta_self"  weights of R_Y and R_Z: 0.76, 0.24
  *   "verifications", "meta_verifications"  judgements a proof, an analysis gets; their mean
  *                       counts
- *   "judge_retries"     further attempts after an unreadable judgement
+ *   "judge_temperature" of a judgement's first attempt; absent: "temperature". A frozen judge need
+ *                       not explore, and judges best near 0, where one verification says it all
+ *   "judge_retries"     further attempts after an unreadable judgement, at "temperature"
  *   "show_reference", "show_rubric"  false; the store's reference solution and grading
  *                       guidelines of a problem stand in the prompts of verifier and
  *                       meta-verifier, of the policy and of the judge; the prompt set must
@@ -102,6 +104,7 @@ struct el_rl_rewards {
     int use_meta_reward;
     struct el_reward_weights weights;
     int verifications, meta_verifications, judge_retries;
+    double judge_temperature; /* NaN: that of sampling */
     double proof_weight, final_answer_weight;
     double overlong_penalty, overlong_from, length_weight;
     const struct el_language *language; /* NULL: not measured */
@@ -156,6 +159,9 @@ struct el_rl_overrides {
 int el_rl_recipe_load(const char *path, const struct el_rl_overrides *over, struct el_rl_recipe *r,
                       struct el_error *err);
 void el_rl_recipe_release(struct el_rl_recipe *r);
+
+/* How a judgement is sampled after so many unreadable attempts. */
+struct el_sampling el_rl_judge_sampling(const struct el_rl_recipe *r, int attempts);
 
 /* 1 when the JSON file at `path` is a recipe of this kind (it has "roles"), 0 when it is not;
  * negative when it cannot be read. */
