@@ -379,6 +379,11 @@ struct el_world_mix {
                                         end with a remark on their total */
     double false_start;              /* share of the claims of those that begin with attempts that
                                         miss and are abandoned: no loss on their witnesses */
+    double retry;                    /* chance that another false start follows one, up to 8 of a
+                                        claim; then loss is on what is tried after the first miss
+                                        of a claim and was not tried before, for a search must not
+                                        go in circles. 0: a quarter, up to 3, and no loss on any
+                                        witness that misses */
     double refine_checked;           /* as checked, for what refinements write; -1: as checked */
     double drill_witness;            /* share of drills that ask for bare witnesses */
     int drill_lines;                 /* lines of an arithmetic drill, 1..EL_EXAMPLE_SPANS */
@@ -395,7 +400,7 @@ int el_world_example(const struct el_world_mix *m, uint64_t index, struct el_exa
 
 /* The same out of a model's own attempt at p: `proof` is any text it wrote, `analysis` any text
  * (META only, else ignored). The labels are the oracle's. Of m only the prompts, checked,
- * refine_checked and false_start count. seed chooses among right witnesses.
+ * refine_checked, false_start and retry count. seed chooses among right witnesses.
  *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1 and where
  *             it says nothing untrue. Of the others a share of m->checked is carried on to a right
  *             proof in checked style, with loss on all but the witnesses that miss

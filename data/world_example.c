@@ -95,6 +95,7 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
                  {"refine_flawed", m->refine_flawed},
                  {"checked", m->checked},
                  {"false_start", m->false_start},
+                 {"retry", m->retry},
                  {"drill_witness", m->drill_witness}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && rc == 0; i++)
         if (!(parts[i].value >= 0 && parts[i].value <= 1))
@@ -203,7 +204,7 @@ static int draw_proof(const struct el_world_mix *m, const struct el_world_proble
                       struct el_rng *rng, struct el_world_parts *w, struct el_error *err)
 {
     struct el_world_style style;
-    el_world_style_draw(m->checked, m->false_start, rng, &style);
+    el_world_style_draw(m->checked, m->false_start, m->retry, rng, &style);
     return el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
 }
 
@@ -228,7 +229,7 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
         return el_world_no_memory(err);
     rc = el_world_finish(w, EL_EXAMPLE_GENERATE, r.score > 0 ? 0 : self, r.score, out, err);
     if (rc == 0)
-        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), out);
+        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), m->retry > 0, out);
     return rc;
 }
 
@@ -287,8 +288,8 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
     struct el_world_report r, next;
     size_t self = 0;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
-    el_world_style_draw(m->refine_checked < 0 ? m->checked : m->refine_checked, m->false_start, rng,
-                        &style);
+    el_world_style_draw(m->refine_checked < 0 ? m->checked : m->refine_checked, m->false_start,
+                        m->retry, rng, &style);
     int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &style, rng, revised, err);
     if (rc < 0)
         return rc;
@@ -303,7 +304,7 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
     int learn = next.score == 1 && el_world_says_nothing_untrue(&next);
     rc = el_world_finish(w, EL_EXAMPLE_REFINE, learn ? 0 : self, next.score, out, err);
     if (rc == 0)
-        el_world_unlearn(revised->data, revised->len, strlen(EL_WORLD_SOLUTION), out);
+        el_world_unlearn(revised->data, revised->len, strlen(EL_WORLD_SOLUTION), m->retry > 0, out);
     return rc;
 }
 

@@ -87,6 +87,7 @@ void el_world_cut(struct el_buf *out, size_t len); /* back to an earlier length 
 struct el_world_style {
     int checked;        /* every claim ends with a check of its total */
     double false_start; /* then: share of the claims that begin with attempts that are abandoned */
+    double retry;       /* as in el_world_mix */
 };
 
 struct el_world_draft_claim {
@@ -139,7 +140,7 @@ int el_world_near(int v, struct el_rng *rng);
 /* ---- Proofs that search (world_search.c) ---- */
 
 /* The style of one proof, by the shares of el_world_mix. Draws nothing where none are checked. */
-void el_world_style_draw(double checked, double false_start, struct el_rng *rng,
+void el_world_style_draw(double checked, double false_start, double retry, struct el_rng *rng,
                          struct el_world_style *s);
 /* el_world_put_draft in the style s (NULL: plain). Of totals that miss a share is called right. */
 int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
@@ -147,9 +148,11 @@ int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_c
                           struct el_rng *rng);
 /* 1 when no remark and no line of what was abandoned is untrue. */
 int el_world_says_nothing_untrue(const struct el_world_report *r);
-/* Takes the witnesses of abandoned attempts out of the loss. The proof begins at byte `shift` of
- * the completion. */
-void el_world_unlearn(const char *proof, size_t n, size_t shift, struct el_example *e);
+/* Takes the witnesses of abandoned attempts out of the loss; where retries are learned, only a
+ * claim's first one and those that were tried before. The proof begins at byte `shift` of the
+ * completion. */
+void el_world_unlearn(const char *proof, size_t n, size_t shift, int learn_retries,
+                      struct el_example *e);
 /* Appends the proof r reports on, carried on in checked style: of right claims the judged attempt
  * stays, with a remark of its own; judged attempts that do nothing but miss, by a witness that does
  * not hold, are abandoned and begun afresh, rightly; other claims are written anew. */

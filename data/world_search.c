@@ -5,14 +5,17 @@
 #include <string.h>
 
 enum {
-    most_starts = 3, /* false starts of a claim */
+    most_starts = 8, /* false starts of a claim */
+    few_starts = 3,  /* without retries: at most, and */
     another = 25,    /* percent of false starts that another one follows */
-    careless = 50    /* percent of totals that miss and are called right */
+    careless = 50,   /* percent of totals that miss and are called right */
+    most_tried = 32  /* witnesses of a claim that are remembered */
 };
 
-void el_world_style_draw(double checked, double false_start, struct el_rng *rng,
+void el_world_style_draw(double checked, double false_start, double retry, struct el_rng *rng,
                          struct el_world_style *s)
 {
+    s->retry = retry;
     s->checked = checked > 0 && el_rng_uniform(rng) < checked;
     s->false_start = s->checked ? false_start : 0;
 }
@@ -49,14 +52,15 @@ static int put_miss(struct el_buf *out, int claim, const struct el_world_claim *
 }
 
 static int put_false_starts(struct el_buf *out, int claim, const struct el_world_claim *c,
-                            double share, struct el_rng *rng)
+                            const struct el_world_style *s, struct el_rng *rng)
 {
     struct el_world_witness tried[most_starts];
-    int rc = 0;
-    if (share <= 0 || el_rng_uniform(rng) >= share)
+    int rc = 0, most = s->retry > 0 ? most_starts : few_starts;
+    uint32_t percent = s->retry > 0 ? (uint32_t)(100 * s->retry) : another;
+    if (s->false_start <= 0 || el_rng_uniform(rng) >= s->false_start)
         return 0;
-    for (int n = 0; rc >= 0 && n < most_starts; n++) {
-        if ((n && el_rng_below(rng, 100) >= another) || !fresh_miss(c, tried, n, rng, &tried[n]))
+    for (int n = 0; rc >= 0 && n < most; n++) {
+        if ((n && el_rng_below(rng, 100) >= percent) || !fresh_miss(c, tried, n, rng, &tried[n]))
             break;
         rc = put_miss(out, claim, c, &tried[n]);
     }
@@ -85,7 +89,7 @@ int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_c
 {
     int rc = 0, checked = s && s->checked && d->present;
     if (checked)
-        rc = put_false_starts(out, claim, c, s->false_start, rng);
+        rc = put_false_starts(out, claim, c, s, rng);
     if (rc >= 0)
         rc = el_world_put_draft(out, claim, d);
     return rc >= 0 && checked ? put_check(out, c, d, rng) : rc;
@@ -113,9 +117,38 @@ static void cut_loss(struct el_example *e, size_t begin, size_t end)
     e->n_loss++;
 }
 
-void el_world_unlearn(const char *proof, size_t n, size_t shift, struct el_example *e)
+/* The witnesses that a claim has abandoned so far. */
+struct tried {
+    int claim, n;
+    struct el_world_scan witness[most_tried];
+};
+
+static int was_tried(const struct tried *t, struct el_world_scan w)
+{
+    size_t n = (size_t)(w.end - w.p);
+    for (int i = 0; i < t->n; i++)
+        if ((size_t)(t->witness[i].end - t->witness[i].p) == n &&
+            memcmp(t->witness[i].p, w.p, n) == 0)
+            return 1;
+    return 0;
+}
+
+/* Remembers a witness. 1 when it is one to learn: not the first of its claim, and new. */
+static int try_witness(struct tried *t, int claim, struct el_world_scan w)
+{
+    if (claim != t->claim)
+        *t = (struct tried){.claim = claim};
+    int learn = t->n > 0 && t->n < most_tried && !was_tried(t, w);
+    if (t->n < most_tried)
+        t->witness[t->n++] = w;
+    return learn;
+}
+
+void el_world_unlearn(const char *proof, size_t n, size_t shift, int learn_retries,
+                      struct el_example *e)
 {
     struct el_world_scan all = {proof, proof + n}, line, witness = {0};
+    struct tried tried = {.claim = -1};
     int claim;
     while (el_world_scan_line(&all, &line)) {
         struct el_world_scan heading = line;
@@ -124,7 +157,9 @@ void el_world_unlearn(const char *proof, size_t n, size_t shift, struct el_examp
             el_world_blanks(&heading);
             witness = (struct el_world_scan){heading.p, all.p};
         } else if (witness.p && el_world_scan_remark(&line, &remark) && !remark.right) {
-            cut_loss(e, (size_t)(witness.p - proof) + shift, (size_t)(witness.end - proof) + shift);
+            if (!try_witness(&tried, claim, witness) || !learn_retries)
+                cut_loss(e, (size_t)(witness.p - proof) + shift,
+                         (size_t)(witness.end - proof) + shift);
             witness.p = NULL;
         }
     }

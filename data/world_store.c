@@ -64,7 +64,7 @@ static int draw_proof(struct filling *f, int halves, struct el_rng *rng, struct 
 {
     enum { tries = 64 };
     struct el_world_style style;
-    el_world_style_draw(f->plan->checked, f->plan->false_start, rng, &style);
+    el_world_style_draw(f->plan->checked, f->plan->false_start, 0, rng, &style);
     for (int i = 0; i < tries; i++) {
         enum el_world_flaw flaw[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
         uint32_t claim = el_rng_below(rng, (uint32_t)f->problem.n_claims);

@@ -160,10 +160,13 @@ static int read_share(const cJSON *mix, const char *path, double *share, struct 
 static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                     struct el_buf *where, struct el_error *err)
 {
-    static const char *const keys[] = {
-        "share",         "verify_score",  "meta_score", "generate_flawed", "generate_minor",
-        "refine_minor",  "refine_flawed", "checked",    "false_start",     "refine_checked",
-        "drill_witness", "drill_lines",   NULL};
+    static const char *const keys[] = {"share",          "verify_score",
+                                       "meta_score",     "generate_flawed",
+                                       "generate_minor", "refine_minor",
+                                       "refine_flawed",  "checked",
+                                       "false_start",    "retry",
+                                       "refine_checked", "drill_witness",
+                                       "drill_lines",    NULL};
     const cJSON *o;
     int rc = open_part(root, path, "mix", keys, &o, where, err);
     if (rc == 0)
@@ -179,6 +182,7 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                    {"refine_flawed", &m->refine_flawed},
                    {"checked", &m->checked},
                    {"false_start", &m->false_start},
+                   {"retry", &m->retry},
                    {"refine_checked", &m->refine_checked},
                    {"drill_witness", &m->drill_witness}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && rc == 0; i++)

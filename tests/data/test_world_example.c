@@ -370,6 +370,7 @@ static const char bad[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=3.
 #define CLOSED "So all claims hold."
 
 static double carry_on; /* share of attempts that miss and are carried on */
+static double retry;    /* of the mixture */
 
 static int attempt(const char *proof, const char *analysis, enum el_example_kind kind,
                    struct el_example *e)
@@ -379,6 +380,7 @@ static int attempt(const char *proof, const char *analysis, enum el_example_kind
     struct el_world_mix m;
     el_world_mix_init(&m, &prompts);
     m.checked = carry_on;
+    m.retry = retry;
     return el_world_example_from_attempt(&m, &p, proof, analysis, kind, 7, e, NULL);
 }
 
@@ -489,6 +491,87 @@ static void searching_attempts(void **state)
     el_example_release(&e);
 }
 
+static int has_loss(const struct el_example *e, const char *at)
+{
+    size_t byte = (size_t)(at - e->completion);
+    for (int i = 0; i < e->n_loss; i++)
+        if (byte >= e->loss[i].begin && byte < e->loss[i].end)
+            return 1;
+    return 0;
+}
+
+/* Of the witnesses that miss, the new ones after a claim's first are learned where retries are. */
+static void retries_are_learned_once(void **state)
+{
+    (void)state;
+    static const char *const tries[] = {
+        "x=3.\n3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n",
+        "x=4.\n4*4+4*4=32.\n32+9=41.\n7*5=35.\ntotal 35 of 41 wrong.\n",
+        "x=3.\n3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n",
+        "x=5.\n5*5+4*5=45.\n45+9=54.\n7*7=49.\ntotal 49 of 54 wrong.\n",
+        "x=1.\n1*1+4*1=5.\n5+9=14.\n7*2=14.\n",
+    };
+    static const int learned[2][5] = {{0, 0, 0, 0, 1}, {0, 1, 0, 1, 1}};
+    char proof[600] = FIRST;
+    for (int i = 0; i < 5; i++)
+        sprintf(proof + strlen(proof), "(2) %s", tries[i]);
+    strcat(proof, CLOSED);
+    for (int on = 0; on < 2; on++) {
+        struct el_example e;
+        retry = on * 0.5;
+        assert_int_equal(attempt(proof, NULL, EL_EXAMPLE_GENERATE, &e), 0);
+        assert_true(e.label == 1);
+        const char *at = e.completion;
+        for (int i = 0; i < 5; i++) {
+            at = strstr(at, "(2) ") + 4;
+            assert_int_equal(has_loss(&e, at - 4), 1);
+            assert_int_equal(has_loss(&e, at), learned[on][i]);
+            assert_int_equal(has_loss(&e, strchr(at, '\n') + 1), 1);
+        }
+        el_example_release(&e);
+    }
+    retry = 0;
+}
+
+/* Chains of false starts get longer with the share, up to 8, and try nothing twice. */
+static void searches_do_not_go_in_circles(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    int starts[3] = {0}, longest = 0;
+    el_world_mix_init(&m, &prompts);
+    m.checked = m.false_start = 1;
+    memset(m.share, 0, sizeof m.share);
+    m.share[EL_EXAMPLE_GENERATE] = 1;
+    for (int k = 0; k < 3; k++) {
+        m.retry = 0.45 * k;
+        for (uint64_t i = 0; i < 200; i++) {
+            struct el_example e;
+            char *heading[3][20], *save, *line;
+            int n[3] = {0};
+            assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+            *strstr(e.completion, SELF_HEAD) = 0;
+            for (line = strtok_r(e.completion, "\n", &save); line;
+                 line = strtok_r(NULL, "\n", &save)) {
+                int claim = line[0] == '(' ? line[1] - '1' : -1;
+                if (claim < 0 || line[4] < 'a')
+                    continue;
+                for (int j = 0; j < n[claim] && e.label == 1; j++)
+                    assert_string_not_equal(heading[claim][j], line);
+                heading[claim][n[claim]++] = line;
+            }
+            for (int c = 0; c < 3; c++) {
+                starts[k] += n[c] > 1 ? n[c] - 1 : 0;
+                longest = n[c] > longest ? n[c] : longest;
+            }
+            el_example_release(&e);
+        }
+    }
+    /* 1.31, 1.82 and at most 5.7 a claim */
+    assert_true(4 * starts[1] > 5 * starts[0] && starts[2] > 2 * starts[1]);
+    assert_int_equal(longest, 9); /* eight and the one that holds */
+}
+
 static void dishonest_attempts_are_refused(void **state)
 {
     (void)state;
@@ -520,7 +603,7 @@ static void fail_every_allocation(double checked)
     struct el_world_mix m;
     struct el_example e;
     el_world_mix_init(&m, &prompts);
-    m.checked = m.false_start = checked;
+    m.checked = m.false_start = m.retry = checked;
     carry_on = checked;
     for (uint64_t i = 0; i < 24; i++) {
         int rc = EL_ENOMEM;
@@ -566,6 +649,8 @@ int main(void)
         cmocka_unit_test(same_index_same_example),
         cmocka_unit_test(labels_are_true_and_balanced),
         cmocka_unit_test(false_starts_are_not_learned),
+        cmocka_unit_test(retries_are_learned_once),
+        cmocka_unit_test(searches_do_not_go_in_circles),
         cmocka_unit_test(examples_stay_what_they_were),
         cmocka_unit_test(refined_proofs_are_checked),
         cmocka_unit_test(drills_carry_true_lines),

@@ -127,6 +127,7 @@ static const char *const malformed[][3] = {
     {"mix.drill_lines", "0", "mix: drill_lines"},
     {"mix.false_start", "-0.1", "mix: false_start"},
     {"mix.checked", "2", "mix: checked"},
+    {"mix.retry", "1.1", "mix: retry"},
     {"mix.seed", "0", "mix: unknown field 'seed'"},
     {"checkpoint_every", "0", "checkpoint_every"},
     {"log_every", "-1", "log_every"},
