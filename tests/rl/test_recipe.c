@@ -211,9 +211,9 @@ static void overrides(void **state)
 static void shipped(void **state)
 {
     (void)state;
-    static const char *const names[] = {"verifier-score", "verifier",         "meta-verifier",
-                                        "generator",      "generator-search", "rft",
-                                        "tiny-rl",        "tiny-rft"};
+    static const char *const names[] = {
+        "verifier-score",    "verifier", "meta-verifier", "generator", "generator-outcome",
+        "generator-no-self", "rft",      "tiny-rl",       "tiny-rft"};
     const struct el_rl_overrides none = {.seed = -1};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char file[300];
