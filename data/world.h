@@ -255,8 +255,9 @@ struct el_world_report {
     struct el_world_defect defect[EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1];
 };
 
-/* 1 when the final answer of a proof is right: every claim has a witness that holds, whatever its
- * steps are like. `r` is the report of el_world_judge_proof for p. */
+/* 1 when the final answer of a proof is right: every claim's judged attempt has a witness that
+ * holds, whatever its steps are like. A claim that is malformed, or abandoned at last, has none.
+ * `r` is the report of el_world_judge_proof for p. */
 int el_world_answer_holds(const struct el_world_problem *p, const struct el_world_report *r);
 
 /* Judges any text as a proof of p. Never fails; reads a megabyte of nonsense in one pass. */

@@ -2,12 +2,13 @@
  * abandoned before one that holds. */
 #include "data/world_parts.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
     most_starts = 8, /* false starts of a claim */
-    few_starts = 3,  /* without retries: at most, and */
-    another = 25,    /* percent of false starts that another one follows */
+    few_starts = 3,  /* the same where retry is 0 */
+    another = 25,    /* percent of false starts that another one follows where retry is 0 */
     careless = 50,   /* percent of totals that miss and are called right */
     most_tried = 32  /* witnesses of a claim that are remembered */
 };
@@ -56,7 +57,7 @@ static int put_false_starts(struct el_buf *out, int claim, const struct el_world
 {
     struct el_world_witness tried[most_starts];
     int rc = 0, most = s->retry > 0 ? most_starts : few_starts;
-    uint32_t percent = s->retry > 0 ? (uint32_t)(100 * s->retry) : another;
+    uint32_t percent = s->retry > 0 ? (uint32_t)lround(100 * s->retry) : another;
     if (s->false_start <= 0 || el_rng_uniform(rng) >= s->false_start)
         return 0;
     for (int n = 0; rc >= 0 && n < most; n++) {

@@ -26,7 +26,20 @@ void el_train_say(const struct el_train_run *t, const char *fmt, ...)
 
 static struct el_state_owner owner_of(const struct el_train_run *t)
 {
-    return (struct el_state_owner){t->recipe.digest, t->recipe.n_stages};
+    return (struct el_state_owner){t->owner, t->recipe.n_stages};
+}
+
+/* New weights follow from the recipe; a start is what lies in its folder now. */
+static void take_owner(struct el_train_run *t)
+{
+    struct el_digest d;
+    memcpy(t->owner, t->recipe.digest, sizeof t->owner);
+    if (!t->start_digest[0])
+        return;
+    el_digest_init(&d);
+    el_digest_str(&d, t->recipe.digest);
+    el_digest_str(&d, t->start_digest);
+    el_digest_hex(&d, t->owner);
 }
 
 int el_train_save(struct el_train_run *t, struct el_error *err)
@@ -174,7 +187,10 @@ static int open_run(struct el_train_run *t, struct el_error *err)
         rc = open_tokenizer(t, err);
     if (rc == 0)
         rc = open_engine(t, err);
-    return rc == 0 ? resume(t, err) : rc;
+    if (rc < 0)
+        return rc;
+    take_owner(t);
+    return resume(t, err);
 }
 
 static void close_run(struct el_train_run *t)

@@ -34,6 +34,7 @@ struct el_train_run {
     struct el_recipe recipe;
     struct el_weights *w;
     char start_digest[EL_DIGEST_HEX]; /* of the weights the run started from; empty: new ones */
+    char owner[EL_DIGEST_HEX];        /* of recipe and start: whose checkpoints are the run's own */
     struct el_stream stream;
     struct el_trainer trainer;
     struct el_tokenizer *tokenizer;

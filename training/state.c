@@ -103,8 +103,8 @@ static int check_owner(const struct el_safetensors *st, const struct el_state_ow
     const char *owner = el_safetensors_metadata(st, "recipe");
     if (!owner || strcmp(owner, o->digest) != 0)
         return el_error_set(err, EL_EREFUSED,
-                            "%s: belongs to another recipe (or the recipe or its "
-                            "prompts were changed); use another --out folder",
+                            "%s: belongs to another recipe (or the recipe, its prompts or the "
+                            "model it starts from were changed); use another --out folder",
                             path);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -210,11 +211,11 @@ static int answer_with(int flaw)
     switch (flaw) {
     case EL_FLAW_UNADDRESSED:
     case EL_FLAW_BAD_WITNESS:
+    case EL_FLAW_MALFORMED:
         return 0;
     case EL_FLAW_WITNESS: /* these become slips where a claim cannot have them */
     case EL_FLAW_BENT:
     case EL_FLAW_SWAPPED:
-    case EL_FLAW_MALFORMED:
         return -1;
     default:
         return 1;
@@ -253,6 +254,32 @@ static void every_flaw_has_its_score(void **state)
         }
     assert_true(missed[EL_FLAW_WITNESS] > 200 && missed[EL_FLAW_BENT] > 200);
     el_buf_release(&b);
+}
+
+/* What was abandoned is no answer, even where it was right. */
+static void an_abandoned_answer_is_none(void **state)
+{
+    (void)state;
+    static const char asked[] = "Show that (1) 98=16*x+9*y for some x,y.";
+    static const char right[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n";
+    static const struct {
+        const char *end;
+        int holds;
+    } ends[] = {{"", 1},
+                {"total 98 of 98 right.\n", 1},
+                {"total 97 of 98 wrong.\n", 0},
+                {"total 98 of 98 wrong.\n(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n", 1},
+                {"total 98 of 98 wrong.\n(1) x=5, y=1.\n16*5=80.\n9*1=9.\n80+9=89.\n", 0}};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct el_world_problem p;
+        struct el_world_report r;
+        char proof[300];
+        snprintf(proof, sizeof proof, "%s%sSo all claims hold.", right, ends[i].end);
+        assert_int_equal(el_world_problem_parse(asked, strlen(asked), &p, NULL), 0);
+        el_world_judge_proof(&p, proof, strlen(proof), &r);
+        if (el_world_answer_holds(&p, &r) != ends[i].holds)
+            fail_msg("expected %d:\n%s", ends[i].holds, proof);
+    }
 }
 
 static void a_mended_proof_keeps_what_was_right(void **state)
@@ -341,6 +368,7 @@ int main(void)
         cmocka_unit_test(attempts_are_told_apart),
         cmocka_unit_test(good_proofs_score_1),
         cmocka_unit_test(every_flaw_has_its_score),
+        cmocka_unit_test(an_abandoned_answer_is_none),
         cmocka_unit_test(a_mended_proof_keeps_what_was_right),
         cmocka_unit_test(a_false_claim_has_no_proof),
         cmocka_unit_test(nonsense_is_judged),

@@ -129,6 +129,7 @@ static void wrong_fields(void **state)
         {"\"temperature\":0", "temperature"},
         {"\"temperature\":\"hot\"", "temperature"},
         {"\"judge_temperature\":-1", "judge_temperature"},
+        {"\"judge_temperature\":0,\"verifications\":2", "verifications"},
         {"\"judge_temperature\":\"cold\"", "judge_temperature"},
         {"\"top_p\":0", "top_p"},
         {"\"num_generations\":1", "num_generations"},

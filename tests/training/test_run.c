@@ -530,6 +530,26 @@ static void a_run_starts_from_a_model(void **state)
         same_file(at("still/model/model.safetensors"), at("halted/model/model.safetensors")));
 }
 
+/* Going on from what another start began would lie about where the weights come from. */
+static void another_start_is_refused(void **state)
+{
+    (void)state;
+    struct el_error why = {0};
+    struct el_recipe r;
+    must(el_recipe_load(recipe, NULL, &r, &err));
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        struct el_weights *w = NULL;
+        must(el_weights_create(&r.model, el_device_host(), seed, &w, &err));
+        must(el_weights_save(w, at("begin"), &err));
+        el_weights_free(w);
+        const char *second = write_second("begun.json", at("begin"), "1e-2");
+        int rc = train(second, at("begun"), 1, &why);
+        assert_int_equal(rc, seed == 1 ? EL_EINTR : EL_EREFUSED);
+    }
+    says(&why, (const char *const[]){"begun/state.safetensors", "starts from", NULL});
+    el_recipe_release(&r);
+}
+
 static void a_start_must_be_a_model_of_the_small_world(void **state)
 {
     (void)state;
@@ -673,6 +693,7 @@ int main(void)
         cmocka_unit_test(an_explosion_is_not_saved),
         cmocka_unit_test(dumped_gradients_are_the_trainers),
         cmocka_unit_test(a_run_starts_from_a_model),
+        cmocka_unit_test(another_start_is_refused),
         cmocka_unit_test(a_start_must_be_a_model_of_the_small_world),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(export_needs_a_checkpoint),

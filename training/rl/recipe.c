@@ -385,6 +385,12 @@ static int check(const char *path, struct el_rl_recipe *r, struct el_error *err)
                             "not both 0",
                             path);
     const struct el_sampling judge = el_rl_judge_sampling(r, 0);
+    if (judge.temperature == 0 &&
+        (r->rewards.verifications > 1 || r->rewards.meta_verifications > 1))
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: judge_temperature 0 gives the same judgement every time: "
+                            "verifications and meta_verifications must be 1",
+                            path);
     int rc = el_sampling_check(&r->sampling, err);
     if (rc == 0 && el_sampling_check(&judge, err) < 0)
         rc = el_error_prefix(err, "judge_temperature");

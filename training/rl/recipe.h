@@ -29,7 +29,7 @@
  *   "verifications", "meta_verifications"  judgements a proof, an analysis gets; their mean
  *                       counts
  *   "judge_temperature" of a judgement's first attempt; absent: "temperature". A frozen judge need
- *                       not explore, and judges best near 0, where one verification says it all
+ *                       not explore; at 0 one verification says it all, and more are refused
  *   "judge_retries"     further attempts after an unreadable judgement, at "temperature"
  *   "show_reference", "show_rubric"  false; the store's reference solution and grading
  *                       guidelines of a problem stand in the prompts of verifier and
