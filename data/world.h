@@ -233,6 +233,7 @@ struct el_world_claim_report {
     int n_lines;
     struct el_world_line line[EL_WORLD_LINES + EL_WORLD_LIST];
     int total, target;
+    int withdrawn;     /* the last attempt is abandoned, too: there is no answer */
     int abandoned;     /* attempts in front of the one that is judged */
     int untrue;        /* remarks that are not, anywhere in the claim, and false lines of what was
                           abandoned: not judged, and not to be learned */
@@ -256,7 +257,8 @@ struct el_world_report {
 };
 
 /* 1 when the final answer of a proof is right: every claim's judged attempt has a witness that
- * holds, whatever its steps are like. A claim that is malformed, or abandoned at last, has none.
+ * holds, whatever its steps are like. A claim
+ * whose last attempt is abandoned has none.
  * `r` is the report of el_world_judge_proof for p. */
 int el_world_answer_holds(const struct el_world_problem *p, const struct el_world_report *r);
 

@@ -220,6 +220,7 @@ static void judge_claim(const struct el_world_claim *c, const struct raw *raw,
                         struct el_world_claim_report *out)
 {
     out->state = EL_KIND_RIGHT;
+    out->withdrawn = raw->abandoned;
     if (raw->malformed || raw->abandoned)
         out->state = EL_KIND_MALFORMED;
     else if (!raw->headings)
@@ -296,8 +297,7 @@ int el_world_claim_is_right(const struct el_world_report *r, int i)
 int el_world_answer_holds(const struct el_world_problem *p, const struct el_world_report *r)
 {
     for (int i = 0; i < r->n_claims; i++)
-        if (r->claim[i].state == EL_KIND_MALFORMED ||
-            !el_world_witness_holds(&p->claim[i], &r->claim[i].witness))
+        if (r->claim[i].withdrawn || !el_world_witness_holds(&p->claim[i], &r->claim[i].witness))
             return 0;
     return 1;
 }

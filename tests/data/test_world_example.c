@@ -222,8 +222,8 @@ static void false_starts_are_not_learned(void **state)
     labels_are_true_and_balanced_with(0.7);
 }
 
-/* The recommended mixture's first examples, as they were when the shipped model was trained: a
- * recipe makes the same model again. */
+/* The recommended mixture's first examples, as they were when the model of small.json was trained:
+ * a recipe makes the same model again. */
 static void examples_stay_what_they_were(void **state)
 {
     (void)state;

@@ -211,11 +211,11 @@ static int answer_with(int flaw)
     switch (flaw) {
     case EL_FLAW_UNADDRESSED:
     case EL_FLAW_BAD_WITNESS:
-    case EL_FLAW_MALFORMED:
         return 0;
     case EL_FLAW_WITNESS: /* these become slips where a claim cannot have them */
     case EL_FLAW_BENT:
     case EL_FLAW_SWAPPED:
+    case EL_FLAW_MALFORMED:
         return -1;
     default:
         return 1;
