@@ -257,9 +257,8 @@ struct el_world_report {
 };
 
 /* 1 when the final answer of a proof is right: every claim's judged attempt has a witness that
- * holds, whatever its steps are like. A claim
- * whose last attempt is abandoned has none.
- * `r` is the report of el_world_judge_proof for p. */
+ * holds, whatever its steps are like. A claim whose last attempt is abandoned has none. `r` is the
+ * report of el_world_judge_proof for p. */
 int el_world_answer_holds(const struct el_world_problem *p, const struct el_world_report *r);
 
 /* Judges any text as a proof of p. Never fails; reads a megabyte of nonsense in one pass. */
@@ -381,7 +380,8 @@ struct el_world_mix {
     double checked;                  /* share of proofs, in examples of every kind, whose claims
                                         end with a remark on their total */
     double false_start;              /* share of the claims of those that begin with attempts that
-                                        miss and are abandoned: no loss on their witnesses */
+                                        miss and are abandoned: no loss on their witnesses,
+                                        but see retry */
     double retry;                    /* chance that another false start follows one, up to 8 of a
                                         claim; then loss is on what is tried after the first miss
                                         of a claim and was not tried before, for a search must not

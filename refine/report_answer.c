@@ -6,8 +6,8 @@
 
 /* Sums by problem after one round, (problems) each. */
 struct sums {
-    double *wrong, *right,
-        *astray; /* answer wrong or no proof; answer right; of those, score < 1 */
+    double *wrong, *right; /* the answer is wrong, or there is no proof; it is right */
+    double *astray;        /* right answers of proofs that score below 1 */
 };
 
 static void count(const struct el_report *r, int round, struct sums *s)

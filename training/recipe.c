@@ -18,15 +18,9 @@ static void cut_line_breaks(struct el_buf *b)
         b->data[--b->len] = 0;
 }
 
-/* A folder as the recipe names it: in the working folder, or else in root. */
-static char *find_folder(const char *name, const char *root)
-{
-    return el_path_exists(name) || !root ? el_strdup(name) : el_path_join(root, name);
-}
-
 static int read_prompts(struct el_recipe *r, const char *root, struct el_error *err)
 {
-    char *dir = find_folder(r->prompts_dir, root);
+    char *dir = el_path_find(r->prompts_dir, root);
     int rc = dir ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for prompts");
     for (int i = 0; i < 4 && rc == 0; i++) {
         char *path = el_path_join(dir, prompt_files[i]);
@@ -411,7 +405,7 @@ static int read_top(cJSON *root, const char *path, const char *base, struct el_r
         return rc;
     r->seed = (uint64_t)seed;
     r->prompts_dir = el_strdup(prompts);
-    r->start = start ? find_folder(start, base) : NULL;
+    r->start = start ? el_path_find(start, base) : NULL;
     if (!r->prompts_dir || (start && !r->start))
         return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
     return read_prompts(r, base, err);

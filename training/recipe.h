@@ -65,9 +65,9 @@ struct el_recipe {
 };
 
 /* Reads a recipe. prompts_dir and start are taken as relative to the working folder, or when they
- * are not there, to `root` (may be NULL). Nothing is read of `start`, whose folder
- * must be there, unchanged, whenever the run goes on. Errors name file and field.
- * Release with el_recipe_release. */
+ * are not there, to `root` (may be NULL). Nothing is read of `start`, whose folder must be there,
+ * unchanged, whenever the run goes on. Errors name file and field. Release with
+ * el_recipe_release. */
 int el_recipe_load(const char *path, const char *root, struct el_recipe *r, struct el_error *err);
 void el_recipe_release(struct el_recipe *r);
 

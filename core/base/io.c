@@ -233,3 +233,9 @@ char *el_path_join(const char *dir, const char *name)
     }
     return el_buf_detach(&b);
 }
+
+char *el_path_find(const char *name, const char *root)
+{
+    return el_path_exists(name) || !root || name[0] == '/' ? el_strdup(name)
+                                                           : el_path_join(root, name);
+}

@@ -41,5 +41,8 @@ int el_dir_make(const char *path, struct el_error *err);
 int el_path_exists(const char *path);
 /* dir + "/" + name into a new string (el_free), NULL when memory runs out. */
 char *el_path_join(const char *dir, const char *name);
+/* A path that a file names: `name` where it is there, is absolute or root is NULL, else root/name.
+ * NULL when out of memory; el_free it. */
+char *el_path_find(const char *name, const char *root);
 
 #endif

@@ -251,6 +251,22 @@ static void folders(void **state)
     assert_false(el_path_exists(at("nothing")));
 }
 
+static void a_path_is_found_here_or_in_root(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *root, *found;
+    } cases[] = {{"/", "/no-such-root", "/"}, /* there */
+                 {"no-such/name", NULL, "no-such/name"},
+                 {"no-such/name", "root", "root/no-such/name"},
+                 {"/no-such/name", "root", "/no-such/name"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *found = el_path_find(cases[i].name, cases[i].root);
+        assert_string_equal(found, cases[i].found);
+        el_free(found);
+    }
+}
+
 static void joined_paths(void **state)
 {
     (void)state;
@@ -320,6 +336,7 @@ int main(void)
         TEST(readers_never_see_a_mixture),
         TEST(folders),
         TEST(joined_paths),
+        TEST(a_path_is_found_here_or_in_root),
         TEST(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,8 +26,7 @@ void el_rl_say(const struct el_rl_run *t, const char *fmt, ...)
 
 char *el_rl_folder(const struct el_rl_run *t, const char *dir)
 {
-    return el_path_exists(dir) || !t->o->root || dir[0] == '/' ? el_strdup(dir)
-                                                               : el_path_join(t->o->root, dir);
+    return el_path_find(dir, t->o->root);
 }
 
 static int open_paths(struct el_rl_run *t, struct el_error *err)
