@@ -175,6 +175,7 @@ enum el_world_flaw {
     EL_FLAW_COPY,        /* [0] one operand miscopied, true arithmetic */
     EL_FLAW_UNADDRESSED, /* [0] the claim is left out */
     EL_FLAW_BAD_WITNESS, /* [0] x=0, or a number that is not in the list */
+    EL_FLAW_UNLISTED,    /* [0] the same in a list, and the total fits; else as WITNESS */
     EL_FLAW_MALFORMED,   /* [0] a line breaks off */
     EL_FLAW_OMITTED,     /* [0.5] one step left out */
     EL_FLAW_REPEATED,    /* [0.5] one step twice */
@@ -388,6 +389,12 @@ struct el_world_mix {
                                         go in circles. 0: a quarter, up to 3, and no loss on any
                                         witness that misses */
     double refine_checked;           /* as checked, for what refinements write; -1: as checked */
+    double refine_retry;             /* as retry, for what refinements write; then a witness that
+                                        the proof in the prompt failed with counts as tried. -1: as
+                                        retry, and the prompt's witnesses are forgotten */
+    double unlisted;                 /* share of the fatal flaws of lists, in proofs that are drawn,
+                                        whose numbers add up but are not all in the list: what a
+                                        model that searches comes to believe */
     double drill_witness;            /* share of drills that ask for bare witnesses */
     int drill_lines;                 /* lines of an arithmetic drill, 1..EL_EXAMPLE_SPANS */
 };
@@ -403,7 +410,7 @@ int el_world_example(const struct el_world_mix *m, uint64_t index, struct el_exa
 
 /* The same out of a model's own attempt at p: `proof` is any text it wrote, `analysis` any text
  * (META only, else ignored). The labels are the oracle's. Of m only the prompts, checked,
- * refine_checked, false_start and retry count. seed chooses among right witnesses.
+ * refine_checked, false_start, retry and refine_retry count. seed chooses among right witnesses.
  *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1 and where
  *             it says nothing untrue. Of the others a share of m->checked is carried on to a right
  *             proof in checked style, with loss on all but the witnesses that miss

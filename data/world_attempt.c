@@ -47,7 +47,8 @@ static int generate(const struct el_world_mix *m, const struct el_world_report *
     int learn = r->score == 1 && el_world_says_nothing_untrue(r);
     rc = el_world_finish(w, EL_EXAMPLE_GENERATE, learn ? 0 : self, r->score, out, err);
     if (rc == 0)
-        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), m->retry > 0, out);
+        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), m->retry > 0, NULL,
+                         out);
     return rc;
 }
 

@@ -62,6 +62,7 @@ void el_world_mix_init(struct el_world_mix *m, const struct el_world_prompts *pr
         .refine_minor = 0.12,
         .refine_flawed = 0.25,
         .refine_checked = -1,
+        .refine_retry = -1,
         .drill_witness = 0.5,
         .drill_lines = 24,
     };
@@ -96,14 +97,20 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
                  {"checked", m->checked},
                  {"false_start", m->false_start},
                  {"retry", m->retry},
+                 {"unlisted", m->unlisted},
                  {"drill_witness", m->drill_witness}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && rc == 0; i++)
         if (!(parts[i].value >= 0 && parts[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1", parts[i].name,
                               parts[i].value);
-    if (rc == 0 && m->refine_checked != -1 && !(m->refine_checked >= 0 && m->refine_checked <= 1))
-        rc = el_error_set(err, EL_EINVAL, "refine_checked is %g, expected 0 to 1, or -1",
-                          m->refine_checked);
+    const struct {
+        const char *name;
+        double value;
+    } refined[] = {{"refine_checked", m->refine_checked}, {"refine_retry", m->refine_retry}};
+    for (size_t i = 0; i < sizeof refined / sizeof refined[0] && rc == 0; i++)
+        if (refined[i].value != -1 && !(refined[i].value >= 0 && refined[i].value <= 1))
+            rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1, or -1", refined[i].name,
+                              refined[i].value);
     if (rc == 0 && (m->drill_lines < 1 || m->drill_lines > EL_EXAMPLE_SPANS))
         rc = el_error_set(err, EL_EINVAL, "drill_lines is %d, expected 1 to %d", m->drill_lines,
                           EL_EXAMPLE_SPANS);
@@ -205,6 +212,7 @@ static int draw_proof(const struct el_world_mix *m, const struct el_world_proble
 {
     struct el_world_style style;
     el_world_style_draw(m->checked, m->false_start, m->retry, rng, &style);
+    style.unlisted = m->unlisted;
     return el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
 }
 
@@ -229,7 +237,8 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
         return el_world_no_memory(err);
     rc = el_world_finish(w, EL_EXAMPLE_GENERATE, r.score > 0 ? 0 : self, r.score, out, err);
     if (rc == 0)
-        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), m->retry > 0, out);
+        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), m->retry > 0, NULL,
+                         out);
     return rc;
 }
 
@@ -286,10 +295,13 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
 {
     struct el_world_style style;
     struct el_world_report r, next;
+    struct el_world_scan refuted[EL_WORLD_CLAIMS];
     size_t self = 0;
+    double retry = m->refine_retry < 0 ? m->retry : m->refine_retry;
     el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
     el_world_style_draw(m->refine_checked < 0 ? m->checked : m->refine_checked, m->false_start,
-                        m->retry, rng, &style);
+                        retry, rng, &style);
+    style.remember = m->refine_retry >= 0;
     int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &style, rng, revised, err);
     if (rc < 0)
         return rc;
@@ -303,8 +315,10 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
         return el_world_no_memory(err);
     int learn = next.score == 1 && el_world_says_nothing_untrue(&next);
     rc = el_world_finish(w, EL_EXAMPLE_REFINE, learn ? 0 : self, next.score, out, err);
+    el_world_refutations(p, w->proof.data, &r, refuted);
     if (rc == 0)
-        el_world_unlearn(revised->data, revised->len, strlen(EL_WORLD_SOLUTION), m->retry > 0, out);
+        el_world_unlearn(revised->data, revised->len, strlen(EL_WORLD_SOLUTION), retry > 0,
+                         style.remember ? refuted : NULL, out);
     return rc;
 }
 

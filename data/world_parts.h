@@ -88,6 +88,8 @@ struct el_world_style {
     int checked;        /* every claim ends with a check of its total */
     double false_start; /* then: share of the claims that begin with attempts that are abandoned */
     double retry;       /* as in el_world_mix */
+    double unlisted;    /* as in el_world_mix */
+    int remember;       /* what a revised proof failed with is not tried again */
 };
 
 struct el_world_draft_claim {
@@ -142,17 +144,27 @@ int el_world_near(int v, struct el_rng *rng);
 /* The style of one proof, by the shares of el_world_mix. Draws nothing where none are checked. */
 void el_world_style_draw(double checked, double false_start, double retry, struct el_rng *rng,
                          struct el_world_style *s);
-/* el_world_put_draft in the style s (NULL: plain). Of totals that miss a share is called right. */
+/* el_world_put_draft in the style s (NULL: plain). Of totals that miss a share is called right.
+ * refuted: a witness that no false start shall have, or NULL. */
 int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
                           const struct el_world_draft_claim *d, const struct el_world_style *s,
-                          struct el_rng *rng);
+                          const struct el_world_witness *refuted, struct el_rng *rng);
 /* 1 when no remark and no line of what was abandoned is untrue. */
 int el_world_says_nothing_untrue(const struct el_world_report *r);
+/* The witness that claim i of the proof that r reports on failed with: NULL when it holds, or there
+ * is none. */
+const struct el_world_witness *el_world_refuted(const struct el_world_problem *p,
+                                                const struct el_world_report *r, int i);
 /* Takes the witnesses of abandoned attempts out of the loss; where retries are learned, only a
  * claim's first one and those that were tried before. The proof begins at byte `shift` of the
- * completion. */
+ * completion. refuted: what counts as tried already, out of el_world_refutations, or NULL. */
 void el_world_unlearn(const char *proof, size_t n, size_t shift, int learn_retries,
-                      struct el_example *e);
+                      const struct el_world_scan *refuted, struct el_example *e);
+/* Of each claim the text of the witness that el_world_refuted names, within the proof; p is NULL
+ * where it names none. */
+void el_world_refutations(const struct el_world_problem *p, const char *proof,
+                          const struct el_world_report *r,
+                          struct el_world_scan out[EL_WORLD_CLAIMS]);
 /* Appends the proof r reports on, carried on in checked style: of right claims the judged attempt
  * stays, with a remark of its own; judged attempts that do nothing but miss, by a witness that does
  * not hold, are abandoned and begun afresh, rightly; other claims are written anew. */

@@ -6,8 +6,8 @@
 const char *el_world_flaw_name(int flaw)
 {
     static const char *const names[EL_FLAWS] = {
-        "none",        "slip",        "witness",   "bent",    "swapped",  "copy",
-        "unaddressed", "bad witness", "malformed", "omitted", "repeated", "unclosed"};
+        "none",        "slip",     "witness",   "bent",    "swapped",  "copy",    "unaddressed",
+        "bad witness", "unlisted", "malformed", "omitted", "repeated", "unclosed"};
     return flaw >= 0 && flaw < EL_FLAWS ? names[flaw] : NULL;
 }
 
@@ -44,6 +44,11 @@ int el_world_right_witness(const struct el_world_claim *c, struct el_rng *rng,
 }
 
 /* ---- Flaws of one claim ---- */
+
+static int ascending(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
 
 static void draw_witness(const struct el_world_claim *c, struct el_rng *rng,
                          struct el_world_witness *w)
@@ -160,6 +165,31 @@ static int spoil_witness(const struct el_world_claim *c, struct el_rng *rng,
     return !el_world_witness_fits(c, &d->witness) && follow(c, d, 0);
 }
 
+/* Numbers that add up and are not all in the list: one makes up for what the others, some of the
+ * list or right ones of which one is a little off, leave of the total. Ascending, as right
+ * witnesses are. */
+static int unlist(const struct el_world_claim *c, const struct el_world_witness *right,
+                  struct el_rng *rng, struct el_world_draft_claim *d)
+{
+    struct el_world_witness *w = &d->witness;
+    int drawn = el_rng_below(rng, 2) == 0;
+    if (drawn)
+        draw_witness(c, rng, w);
+    else
+        *w = *right;
+    int last = (int)el_rng_below(rng, (uint32_t)w->n), off = (last + 1) % w->n, rest = c->total;
+    if (!drawn && off != last)
+        w->v[off] = el_world_near(w->v[off], rng);
+    for (int i = 0; i < w->n; i++)
+        rest -= i == last ? 0 : w->v[i];
+    w->v[last] = rest;
+    if (rest < 1 || el_world_witness_fits(c, w))
+        return 0;
+    qsort(w->v, (size_t)w->n, sizeof *w->v, ascending);
+    d->n = el_world_steps(c, w);
+    return follow(c, d, 0);
+}
+
 static int omit(struct el_rng *rng, struct el_world_draft_claim *d)
 {
     if (d->n < 1)
@@ -200,6 +230,9 @@ static int apply(const struct el_world_claim *c, const struct el_world_witness *
         return 1;
     case EL_FLAW_BAD_WITNESS:
         return spoil_witness(c, rng, d);
+    case EL_FLAW_UNLISTED:
+        return c->family == EL_WORLD_SUB ? unlist(c, right, rng, d)
+                                         : apply(c, right, EL_FLAW_WITNESS, rng, d);
     case EL_FLAW_MALFORMED:
         d->cut = 1;
         return d->n > 0;
@@ -302,7 +335,7 @@ int el_world_proof_started(const struct el_world_problem *p, const enum el_world
             return el_world_claim_is_false(i, err);
         closed &= flaw[i] != EL_FLAW_UNCLOSED;
         el_world_draft_flawed(&p->claim[i], &w, flaw[i], rng, &d);
-        rc = el_world_put_searched(out, i, &p->claim[i], &d, s, rng);
+        rc = el_world_put_searched(out, i, &p->claim[i], &d, s, NULL, rng);
     }
     if (rc >= 0)
         rc = put_end(out, start, closed);
@@ -325,8 +358,10 @@ int el_world_proof_good(const struct el_world_problem *p, struct el_rng *rng, st
 
 /* ---- Random flawed proofs ---- */
 
-/* Of 100 fatally flawed claims, how many have which flaw: mostly what models do. */
-static enum el_world_flaw fatal_flaw(struct el_rng *rng)
+/* Of 100 fatally flawed claims, how many have which flaw: mostly what models do. Of lists the share
+ * `unlisted` has that flaw instead. */
+static enum el_world_flaw fatal_flaw(const struct el_world_claim *c, double unlisted,
+                                     struct el_rng *rng)
 {
     static const struct {
         enum el_world_flaw flaw;
@@ -334,6 +369,8 @@ static enum el_world_flaw fatal_flaw(struct el_rng *rng)
     } table[] = {{EL_FLAW_WITNESS, 58},    {EL_FLAW_SLIP, 18},    {EL_FLAW_BENT, 6},
                  {EL_FLAW_SWAPPED, 4},     {EL_FLAW_COPY, 6},     {EL_FLAW_UNADDRESSED, 2},
                  {EL_FLAW_BAD_WITNESS, 4}, {EL_FLAW_MALFORMED, 2}};
+    if (unlisted > 0 && c->family == EL_WORLD_SUB && el_rng_uniform(rng) < unlisted)
+        return EL_FLAW_UNLISTED;
     uint32_t u = el_rng_below(rng, 100), i = 0;
     for (; u >= table[i].share; i++)
         u -= table[i].share;
@@ -346,15 +383,17 @@ static enum el_world_flaw minor_flaw(struct el_rng *rng)
     return u < 60 ? EL_FLAW_OMITTED : u < 78 ? EL_FLAW_REPEATED : EL_FLAW_UNCLOSED;
 }
 
-static void draw_flaws(int n_claims, double score, struct el_rng *rng, enum el_world_flaw *flaw)
+static void draw_flaws(const struct el_world_problem *p, double score, double unlisted,
+                       struct el_rng *rng, enum el_world_flaw *flaw)
 {
-    int sure = (int)el_rng_below(rng, (uint32_t)n_claims);
-    for (int i = 0; i < n_claims; i++) {
+    int sure = (int)el_rng_below(rng, (uint32_t)p->n_claims);
+    for (int i = 0; i < p->n_claims; i++) {
         flaw[i] = EL_FLAW_NONE;
         if (score == 0)
-            flaw[i] = i == sure || el_rng_below(rng, 100) < 40 ? fatal_flaw(rng)
-                      : el_rng_below(rng, 100) < 6             ? minor_flaw(rng)
-                                                               : EL_FLAW_NONE;
+            flaw[i] = i == sure || el_rng_below(rng, 100) < 40
+                          ? fatal_flaw(&p->claim[i], unlisted, rng)
+                      : el_rng_below(rng, 100) < 6 ? minor_flaw(rng)
+                                                   : EL_FLAW_NONE;
         else if (i == sure || el_rng_below(rng, 100) < 15)
             flaw[i] = minor_flaw(rng);
     }
@@ -370,7 +409,7 @@ int el_world_proof_with_score(const struct el_world_problem *p, double score,
     for (int i = 0;; i++) {
         enum el_world_flaw flaw[EL_WORLD_CLAIMS];
         struct el_world_report r;
-        draw_flaws(p->n_claims, score, rng, flaw);
+        draw_flaws(p, score, s ? s->unlisted : 0, rng, flaw);
         el_world_cut(out, start);
         int rc = el_world_proof_started(p, flaw, s, rng, out, err);
         if (rc < 0)
@@ -418,7 +457,8 @@ int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
             enum el_world_flaw flaw = el_rng_below(rng, 100) < 85 ? EL_FLAW_WITNESS : EL_FLAW_SLIP;
             el_world_draft_flawed(&p->claim[i], &w, flaw, rng, &d);
         }
-        rc = el_world_put_searched(out, i, &p->claim[i], &d, s, rng);
+        rc = el_world_put_searched(out, i, &p->claim[i], &d, s,
+                                   s && s->remember ? el_world_refuted(p, r, i) : NULL, rng);
     }
     if (rc >= 0)
         rc = el_buf_puts(out, EL_WORLD_CLOSING);

@@ -16,7 +16,7 @@ enum {
 void el_world_style_draw(double checked, double false_start, double retry, struct el_rng *rng,
                          struct el_world_style *s)
 {
-    s->retry = retry;
+    *s = (struct el_world_style){.retry = retry};
     s->checked = checked > 0 && el_rng_uniform(rng) < checked;
     s->false_start = s->checked ? false_start : 0;
 }
@@ -53,15 +53,18 @@ static int put_miss(struct el_buf *out, int claim, const struct el_world_claim *
 }
 
 static int put_false_starts(struct el_buf *out, int claim, const struct el_world_claim *c,
-                            const struct el_world_style *s, struct el_rng *rng)
+                            const struct el_world_style *s, const struct el_world_witness *refuted,
+                            struct el_rng *rng)
 {
-    struct el_world_witness tried[most_starts];
-    int rc = 0, most = s->retry > 0 ? most_starts : few_starts;
+    struct el_world_witness tried[1 + most_starts];
+    int rc = 0, n = 0, most = s->retry > 0 ? most_starts : few_starts;
     uint32_t percent = s->retry > 0 ? (uint32_t)lround(100 * s->retry) : another;
     if (s->false_start <= 0 || el_rng_uniform(rng) >= s->false_start)
         return 0;
-    for (int n = 0; rc >= 0 && n < most; n++) {
-        if ((n && el_rng_below(rng, 100) >= percent) || !fresh_miss(c, tried, n, rng, &tried[n]))
+    if (refuted)
+        tried[n++] = *refuted;
+    for (int i = 0; rc >= 0 && i < most; i++, n++) {
+        if ((i && el_rng_below(rng, 100) >= percent) || !fresh_miss(c, tried, n, rng, &tried[n]))
             break;
         rc = put_miss(out, claim, c, &tried[n]);
     }
@@ -86,11 +89,11 @@ static int put_check(struct el_buf *out, const struct el_world_claim *c,
 
 int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
                           const struct el_world_draft_claim *d, const struct el_world_style *s,
-                          struct el_rng *rng)
+                          const struct el_world_witness *refuted, struct el_rng *rng)
 {
     int rc = 0, checked = s && s->checked && d->present;
     if (checked)
-        rc = put_false_starts(out, claim, c, s, rng);
+        rc = put_false_starts(out, claim, c, s, refuted, rng);
     if (rc >= 0)
         rc = el_world_put_draft(out, claim, d);
     return rc >= 0 && checked ? put_check(out, c, d, rng) : rc;
@@ -135,32 +138,67 @@ static int was_tried(const struct tried *t, struct el_world_scan w)
 }
 
 /* Remembers a witness. 1 when it is one to learn: not the first of its claim, and new. */
-static int try_witness(struct tried *t, int claim, struct el_world_scan w)
+static int try_witness(struct tried *t, int claim, const struct el_world_scan *refuted,
+                       struct el_world_scan w)
 {
-    if (claim != t->claim)
+    if (claim != t->claim) {
         *t = (struct tried){.claim = claim};
+        if (refuted && claim >= 1 && claim <= EL_WORLD_CLAIMS && refuted[claim - 1].p)
+            t->witness[t->n++] = refuted[claim - 1];
+    }
     int learn = t->n > 0 && t->n < most_tried && !was_tried(t, w);
     if (t->n < most_tried)
         t->witness[t->n++] = w;
     return learn;
 }
 
+/* 1 when the line is a heading; its claim as written and the text of its witness. */
+static int read_heading(struct el_world_scan line, int *claim, struct el_world_scan *witness)
+{
+    if (!el_world_scan_claim_mark(&line, claim))
+        return 0;
+    el_world_blanks(&line);
+    *witness = line;
+    return 1;
+}
+
+const struct el_world_witness *el_world_refuted(const struct el_world_problem *p,
+                                                const struct el_world_report *r, int i)
+{
+    const struct el_world_witness *w = &r->claim[i].witness;
+    return w->n > 0 && !el_world_witness_holds(&p->claim[i], w) ? w : NULL;
+}
+
+void el_world_refutations(const struct el_world_problem *p, const char *proof,
+                          const struct el_world_report *r,
+                          struct el_world_scan out[EL_WORLD_CLAIMS])
+{
+    for (int i = 0; i < EL_WORLD_CLAIMS; i++) {
+        struct el_world_scan s, line;
+        int claim;
+        out[i] = (struct el_world_scan){0};
+        if (i >= p->n_claims || !el_world_refuted(p, r, i))
+            continue;
+        s = (struct el_world_scan){proof + r->claim[i].begin, proof + r->claim[i].end};
+        if (el_world_scan_line(&s, &line))
+            read_heading(line, &claim, &out[i]);
+    }
+}
+
 void el_world_unlearn(const char *proof, size_t n, size_t shift, int learn_retries,
-                      struct el_example *e)
+                      const struct el_world_scan *refuted, struct el_example *e)
 {
     struct el_world_scan all = {proof, proof + n}, line, witness = {0};
     struct tried tried = {.claim = -1};
+    size_t end = 0; /* of the heading, its newline included */
     int claim;
     while (el_world_scan_line(&all, &line)) {
-        struct el_world_scan heading = line;
         struct el_world_remark remark;
-        if (el_world_scan_claim_mark(&heading, &claim)) {
-            el_world_blanks(&heading);
-            witness = (struct el_world_scan){heading.p, all.p};
+        if (read_heading(line, &claim, &witness)) {
+            end = (size_t)(all.p - proof);
         } else if (witness.p && el_world_scan_remark(&line, &remark) && !remark.right) {
-            if (!try_witness(&tried, claim, witness) || !learn_retries)
-                cut_loss(e, (size_t)(witness.p - proof) + shift,
-                         (size_t)(witness.end - proof) + shift);
+            if (!try_witness(&tried, claim, refuted, witness) || !learn_retries)
+                cut_loss(e, (size_t)(witness.p - proof) + shift, end + shift);
             witness.p = NULL;
         }
     }
@@ -210,7 +248,7 @@ static int carry_on(const struct el_world_problem *p, int i, const char *proof,
         return rc;
     if (!el_world_draft_mended(&p->claim[i], c, rng, &d))
         return el_world_claim_is_false(i, err);
-    return el_world_put_searched(out, i, &p->claim[i], &d, &checked, rng);
+    return el_world_put_searched(out, i, &p->claim[i], &d, &checked, NULL, rng);
 }
 
 int el_world_proof_carried_on(const struct el_world_problem *p, const char *proof,

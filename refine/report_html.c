@@ -143,6 +143,23 @@ static int put_table(const struct el_report *r, int truth, struct el_buf *out)
     return rc == 0 ? el_buf_puts(out, "</tbody></table></div>\n") : rc;
 }
 
+static int put_answers(const struct el_report *r, struct el_buf *out)
+{
+    int rc = el_buf_puts(out, "<h2>Final answers and traces</h2><div class=\"wide\"><table><thead>"
+                              "<tr><th>T</th><th>wrong answer</th><th>wrong trace, of those with a "
+                              "right answer</th></tr></thead><tbody>\n");
+    for (int i = 0; rc == 0 && i < r->state.set.rounds; i++) {
+        rc = el_buf_printf(out, "<tr><td>%d</td>", i + 1);
+        if (rc == 0)
+            rc = put_figure(&r->rounds[i].answer_error, out);
+        if (rc == 0)
+            rc = put_figure(&r->rounds[i].trace_error, out);
+        if (rc == 0)
+            rc = el_buf_puts(out, "</tr>\n");
+    }
+    return rc == 0 ? el_buf_puts(out, "</tbody></table></div>\n") : rc;
+}
+
 static int put_judge_row(const char *label, const struct el_figure *a, const struct el_figure *b,
                          struct el_buf *out)
 {
@@ -205,6 +222,8 @@ int el_report_html(const struct el_report *r, struct el_store *s, size_t max_byt
         rc = put_table(r, EL_TRUTH_EXACT, out);
     if (rc == 0 && r->has_votes)
         rc = put_table(r, EL_TRUTH_VOTES, out);
+    if (rc == 0 && r->exact)
+        rc = put_answers(r, out);
     if (rc == 0 && r->exact)
         rc = put_judges(r, out);
     if (rc == 0)

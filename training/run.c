@@ -76,25 +76,6 @@ static int check_lengths(const struct el_train_run *t, struct el_error *err)
                         t->o->recipe, longest, t->w->rope_positions);
 }
 
-/* New weights, or those of the model that the recipe starts from. */
-static int open_weights(struct el_train_run *t, struct el_error *err)
-{
-    const struct el_recipe *r = &t->recipe;
-    if (!r->start)
-        return el_weights_create(&r->model, el_device_host(), r->seed, &t->w, err);
-    int rc = el_weights_load(r->start, el_device_host(), &t->w, NULL, NULL, err);
-    if (rc < 0)
-        return el_error_prefix(err, "%s: start", t->o->recipe);
-    if (t->w->config.vocab_size != el_world_tokenizer_size())
-        return el_error_set(err, EL_EREFUSED,
-                            "%s: start: %s has a vocabulary of %d tokens; the tokenizer of the "
-                            "small world, which recipes train with, has %d",
-                            t->o->recipe, r->start, t->w->config.vocab_size,
-                            el_world_tokenizer_size());
-    memcpy(t->start_digest, t->w->digest, sizeof t->start_digest);
-    return 0;
-}
-
 static int open_engine(struct el_train_run *t, struct el_error *err)
 {
     const struct el_recipe *r = &t->recipe;
@@ -102,7 +83,8 @@ static int open_engine(struct el_train_run *t, struct el_error *err)
     if (!ops)
         return el_error_set(err, EL_EINVAL,
                             "instruction set '%s': this machine has none of that name", t->o->isa);
-    int rc = open_weights(t, err);
+    int rc = r->start ? el_train_open_start(t, err)
+                      : el_weights_create(&r->model, el_device_host(), r->seed, &t->w, err);
     if (rc == 0)
         rc = check_lengths(t, err);
     if (rc < 0)
@@ -231,6 +213,8 @@ static int write_note(const struct el_train_run *t, struct el_error *err)
     struct el_digest d;
     el_digest_init(&d);
     int rc = el_run_note_recipe(&d, t->o->recipe, err);
+    if (t->start_digest[0])
+        el_digest_str(&d, t->start_digest);
     return rc < 0 ? rc : el_run_note_write(t->o->out, t->o->recipe, &d, t->recipe.seed, err);
 }
 

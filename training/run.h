@@ -53,6 +53,9 @@ struct el_train_run {
  * same call goes on from there. */
 int el_train(const struct el_train_options *o, struct el_error *err);
 
+/* The weights of the model that the recipe starts from, which must be one of the small world, and
+ * their digest (training/start.c). EL_EREFUSED: another vocabulary or tokenizer. */
+int el_train_open_start(struct el_train_run *t, struct el_error *err);
 /* One training stage from state.stage_step to its end (training/stage.c). */
 int el_train_stage(struct el_train_run *t, const struct el_recipe_stage *s, struct el_error *err);
 /* Draws the examples of one step and adds their gradients. */

@@ -1,7 +1,7 @@
 /* Training examples: purity, labels, loss spans, the model's own attempts, allocation faults. */
 #include "core/base/alloc.h"
 #include "core/base/digest.h"
-#include "data/world.h"
+#include "data/world_parts.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -354,6 +354,14 @@ static void a_bad_mixture_is_named(void **state)
     m.drill_lines = EL_EXAMPLE_SPANS + 1;
     assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
     el_world_mix_init(&m, &prompts);
+    m.refine_retry = -0.5;
+    assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
+    assert_non_null(strstr(err.msg, "refine_retry is -0.5"));
+    m.refine_retry = 0;
+    m.unlisted = 1.5;
+    assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
+    assert_non_null(strstr(err.msg, "unlisted is 1.5"));
+    el_world_mix_init(&m, &prompts);
     m.prompts.meta = NULL;
     assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
 }
@@ -371,6 +379,7 @@ static const char bad[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=3.
 
 static double carry_on; /* share of attempts that miss and are carried on */
 static double retry;    /* of the mixture */
+static double refine_retry = -1;
 
 static int attempt(const char *proof, const char *analysis, enum el_example_kind kind,
                    struct el_example *e)
@@ -381,6 +390,7 @@ static int attempt(const char *proof, const char *analysis, enum el_example_kind
     el_world_mix_init(&m, &prompts);
     m.checked = carry_on;
     m.retry = retry;
+    m.refine_retry = refine_retry;
     return el_world_example_from_attempt(&m, &p, proof, analysis, kind, 7, e, NULL);
 }
 
@@ -572,6 +582,119 @@ static void searches_do_not_go_in_circles(void **state)
     assert_int_equal(longest, 9); /* eight and the one that holds */
 }
 
+/* A refinement does not try what the proof in its prompt has failed with; and what it tries instead
+ * is learned, the first one, too. */
+static void refinements_remember(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    struct el_world_problem p;
+    int again[2] = {0}, tried = 0, learned = 0;
+    el_world_mix_init(&m, &prompts);
+    m.refine_checked = m.false_start = m.retry = 1;
+    assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+    for (int on = 0; on < 2; on++)
+        for (uint64_t seed = 0; seed < 100; seed++) {
+            struct el_example e;
+            m.refine_retry = on ? 0.5 : -1;
+            assert_int_equal(
+                el_world_example_from_attempt(&m, &p, bad, NULL, EL_EXAMPLE_REFINE, seed, &e, NULL),
+                0);
+            assert_true(e.label == 1);
+            const char *first = strstr(e.completion, "\n(2) x="), *next = first;
+            again[on] += strstr(e.completion, "(2) x=3.") != NULL;
+            if (on && (next = strstr(first + 1, "\n(2) x=")) &&
+                next < strstr(e.completion, SELF_HEAD)) {
+                tried++;
+                learned += has_loss(&e, first + 5);
+            }
+            el_example_release(&e);
+        }
+    assert_true(again[0] > 30 && tried > 80);
+    assert_int_equal(again[1], 0);
+    assert_int_equal(learned, tried);
+}
+
+/* What fails again in a refinement is not learned where the prompt's own witness comes back. */
+static void a_refuted_witness_is_not_learned(void **state)
+{
+    (void)state;
+    struct el_world_problem p;
+    struct el_world_report r;
+    struct el_world_scan refuted[EL_WORLD_CLAIMS];
+    static const char tries[] =
+        FIRST "(2) x=3.\n3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n"
+              "(2) x=4.\n4*4+4*4=32.\n32+9=41.\n7*5=35.\ntotal 35 of 41 wrong.\n" AFRESH CLOSED;
+    assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+    el_world_judge_proof(&p, bad, strlen(bad), &r);
+    el_world_refutations(&p, bad, &r, refuted);
+    assert_null(refuted[0].p);
+    assert_null(refuted[2].p);
+    assert_int_equal(refuted[1].end - refuted[1].p, 4);
+    assert_memory_equal(refuted[1].p, "x=3.", 4);
+    struct el_example e = {
+        .completion = (char *)(uintptr_t)tries, .n_loss = 1, .loss = {{0, sizeof tries - 1}}};
+    el_world_unlearn(tries, sizeof tries - 1, 0, 1, refuted, &e);
+    assert_int_equal(has_loss(&e, strstr(tries, "x=3.")), 0);
+    assert_int_equal(has_loss(&e, strstr(tries, "x=4.")), 1);
+    assert_int_equal(e.n_loss, 2);
+}
+
+/* The numbers in front of the first `stop`, at most 8. */
+static int read_numbers(const char *from, char stop, int *v)
+{
+    int n = 0;
+    while (n < 8 && *from != stop) {
+        char *end;
+        long number = strtol(from, &end, 10);
+        if (end > from)
+            v[n++] = (int)number;
+        from = end > from ? end : from + 1;
+    }
+    return n;
+}
+
+/* Proofs whose numbers add up and are not in the list, of every flawed list at share 1. */
+static void unlisted_numbers_are_shown(void **state)
+{
+    (void)state;
+    int seen[2] = {0}, lists[2] = {0};
+    for (int on = 0; on < 2; on++)
+        for (uint64_t i = 0; i < 400; i++) {
+            struct el_world_mix m;
+            struct el_example e;
+            int list[8], taken[8], total, sum = 0, foreign = 0;
+            el_world_mix_init(&m, &prompts);
+            memset(m.share, 0, sizeof m.share);
+            m.share[EL_EXAMPLE_VERIFY] = 1;
+            m.verify_score[1] = m.verify_score[2] = 0;
+            m.unlisted = on;
+            assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+            const char *some = strstr(e.prompt, "some of "), *up = strstr(e.prompt, " add up to "),
+                       *take = strstr(e.prompt, "take ");
+            if (some && up && take) {
+                int n = read_numbers(some + 8, ' ', list), k = read_numbers(take, '.', taken);
+                total = atoi(up + 11);
+                for (int j = 0; j < k; j++) {
+                    int at = 0;
+                    while (at < n && list[at] != taken[j])
+                        at++;
+                    foreign += at == n || (j && taken[j] == taken[j - 1]);
+                    sum += taken[j];
+                }
+                lists[on]++;
+                if (foreign && sum == total) {
+                    seen[on]++;
+                    assert_true(e.label == 0);
+                    assert_non_null(strstr(e.completion, "bad witness."));
+                }
+            }
+            el_example_release(&e);
+        }
+    assert_true(lists[0] > 150 && lists[1] > 150);
+    assert_true(seen[0] < 5 && seen[1] > lists[1] / 3);
+}
+
 static void dishonest_attempts_are_refused(void **state)
 {
     (void)state;
@@ -603,7 +726,7 @@ static void fail_every_allocation(double checked)
     struct el_world_mix m;
     struct el_example e;
     el_world_mix_init(&m, &prompts);
-    m.checked = m.false_start = m.retry = checked;
+    m.checked = m.false_start = m.retry = m.refine_retry = m.unlisted = checked;
     carry_on = checked;
     for (uint64_t i = 0; i < 24; i++) {
         int rc = EL_ENOMEM;
@@ -651,6 +774,9 @@ int main(void)
         cmocka_unit_test(false_starts_are_not_learned),
         cmocka_unit_test(retries_are_learned_once),
         cmocka_unit_test(searches_do_not_go_in_circles),
+        cmocka_unit_test(refinements_remember),
+        cmocka_unit_test(a_refuted_witness_is_not_learned),
+        cmocka_unit_test(unlisted_numbers_are_shown),
         cmocka_unit_test(examples_stay_what_they_were),
         cmocka_unit_test(refined_proofs_are_checked),
         cmocka_unit_test(drills_carry_true_lines),

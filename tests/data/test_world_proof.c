@@ -212,6 +212,7 @@ static int answer_with(int flaw)
     case EL_FLAW_UNADDRESSED:
     case EL_FLAW_BAD_WITNESS:
         return 0;
+    case EL_FLAW_UNLISTED:
     case EL_FLAW_WITNESS: /* these become slips where a claim cannot have them */
     case EL_FLAW_BENT:
     case EL_FLAW_SWAPPED:
@@ -253,6 +254,44 @@ static void every_flaw_has_its_score(void **state)
                                  k != at || f == EL_FLAW_NONE || f == EL_FLAW_UNCLOSED);
         }
     assert_true(missed[EL_FLAW_WITNESS] > 200 && missed[EL_FLAW_BENT] > 200);
+    el_buf_release(&b);
+}
+
+/* The numbers add up, and are not all in the list; a claim of another family has a witness that
+ * misses. */
+static void unlisted_numbers_add_up(void **state)
+{
+    (void)state;
+    struct el_rng rng;
+    struct el_buf b;
+    int lists = 0, others = 0;
+    el_rng_init(&rng, 3);
+    el_buf_init(&b);
+    for (uint64_t i = 0; i < 400; i++) {
+        struct el_world_problem p;
+        struct el_world_report r;
+        enum el_world_flaw flaw[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
+        el_world_problem(EL_WORLD_TRAIN, i, &p);
+        int at = p.n_claims - 1, sum = 0;
+        const struct el_world_claim_report *c = &r.claim[at];
+        flaw[at] = EL_FLAW_UNLISTED;
+        el_buf_clear(&b);
+        assert_int_equal(el_world_proof_flawed(&p, flaw, &rng, &b, NULL), 0);
+        el_world_judge_proof(&p, b.data, b.len, &r);
+        assert_true(r.score == 0);
+        if (p.claim[at].family != EL_WORLD_SUB) {
+            others += c->total != c->target;
+            continue;
+        }
+        assert_int_equal(c->state, EL_KIND_BAD_WITNESS);
+        for (int k = 0; k < c->witness.n; k++) {
+            sum += c->witness.v[k];
+            assert_true(k == 0 || c->witness.v[k] >= c->witness.v[k - 1]);
+        }
+        assert_int_equal(sum, p.claim[at].total);
+        lists++;
+    }
+    assert_true(lists > 150 && others > 100);
     el_buf_release(&b);
 }
 
@@ -368,6 +407,7 @@ int main(void)
         cmocka_unit_test(attempts_are_told_apart),
         cmocka_unit_test(good_proofs_score_1),
         cmocka_unit_test(every_flaw_has_its_score),
+        cmocka_unit_test(unlisted_numbers_add_up),
         cmocka_unit_test(an_abandoned_answer_is_none),
         cmocka_unit_test(a_mended_proof_keeps_what_was_right),
         cmocka_unit_test(a_false_claim_has_no_proof),

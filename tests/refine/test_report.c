@@ -254,6 +254,50 @@ static void test_page_is_balanced_and_complete(void **state)
     el_free(page);
 }
 
+/* Errors of answers and of traces after the first round, in each of the three forms. */
+static void test_answers_are_told(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    const struct fake_options o = {.malformed = 0.1};
+    struct el_store *store = run_and_open(a, "world:test:5", &s, &o);
+    struct el_report r;
+    struct el_buf text, page;
+    char line[80], row[200];
+    el_buf_init(&text);
+    el_buf_init(&page);
+    must(a, el_report_make(&r, store, "run", NULL, &a->err));
+    must(a, el_report_text(&r, &text));
+    must(a, el_report_html(&r, store, 0, &page, &a->err));
+    char *json = arena_report(a, "run");
+    cJSON *root = cJSON_Parse(json);
+    const cJSON *rounds = cJSON_GetObjectItem(root, "by_round");
+    for (int i = 0; i < s.rounds; i++) {
+        const struct el_figure *wrong = &r.rounds[i].answer_error,
+                               *astray = &r.rounds[i].trace_error;
+        snprintf(line, sizeof line, "%3d  %.3f [%.3f,%.3f]  %.3f [", i + 1, wrong->value, wrong->lo,
+                 wrong->hi, astray->value);
+        assert_non_null(strstr(text.data, line));
+        snprintf(row, sizeof row,
+                 "<tr><td>%d</td><td>%.3f <span class=\"soft\">[%.3f, %.3f]</span></td>"
+                 "<td>%.3f <span",
+                 i + 1, wrong->value, wrong->lo, wrong->hi, astray->value);
+        assert_non_null(strstr(page.data, row));
+        const cJSON *x = cJSON_GetArrayItem(rounds, i);
+        assert_non_null(x);
+        const cJSON *value = cJSON_GetObjectItem(cJSON_GetObjectItem(x, "answer_error"), "value");
+        assert_true(fabs(value->valuedouble - wrong->value) < 1e-6);
+        value = cJSON_GetObjectItem(cJSON_GetObjectItem(x, "trace_error"), "value");
+        assert_true(fabs(value->valuedouble - astray->value) < 1e-6);
+    }
+    cJSON_Delete(root);
+    el_free(json);
+    el_buf_release(&text);
+    el_buf_release(&page);
+    el_report_release(&r);
+    el_store_close(store);
+}
+
 static void test_escape(void **state)
 {
     (void)state;
@@ -322,6 +366,7 @@ int main(void)
         T(test_compare),
         T(test_hostile_texts),
         T(test_page_is_balanced_and_complete),
+        T(test_answers_are_told),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_svg),
         cmocka_unit_test(test_svg_axis),

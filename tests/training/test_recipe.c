@@ -128,6 +128,8 @@ static const char *const malformed[][3] = {
     {"mix.false_start", "-0.1", "mix: false_start"},
     {"mix.checked", "2", "mix: checked"},
     {"mix.retry", "1.1", "mix: retry"},
+    {"mix.refine_retry", "-2", "mix: refine_retry"},
+    {"mix.unlisted", "2", "mix: unlisted"},
     {"mix.seed", "0", "mix: unknown field 'seed'"},
     {"checkpoint_every", "0", "checkpoint_every"},
     {"log_every", "-1", "log_every"},

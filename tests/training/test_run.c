@@ -6,6 +6,7 @@
 #include "core/base/io.h"
 #include "core/base/json.h"
 #include "core/tensor/safetensors.h"
+#include "data/world_tokenizer.h"
 #include "training/run.h"
 
 #include <math.h>
@@ -530,6 +531,19 @@ static void a_run_starts_from_a_model(void **state)
         same_file(at("still/model/model.safetensors"), at("halted/model/model.safetensors")));
 }
 
+/* A model's folder with the small world's tokenizer, or with `tokenizer`. */
+static void write_start(const struct el_weights *w, const char *dir, const char *tokenizer)
+{
+    char path[400];
+    struct el_buf text;
+    el_buf_init(&text);
+    must(el_weights_save(w, dir, &err));
+    assert_int_equal(el_world_tokenizer_json(&text), 0);
+    snprintf(path, sizeof path, "%s/tokenizer.json", dir);
+    write_text(path, tokenizer ? tokenizer : text.data);
+    el_buf_release(&text);
+}
+
 /* Going on from what another start began would lie about where the weights come from. */
 static void another_start_is_refused(void **state)
 {
@@ -540,13 +554,34 @@ static void another_start_is_refused(void **state)
     for (uint64_t seed = 1; seed <= 2; seed++) {
         struct el_weights *w = NULL;
         must(el_weights_create(&r.model, el_device_host(), seed, &w, &err));
-        must(el_weights_save(w, at("begin"), &err));
+        write_start(w, at("begin"), NULL);
         el_weights_free(w);
         const char *second = write_second("begun.json", at("begin"), "1e-2");
         int rc = train(second, at("begun"), 1, &why);
         assert_int_equal(rc, seed == 1 ? EL_EINTR : EL_EREFUSED);
     }
     says(&why, (const char *const[]){"begun/state.safetensors", "starts from", NULL});
+    el_recipe_release(&r);
+}
+
+/* MTP layers of a start are neither trained nor announced by what is written. */
+static void a_start_loses_its_mtp_layers(void **state)
+{
+    (void)state;
+    struct el_recipe r;
+    struct el_weights *w = NULL;
+    must(el_recipe_load(recipe, NULL, &r, &err));
+    r.model.num_nextn_predict_layers = 2;
+    must(el_weights_create(&r.model, el_device_host(), 1, &w, &err));
+    write_start(w, at("ahead"), NULL);
+    must(train(write_second("ahead.json", at("ahead"), "0"), at("behind"), -1, &err));
+    struct el_buf before = read_text(at("ahead/config.json")),
+                  after = read_text(at("behind/model/config.json"));
+    assert_non_null(strstr(before.data, "\"num_nextn_predict_layers\": 2"));
+    assert_null(strstr(after.data, "\"num_nextn_predict_layers\": 2"));
+    el_buf_release(&before);
+    el_buf_release(&after);
+    el_weights_free(w);
     el_recipe_release(&r);
 }
 
@@ -566,6 +601,18 @@ static void a_start_must_be_a_model_of_the_small_world(void **state)
     const char *foreign = write_second("foreign.json", at("foreign"), "0");
     assert_int_equal(train(foreign, at("refused"), -1, &why), EL_EREFUSED);
     says(&why, (const char *const[]){"foreign.json: start", "vocabulary of 50", NULL});
+    el_weights_free(w);
+    /* the right number of tokens is not enough: they must be the same */
+    r.model.vocab_size = el_world_tokenizer_size();
+    must(el_weights_create(&r.model, el_device_host(), 1, &w, &err));
+    must(el_weights_save(w, at("mute"), &err));
+    const char *mute = write_second("mute.json", at("mute"), "0");
+    assert_int_equal(train(mute, at("refused"), -1, &why), EL_EIO);
+    says(&why, (const char *const[]){"mute.json: start", "mute/tokenizer.json", NULL});
+    write_start(w, at("other"), "{}");
+    const char *other = write_second("other.json", at("other"), "0");
+    assert_int_equal(train(other, at("refused"), -1, &why), EL_EREFUSED);
+    says(&why, (const char *const[]){"other/tokenizer.json is not the tokenizer", NULL});
     assert_false(el_path_exists(at("refused/state.safetensors")));
     el_weights_free(w);
     el_recipe_release(&r);
@@ -694,6 +741,7 @@ int main(void)
         cmocka_unit_test(dumped_gradients_are_the_trainers),
         cmocka_unit_test(a_run_starts_from_a_model),
         cmocka_unit_test(another_start_is_refused),
+        cmocka_unit_test(a_start_loses_its_mtp_layers),
         cmocka_unit_test(a_start_must_be_a_model_of_the_small_world),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(export_needs_a_checkpoint),
