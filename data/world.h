@@ -392,6 +392,9 @@ struct el_world_mix {
     double refine_retry;             /* as retry, for what refinements write; then a witness that
                                         the proof in the prompt failed with counts as tried. -1: as
                                         retry, and the prompt's witnesses are forgotten */
+    double even_flaws;               /* share of the flaws, in proofs that are drawn, that are drawn
+                                        evenly out of their kinds; others are mostly what models
+                                        do */
     double unlisted;                 /* share of the fatal flaws of lists, in proofs that are drawn,
                                         whose numbers add up but are not all in the list: what a
                                         model that searches comes to believe */

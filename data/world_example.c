@@ -98,6 +98,7 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
                  {"false_start", m->false_start},
                  {"retry", m->retry},
                  {"unlisted", m->unlisted},
+                 {"even_flaws", m->even_flaws},
                  {"drill_witness", m->drill_witness}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && rc == 0; i++)
         if (!(parts[i].value >= 0 && parts[i].value <= 1))
@@ -213,6 +214,7 @@ static int draw_proof(const struct el_world_mix *m, const struct el_world_proble
     struct el_world_style style;
     el_world_style_draw(m->checked, m->false_start, m->retry, rng, &style);
     style.unlisted = m->unlisted;
+    style.even = m->even_flaws;
     return el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
 }
 

@@ -358,10 +358,14 @@ int el_world_proof_good(const struct el_world_problem *p, struct el_rng *rng, st
 
 /* ---- Random flawed proofs ---- */
 
-/* Of 100 fatally flawed claims, how many have which flaw: mostly what models do. Of lists the share
- * `unlisted` has that flaw instead. */
-static enum el_world_flaw fatal_flaw(const struct el_world_claim *c, double unlisted,
-                                     struct el_rng *rng)
+/* Whether a share comes up. Draws nothing where it is 0. */
+static int comes_up(double share, struct el_rng *rng)
+{
+    return share > 0 && el_rng_uniform(rng) < share;
+}
+
+/* Of 100 fatally flawed claims, how many have which flaw: mostly what models do. */
+static enum el_world_flaw usual_fatal(struct el_rng *rng)
 {
     static const struct {
         enum el_world_flaw flaw;
@@ -369,33 +373,46 @@ static enum el_world_flaw fatal_flaw(const struct el_world_claim *c, double unli
     } table[] = {{EL_FLAW_WITNESS, 58},    {EL_FLAW_SLIP, 18},    {EL_FLAW_BENT, 6},
                  {EL_FLAW_SWAPPED, 4},     {EL_FLAW_COPY, 6},     {EL_FLAW_UNADDRESSED, 2},
                  {EL_FLAW_BAD_WITNESS, 4}, {EL_FLAW_MALFORMED, 2}};
-    if (unlisted > 0 && c->family == EL_WORLD_SUB && el_rng_uniform(rng) < unlisted)
-        return EL_FLAW_UNLISTED;
     uint32_t u = el_rng_below(rng, 100), i = 0;
     for (; u >= table[i].share; i++)
         u -= table[i].share;
     return table[i].flaw;
 }
 
-static enum el_world_flaw minor_flaw(struct el_rng *rng)
+static enum el_world_flaw fatal_flaw(const struct el_world_claim *c, const struct el_world_style *s,
+                                     struct el_rng *rng)
 {
+    static const enum el_world_flaw all[] = {
+        EL_FLAW_SLIP, EL_FLAW_WITNESS,     EL_FLAW_BENT,        EL_FLAW_SWAPPED,
+        EL_FLAW_COPY, EL_FLAW_UNADDRESSED, EL_FLAW_BAD_WITNESS, EL_FLAW_MALFORMED};
+    if (c->family == EL_WORLD_SUB && comes_up(s->unlisted, rng))
+        return EL_FLAW_UNLISTED;
+    if (comes_up(s->even, rng))
+        return all[el_rng_below(rng, sizeof all / sizeof *all)];
+    return usual_fatal(rng);
+}
+
+static enum el_world_flaw minor_flaw(const struct el_world_style *s, struct el_rng *rng)
+{
+    static const enum el_world_flaw all[] = {EL_FLAW_OMITTED, EL_FLAW_REPEATED, EL_FLAW_UNCLOSED};
+    if (comes_up(s->even, rng))
+        return all[el_rng_below(rng, sizeof all / sizeof *all)];
     uint32_t u = el_rng_below(rng, 100);
     return u < 60 ? EL_FLAW_OMITTED : u < 78 ? EL_FLAW_REPEATED : EL_FLAW_UNCLOSED;
 }
 
-static void draw_flaws(const struct el_world_problem *p, double score, double unlisted,
-                       struct el_rng *rng, enum el_world_flaw *flaw)
+static void draw_flaws(const struct el_world_problem *p, double score,
+                       const struct el_world_style *s, struct el_rng *rng, enum el_world_flaw *flaw)
 {
     int sure = (int)el_rng_below(rng, (uint32_t)p->n_claims);
     for (int i = 0; i < p->n_claims; i++) {
         flaw[i] = EL_FLAW_NONE;
         if (score == 0)
-            flaw[i] = i == sure || el_rng_below(rng, 100) < 40
-                          ? fatal_flaw(&p->claim[i], unlisted, rng)
-                      : el_rng_below(rng, 100) < 6 ? minor_flaw(rng)
-                                                   : EL_FLAW_NONE;
+            flaw[i] = i == sure || el_rng_below(rng, 100) < 40 ? fatal_flaw(&p->claim[i], s, rng)
+                      : el_rng_below(rng, 100) < 6             ? minor_flaw(s, rng)
+                                                               : EL_FLAW_NONE;
         else if (i == sure || el_rng_below(rng, 100) < 15)
-            flaw[i] = minor_flaw(rng);
+            flaw[i] = minor_flaw(s, rng);
     }
 }
 
@@ -403,13 +420,14 @@ int el_world_proof_with_score(const struct el_world_problem *p, double score,
                               const struct el_world_style *s, struct el_rng *rng,
                               struct el_buf *out, struct el_error *err)
 {
+    static const struct el_world_style plain = {0};
     if (score == 1)
         return el_world_proof_started(p, flawless, s, rng, out, err);
     size_t start = out->len;
     for (int i = 0;; i++) {
         enum el_world_flaw flaw[EL_WORLD_CLAIMS];
         struct el_world_report r;
-        draw_flaws(p, score, s ? s->unlisted : 0, rng, flaw);
+        draw_flaws(p, score, s ? s : &plain, rng, flaw);
         el_world_cut(out, start);
         int rc = el_world_proof_started(p, flaw, s, rng, out, err);
         if (rc < 0)

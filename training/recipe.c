@@ -154,11 +154,23 @@ static int read_share(const cJSON *mix, const char *path, double *share, struct 
 static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                     struct el_buf *where, struct el_error *err)
 {
-    static const char *const keys[] = {
-        "share",          "verify_score",  "meta_score",     "generate_flawed",
-        "generate_minor", "refine_minor",  "refine_flawed",  "checked",
-        "false_start",    "retry",         "refine_checked", "refine_retry",
-        "unlisted",       "drill_witness", "drill_lines",    NULL};
+    static const char *const keys[] = {"share",
+                                       "verify_score",
+                                       "meta_score",
+                                       "generate_flawed",
+                                       "generate_minor",
+                                       "refine_minor",
+                                       "refine_flawed",
+                                       "checked",
+                                       "false_start",
+                                       "retry",
+                                       "refine_checked",
+                                       "refine_retry",
+                                       "unlisted",
+                                       "even_flaws",
+                                       "drill_witness",
+                                       "drill_lines",
+                                       NULL};
     const cJSON *o;
     int rc = open_part(root, path, "mix", keys, &o, where, err);
     if (rc == 0)
@@ -178,6 +190,7 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                    {"refine_checked", &m->refine_checked},
                    {"refine_retry", &m->refine_retry},
                    {"unlisted", &m->unlisted},
+                   {"even_flaws", &m->even_flaws},
                    {"drill_witness", &m->drill_witness}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && rc == 0; i++)
         rc = el_json_double_or(o, where->data, numbers[i].key, numbers[i].to, err);

@@ -695,6 +695,30 @@ static void unlisted_numbers_are_shown(void **state)
     assert_true(seen[0] < 5 && seen[1] > lists[1] / 3);
 }
 
+/* Of the proofs with a minor flaw, how many repeat a step: 18 of 100, and one of three where flaws
+ * are drawn evenly. */
+static void flaws_are_drawn_evenly(void **state)
+{
+    (void)state;
+    int repeated[2] = {0}, n = 600;
+    for (int on = 0; on < 2; on++)
+        for (int i = 0; i < n; i++) {
+            struct el_world_mix m;
+            struct el_example e;
+            el_world_mix_init(&m, &prompts);
+            memset(m.share, 0, sizeof m.share);
+            m.share[EL_EXAMPLE_VERIFY] = 1;
+            m.verify_score[0] = m.verify_score[2] = 0;
+            m.even_flaws = on;
+            assert_int_equal(el_world_example(&m, (uint64_t)i, &e, NULL), 0);
+            assert_true(e.label == 0.5);
+            repeated[on] += strstr(e.completion, " again.") != NULL;
+            el_example_release(&e);
+        }
+    assert_in_range(repeated[0], n * 15 / 100, n * 26 / 100);
+    assert_in_range(repeated[1], n * 30 / 100, n * 45 / 100);
+}
+
 static void dishonest_attempts_are_refused(void **state)
 {
     (void)state;
@@ -777,6 +801,7 @@ int main(void)
         cmocka_unit_test(refinements_remember),
         cmocka_unit_test(a_refuted_witness_is_not_learned),
         cmocka_unit_test(unlisted_numbers_are_shown),
+        cmocka_unit_test(flaws_are_drawn_evenly),
         cmocka_unit_test(examples_stay_what_they_were),
         cmocka_unit_test(refined_proofs_are_checked),
         cmocka_unit_test(drills_carry_true_lines),
