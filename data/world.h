@@ -56,10 +56,14 @@
  *     missing 80+19=99.
  *     total 99 of 98 wrong.
  *     (2) bad witness.                    (or "not addressed." or "malformed.")
+ *     (3) take 8 of 8 right.              (of lists, in front of the steps: each number that is
+ *     take 20 of 19 wrong.                 taken, up to one that is wrong, and the nearest one of
+ *                                          the list)
  *     no closing.                         (only when the closing line is missing)
  *     Based on my evaluation, the final overall score should be:
  *     \boxed{0}
- * A repeated line is judged "again." instead of right or wrong.
+ * A repeated line is judged "again." instead of right or wrong. "take 20 of 19 wrong." says that the
+ * witness is bad; so does "bad witness.", where nothing is looked up.
  *
  * Judging an analysis looks only at the issues it claims (every line but "right"): an issue is
  * real when the proof has exactly this defect, misstated when the proof has another defect at this
@@ -230,6 +234,9 @@ struct el_world_line {
 
 struct el_world_claim_report {
     enum el_world_kind state; /* RIGHT: the lines below are judged; else the whole claim's defect */
+    int is_list;              /* the claim is one of a list */
+    int listed[EL_WORLD_LIST]; /* then for each number of the witness the nearest one of the list,
+                                  the smaller of two, that no earlier one is equal to */
     struct el_world_witness witness; /* n 0 when there is none to read */
     int n_lines;
     struct el_world_line line[EL_WORLD_LINES + EL_WORLD_LIST];
@@ -253,6 +260,8 @@ struct el_world_report {
     int n_claims;
     struct el_world_claim_report claim[EL_WORLD_CLAIMS];
     int closed;
+    int look_up; /* analyses of it look up the numbers taken from lists: 1, but for material of the
+                    form that recipes were made with before (look_up in el_world_mix) */
     int n_defects;
     struct el_world_defect defect[EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1];
 };
@@ -398,8 +407,12 @@ struct el_world_mix {
     double unlisted;                 /* share of the fatal flaws of lists, in proofs that are drawn,
                                         whose numbers add up but are not all in the list: what a
                                         model that searches comes to believe */
+    int look_up;                     /* 1: analyses look up the numbers taken from lists. 0: they
+                                        say at most that the witness is bad */
     double drill_witness;            /* share of drills that ask for bare witnesses */
-    int drill_lines;                 /* lines of an arithmetic drill, 1..EL_EXAMPLE_SPANS */
+    double drill_list;               /* share of the others that look numbers up in a list */
+    int drill_lines;                 /* lines of a drill but of that for bare witnesses,
+                                        1..EL_EXAMPLE_SPANS */
 };
 /* Recommended values, seed 0 and the prompts given. */
 void el_world_mix_init(struct el_world_mix *m, const struct el_world_prompts *prompts);

@@ -6,12 +6,13 @@
 struct entry {
     int claim; /* -1: the line on the closing line */
     int is_total;
+    int taken, listed; /* taken > 0: the line on a number that is taken from a list */
     enum el_world_kind kind;
     struct el_world_step step;
     int total, target;
 };
 
-enum { MOST = EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1 };
+enum { MOST = EL_WORLD_CLAIMS * (EL_WORLD_LINES + 2 * EL_WORLD_LIST + 1) + 1 };
 
 struct list {
     int n;
@@ -25,12 +26,39 @@ const char *el_world_review_flaw_name(int flaw)
     return flaw >= 0 && flaw < EL_REVIEW_FLAWS ? names[flaw] : NULL;
 }
 
-static void add_claim(struct list *l, int claim, const struct el_world_claim_report *c)
+/* Whether the lines below can say all about a bad witness: it may also be one that leads too far.
+ */
+static int is_looked_up(const struct el_world_report *r, const struct el_world_claim_report *c)
 {
-    if (c->state != EL_KIND_RIGHT) {
-        l->entry[l->n++] = (struct entry){.claim = claim, .kind = c->state};
-        return;
+    int foreign = 0;
+    for (int i = 0; i < c->witness.n; i++)
+        foreign += c->witness.v[i] != c->listed[i];
+    return r->look_up && c->is_list &&
+           (c->state == EL_KIND_RIGHT || (c->state == EL_KIND_BAD_WITNESS && foreign > 0));
+}
+
+/* Up to the first number that is not in the list. */
+static void add_taken(struct list *l, int claim, const struct el_world_claim_report *c)
+{
+    int found = 1;
+    for (int i = 0; i < c->witness.n && found; i++) {
+        found = c->witness.v[i] == c->listed[i];
+        l->entry[l->n++] = (struct entry){.claim = claim,
+                                          .taken = c->witness.v[i],
+                                          .listed = c->listed[i],
+                                          .kind = found ? EL_KIND_RIGHT : EL_KIND_BAD_WITNESS};
     }
+}
+
+static void add_claim(struct list *l, int claim, const struct el_world_report *r)
+{
+    const struct el_world_claim_report *c = &r->claim[claim];
+    if (is_looked_up(r, c))
+        add_taken(l, claim, c);
+    else if (c->state != EL_KIND_RIGHT)
+        l->entry[l->n++] = (struct entry){.claim = claim, .kind = c->state};
+    if (c->state != EL_KIND_RIGHT)
+        return;
     for (int i = 0; i < c->n_lines; i++)
         l->entry[l->n++] =
             (struct entry){.claim = claim, .kind = c->line[i].kind, .step = c->line[i].step};
@@ -45,7 +73,7 @@ static void list_true(const struct el_world_report *r, struct list *l)
 {
     l->n = 0;
     for (int i = 0; i < r->n_claims; i++)
-        add_claim(l, i, &r->claim[i]);
+        add_claim(l, i, r);
     if (!r->closed)
         l->entry[l->n++] = (struct entry){.claim = -1, .kind = EL_KIND_UNCLOSED};
 }
@@ -62,10 +90,18 @@ static double implied_score(const struct list *l)
     return el_world_score_of(fatal, minor, omitted);
 }
 
+static int put_taken(struct el_buf *out, const struct entry *e)
+{
+    int rc = el_world_put_taken(out, e->taken, e->listed);
+    return rc < 0 ? rc : el_buf_puts(out, e->kind == EL_KIND_RIGHT ? " right.\n" : " wrong.\n");
+}
+
 static int put_entry(struct el_buf *out, const struct entry *e)
 {
     if (e->is_total)
         return el_world_put_remark(out, e->total, e->target, e->kind == EL_KIND_RIGHT);
+    if (e->taken)
+        return put_taken(out, e);
     switch (e->kind) {
     case EL_KIND_BAD_WITNESS:
     case EL_KIND_UNADDRESSED:
@@ -134,7 +170,8 @@ static int is_issue(const struct entry *e)
 
 static int has_numbers(const struct entry *e)
 {
-    return e->kind == EL_KIND_WRONG || e->kind == EL_KIND_OMITTED || e->kind == EL_KIND_TOTAL;
+    return e->kind == EL_KIND_WRONG || e->kind == EL_KIND_OMITTED || e->kind == EL_KIND_TOTAL ||
+           (e->kind == EL_KIND_BAD_WITNESS && e->taken);
 }
 
 static int has_line(const struct entry *e)
@@ -169,6 +206,12 @@ static int invent(struct list *l, struct el_rng *rng)
         e->kind = EL_KIND_TOTAL;
         if (u < 60)
             e->total = el_world_near(e->total, rng);
+    } else if (e->taken) {
+        e->kind = EL_KIND_BAD_WITNESS;
+        if (u < 60)
+            e->listed = el_world_near(e->listed, rng);
+        while (i + 1 < l->n && l->entry[i + 1].claim == e->claim)
+            drop(l, i + 1); /* nobody goes on with a claim whose witness is bad */
     } else {
         e->kind = u < 12 ? EL_KIND_OMITTED : u < 18 ? EL_KIND_AGAIN : EL_KIND_WRONG;
         if (u >= 75)
@@ -183,7 +226,7 @@ static int misstate(struct list *l, struct el_rng *rng)
     if (i < 0)
         return 0;
     struct entry *e = &l->entry[i];
-    int *number = e->is_total ? &e->total : &e->step.result;
+    int *number = e->is_total ? &e->total : e->taken ? &e->taken : &e->step.result;
     *number = el_world_near(*number, rng);
     return 1;
 }

@@ -1,4 +1,4 @@
-/* Drills: arithmetic lines judged on the spot, and bare witnesses.
+/* Drills: arithmetic lines judged on the spot, bare witnesses, and numbers looked up in a list.
  *
  * An arithmetic drill is a sequence of lines as analyses have them, `57+28=75 wrong.`. On a right
  * line the result and the judgement carry loss, on a wrong one the judgement alone: nobody should
@@ -6,7 +6,10 @@
  * multiple of the modulus at or below it, the comparison.
  *
  * A witness drill is a problem answered by the headings of its proof: the hard part of a proof at
- * a fraction of its tokens. */
+ * a fraction of its tokens.
+ *
+ * A list drill is a problem with a list, and lines that look numbers up in it, as analyses have
+ * them, `take 20 of 19 wrong.`: the nearest number of the list and the judgement carry loss. */
 #include "data/world_parts.h"
 
 #include <string.h>
@@ -164,6 +167,47 @@ static int witnesses(struct drill *d, struct el_buf *prompt)
     return 0;
 }
 
+/* A number of the list, or one that is near one of them, or any that may be taken. */
+static int draw_taken(struct drill *d, const struct el_world_claim *c)
+{
+    int v = c->v[el_rng_below(d->rng, (uint32_t)c->n)];
+    if (chance(d, 50))
+        return v;
+    return chance(d, 70) ? el_world_near(v, d->rng) : el_rng_range(d->rng, 1, c->total - 1);
+}
+
+static int list_of(const struct el_world_problem *p)
+{
+    for (int i = 0; i < p->n_claims; i++)
+        if (p->claim[i].family == EL_WORLD_SUB)
+            return i;
+    return -1;
+}
+
+static int lists(const struct el_world_mix *m, struct drill *d, struct el_buf *prompt)
+{
+    struct el_world_problem p;
+    int at;
+    do
+        el_world_problem_draw(EL_WORLD_TRAIN, d->rng, &p);
+    while ((at = list_of(&p)) < 0);
+    if (el_buf_puts(prompt, EL_WORLD_LOOK_UP) < 0 || el_world_problem_text(&p, prompt) < 0)
+        return -1;
+    for (; d->lines < m->drill_lines; d->lines++) {
+        struct el_world_witness w = {1, {draw_taken(d, &p.claim[at])}};
+        int listed[EL_WORLD_LIST];
+        el_world_look_up(&p.claim[at], &w, listed);
+        if (el_buf_printf(&d->text, "take %d of ", w.v[0]) < 0)
+            return -1;
+        size_t begin = d->text.len;
+        if (el_buf_printf(&d->text, "%d %s.\n", listed[0],
+                          w.v[0] == listed[0] ? "right" : "wrong") < 0)
+            return -1;
+        mark(d, begin);
+    }
+    return 0;
+}
+
 int el_world_drill(const struct el_world_mix *m, struct el_rng *rng, struct el_example *out,
                    struct el_error *err)
 {
@@ -172,7 +216,10 @@ int el_world_drill(const struct el_world_mix *m, struct el_rng *rng, struct el_e
     el_buf_init(&d.text);
     el_buf_init(&prompt);
     int find = el_rng_uniform(rng) < m->drill_witness;
-    int rc = find ? witnesses(&d, &prompt) : arithmetic(m, &d, &prompt);
+    int look_up = !find && m->drill_list > 0 && el_rng_uniform(rng) < m->drill_list;
+    int rc = find      ? witnesses(&d, &prompt)
+             : look_up ? lists(m, &d, &prompt)
+                       : arithmetic(m, &d, &prompt);
     if (rc == 0) {
         out->kind = EL_EXAMPLE_DRILL;
         out->label = -1;

@@ -99,7 +99,8 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
                  {"retry", m->retry},
                  {"unlisted", m->unlisted},
                  {"even_flaws", m->even_flaws},
-                 {"drill_witness", m->drill_witness}};
+                 {"drill_witness", m->drill_witness},
+                 {"drill_list", m->drill_list}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0] && rc == 0; i++)
         if (!(parts[i].value >= 0 && parts[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1", parts[i].name,
@@ -112,6 +113,8 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
         if (refined[i].value != -1 && !(refined[i].value >= 0 && refined[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1, or -1", refined[i].name,
                               refined[i].value);
+    if (rc == 0 && m->look_up != 0 && m->look_up != 1)
+        rc = el_error_set(err, EL_EINVAL, "look_up is %d, expected 0 or 1", m->look_up);
     if (rc == 0 && (m->drill_lines < 1 || m->drill_lines > EL_EXAMPLE_SPANS))
         rc = el_error_set(err, EL_EINVAL, "drill_lines is %d, expected 1 to %d", m->drill_lines,
                           EL_EXAMPLE_SPANS);
@@ -207,6 +210,14 @@ int el_world_put_reply(struct el_world_parts *w, const char *proof, size_t n,
     return el_world_analysis_true(r, c) < 0 ? el_world_no_memory(err) : 0;
 }
 
+/* The report that the mixture's analyses are made from. */
+static void judge(const struct el_world_mix *m, const struct el_world_problem *p,
+                  const struct el_buf *proof, struct el_world_report *r)
+{
+    el_world_judge_proof(p, proof->data, proof->len, r);
+    r->look_up = m->look_up;
+}
+
 /* A random proof with the score, in the mixture's style, into w. */
 static int draw_proof(const struct el_world_mix *m, const struct el_world_problem *p, double score,
                       struct el_rng *rng, struct el_world_parts *w, struct el_error *err)
@@ -231,7 +242,7 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
     int rc = draw_proof(m, p, score, rng, w, err);
     if (rc < 0)
         return rc;
-    el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
+    judge(m, p, &w->proof, &r);
     rc = el_world_put_reply(w, w->proof.data, w->proof.len, &r, &self, err);
     if (rc < 0)
         return rc;
@@ -253,7 +264,7 @@ static int verify(const struct el_world_mix *m, const struct el_world_problem *p
     int rc = draw_proof(m, p, score, rng, w, err);
     if (rc < 0)
         return rc;
-    el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
+    judge(m, p, &w->proof, &r);
     if (el_world_analysis_true(&r, &w->completion) < 0 ||
         el_world_fill(m->prompts.verify, w->statement.data, w->proof.data, NULL, &w->prompt) < 0)
         return el_world_no_memory(err);
@@ -274,7 +285,7 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
         int rc = draw_proof(m, p, score, rng, w, err);
         if (rc < 0)
             return rc;
-        el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
+        judge(m, p, &w->proof, &r);
         struct el_error ignored = {0};
         rc = el_world_analysis_draw(&r, ms, rng, &w->analysis, &ignored);
         if (rc == EL_ENOMEM)
@@ -300,14 +311,14 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
     struct el_world_scan refuted[EL_WORLD_CLAIMS];
     size_t self = 0;
     double retry = m->refine_retry < 0 ? m->retry : m->refine_retry;
-    el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
+    judge(m, p, &w->proof, &r);
     el_world_style_draw(m->refine_checked < 0 ? m->checked : m->refine_checked, m->false_start,
                         retry, rng, &style);
     style.remember = m->refine_retry >= 0;
     int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &style, rng, revised, err);
     if (rc < 0)
         return rc;
-    el_world_judge_proof(p, revised->data, revised->len, &next);
+    judge(m, p, revised, &next);
     rc = el_world_put_reply(w, revised->data, revised->len, &next, &self, err);
     if (rc < 0)
         return rc;

@@ -220,6 +220,9 @@ static void judge_claim(const struct el_world_claim *c, const struct raw *raw,
                         struct el_world_claim_report *out)
 {
     out->state = EL_KIND_RIGHT;
+    out->is_list = c->family == EL_WORLD_SUB;
+    if (out->is_list)
+        el_world_look_up(c, &out->witness, out->listed);
     out->withdrawn = raw->abandoned;
     if (raw->malformed || raw->abandoned)
         out->state = EL_KIND_MALFORMED;
@@ -271,6 +274,7 @@ void el_world_judge_proof(const struct el_world_problem *p, const char *text, si
 {
     memset(out, 0, sizeof *out);
     out->n_claims = p->n_claims;
+    out->look_up = 1;
     struct reading g = {.p = p, .out = out, .current = -1};
     read_text(&g, text, n);
     for (int i = 0; i < p->n_claims; i++)

@@ -13,6 +13,7 @@
 #define EL_WORLD_SELF       "\n## Self Evaluation\n"
 #define EL_WORLD_DRILL      "Drill"
 #define EL_WORLD_FIND       "Find: "
+#define EL_WORLD_LOOK_UP    "Drill: "
 
 /* ---- Ranges: the knobs of difficulty (world_claim.c) ---- */
 
@@ -45,6 +46,11 @@ int el_world_same_step(const struct el_world_step *a, const struct el_world_step
  * of steps, or -1 when the witness is bad. */
 int el_world_honest(const struct el_world_claim *c, const struct el_world_witness *w,
                     struct el_world_step *steps, int *total, int *target);
+/* For each number of w the nearest one of c's list, the smaller of two, but none that an earlier
+ * number of w is equal to; 0 behind the last, and where nothing is left. */
+void el_world_look_up(const struct el_world_claim *c, const struct el_world_witness *w,
+                      int listed[EL_WORLD_LIST]);
+int el_world_same_witness(const struct el_world_witness *a, const struct el_world_witness *b);
 /* 1 when w has the right form: positive, in the list, within 199. */
 int el_world_witness_fits(const struct el_world_claim *c, const struct el_world_witness *w);
 /* Total and target out of written results. */
@@ -68,6 +74,8 @@ int el_world_scan_stop(struct el_world_scan *s); /* a full stop, or none, and th
 struct el_world_remark {
     int total, target, right;
 };
+/* "take 20 of 19" */
+int el_world_scan_taken(struct el_world_scan *s, int *taken, int *listed);
 int el_world_scan_remark(struct el_world_scan *s, struct el_world_remark *out);
 /* The next line of s without its newline and the blanks at its ends; 0 at the end. */
 int el_world_scan_line(struct el_world_scan *s, struct el_world_scan *line);
@@ -77,8 +85,9 @@ int el_world_put_step(struct el_buf *out, const struct el_world_step *s); /* "16
 int el_world_put_heading(struct el_buf *out, int claim, enum el_world_family f,
                          const struct el_world_witness *w); /* "(1) x=5, y=2.\n" */
 int el_world_put_remark(struct el_buf *out, int total, int target,
-                        int right);            /* "total 33 of 49 wrong.\n" */
-const char *el_world_score_text(double score); /* "0", "0.5", "1" */
+                        int right);                                /* "total 33 of 49 wrong.\n" */
+int el_world_put_taken(struct el_buf *out, int taken, int listed); /* "take 20 of 19" */
+const char *el_world_score_text(double score);                     /* "0", "0.5", "1" */
 void el_world_trim(const char **text, size_t *n);
 void el_world_cut(struct el_buf *out, size_t len); /* back to an earlier length */
 
@@ -104,6 +113,10 @@ struct el_world_draft_claim {
 /* Fills d with the honest proof of w. 0, or -1 when the witness is bad. */
 int el_world_draft_honest(const struct el_world_claim *c, const struct el_world_witness *w,
                           struct el_world_draft_claim *d);
+/* Any witness of the right form for small numbers, right or not. */
+void el_world_draw_witness(const struct el_world_claim *c, struct el_rng *rng,
+                           struct el_world_witness *w);
+void el_world_sort_witness(struct el_world_witness *w); /* ascending */
 /* A random right witness; 0 when the claim has none. */
 int el_world_right_witness(const struct el_world_claim *c, struct el_rng *rng,
                            struct el_world_witness *out);

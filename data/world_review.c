@@ -54,6 +54,7 @@ struct claimed {
     int claim;
     enum el_world_kind kind;
     struct el_world_step step;
+    int taken, listed; /* taken 0: not looked up */
     int total, target;
 };
 
@@ -90,6 +91,16 @@ static int scan_judgement(struct el_world_scan s, struct claimed *out)
     return 1;
 }
 
+/* "take 8 of 8 right." */
+static int scan_taken(struct el_world_scan s, struct claimed *out)
+{
+    if (!el_world_scan_taken(&s, &out->taken, &out->listed) || !scan_judgement(s, out))
+        return 0;
+    if (out->kind == EL_KIND_WRONG)
+        out->kind = EL_KIND_BAD_WITNESS;
+    return out->kind == EL_KIND_RIGHT || out->kind == EL_KIND_BAD_WITNESS;
+}
+
 /* Reads the line behind its claim number. */
 static void read_line(struct el_world_scan s, struct claimed *out)
 {
@@ -110,11 +121,20 @@ static void read_line(struct el_world_scan s, struct claimed *out)
     t = s;
     if (el_world_scan_step(&t, &out->step) && scan_judgement(t, out))
         return;
-    if (!scan_whole(&s, out))
+    if (!scan_taken(s, out) && !scan_whole(&s, out))
         out->kind = EL_KIND_UNREADABLE;
 }
 
 /* ---- Mapping a claimed issue to the proof's defects ---- */
+
+/* The witness has this number, its nearest of the list is that one, and they differ. */
+static int is_foreign(const struct el_world_claim_report *q, int taken, int listed)
+{
+    for (int i = 0; i < q->witness.n; i++)
+        if (q->witness.v[i] == taken && q->listed[i] == listed && taken != listed)
+            return 1;
+    return 0;
+}
 
 static int exact(const struct el_world_report *r, const struct claimed *c,
                  const struct el_world_defect *d)
@@ -128,6 +148,8 @@ static int exact(const struct el_world_report *r, const struct claimed *c,
     const struct el_world_claim_report *q = &r->claim[d->claim];
     if (c->kind == EL_KIND_TOTAL)
         return q->total == c->total && q->target == c->target;
+    if (c->kind == EL_KIND_BAD_WITNESS && c->taken)
+        return is_foreign(q, c->taken, c->listed);
     return d->line < 0 || el_world_same_step(&q->line[d->line].step, &c->step);
 }
 

@@ -21,11 +21,6 @@ void el_world_style_draw(double checked, double false_start, double retry, struc
     s->false_start = s->checked ? false_start : 0;
 }
 
-static int is_same(const struct el_world_witness *a, const struct el_world_witness *b)
-{
-    return a->n == b->n && memcmp(a->v, b->v, (size_t)a->n * sizeof *a->v) == 0;
-}
-
 /* A witness that misses and is none of the n in tried. 0 when none is found. */
 static int fresh_miss(const struct el_world_claim *c, const struct el_world_witness *tried, int n,
                       struct el_rng *rng, struct el_world_witness *out)
@@ -34,7 +29,7 @@ static int fresh_miss(const struct el_world_claim *c, const struct el_world_witn
         int at = 0;
         if (!el_world_wrong_witness(c, rng, out))
             return 0;
-        while (at < n && !is_same(&tried[at], out))
+        while (at < n && !el_world_same_witness(&tried[at], out))
             at++;
         if (at == n)
             return 1;

@@ -1,5 +1,6 @@
 #include "data/world_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int el_world_operands(enum el_world_shape shape)
@@ -132,6 +133,28 @@ int el_world_honest(const struct el_world_claim *c, const struct el_world_witnes
     }
     el_world_totals(c, w, r, total, target);
     return n;
+}
+
+void el_world_look_up(const struct el_world_claim *c, const struct el_world_witness *w,
+                      int listed[EL_WORLD_LIST])
+{
+    int used[EL_WORLD_LIST] = {0};
+    for (int i = 0; i < EL_WORLD_LIST; i++) {
+        int best = -1;
+        for (int k = 0; k < c->n && i < w->n; k++)
+            if (!used[k] &&
+                (best < 0 || abs(c->v[k] - w->v[i]) < abs(c->v[best] - w->v[i]) ||
+                 (abs(c->v[k] - w->v[i]) == abs(c->v[best] - w->v[i]) && c->v[k] < c->v[best])))
+                best = k;
+        listed[i] = best < 0 ? 0 : c->v[best];
+        if (best >= 0 && c->v[best] == w->v[i])
+            used[best] = 1;
+    }
+}
+
+int el_world_same_witness(const struct el_world_witness *a, const struct el_world_witness *b)
+{
+    return a->n == b->n && memcmp(a->v, b->v, (size_t)a->n * sizeof *a->v) == 0;
 }
 
 int el_world_witness_fits(const struct el_world_claim *c, const struct el_world_witness *w)

@@ -93,6 +93,16 @@ int el_world_scan_step(struct el_world_scan *s, struct el_world_step *out)
     return 1;
 }
 
+int el_world_scan_taken(struct el_world_scan *s, int *taken, int *listed)
+{
+    struct el_world_scan t = *s;
+    if (!el_world_scan_words(&t, "take ") || !el_world_scan_number(&t, taken) ||
+        !el_world_scan_words(&t, "of ") || !el_world_scan_number(&t, listed))
+        return 0;
+    *s = t;
+    return 1;
+}
+
 int el_world_scan_remark(struct el_world_scan *s, struct el_world_remark *out)
 {
     struct el_world_scan t = *s;
@@ -196,6 +206,11 @@ int el_world_put_heading(struct el_buf *out, int claim, enum el_world_family f,
         rc = el_buf_printf(out, "x=%d, y=%d", w->v[0], w->v[1]);
     }
     return rc < 0 ? rc : el_buf_puts(out, ".\n");
+}
+
+int el_world_put_taken(struct el_buf *out, int taken, int listed)
+{
+    return el_buf_printf(out, "take %d of %d", taken, listed);
 }
 
 int el_world_put_remark(struct el_buf *out, int total, int target, int right)

@@ -164,12 +164,14 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                                        "checked",
                                        "false_start",
                                        "retry",
+                                       "unlisted",
                                        "refine_checked",
                                        "refine_retry",
-                                       "unlisted",
                                        "even_flaws",
                                        "drill_witness",
+                                       "drill_list",
                                        "drill_lines",
+                                       "look_up",
                                        NULL};
     const cJSON *o;
     int rc = open_part(root, path, "mix", keys, &o, where, err);
@@ -191,11 +193,14 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                    {"refine_retry", &m->refine_retry},
                    {"unlisted", &m->unlisted},
                    {"even_flaws", &m->even_flaws},
-                   {"drill_witness", &m->drill_witness}};
+                   {"drill_witness", &m->drill_witness},
+                   {"drill_list", &m->drill_list}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers && rc == 0; i++)
         rc = el_json_double_or(o, where->data, numbers[i].key, numbers[i].to, err);
     if (rc == 0)
         rc = el_json_int_or(o, where->data, "drill_lines", &m->drill_lines, err);
+    if (rc == 0)
+        rc = el_json_int_or(o, where->data, "look_up", &m->look_up, err);
     if (rc == 0)
         rc = read_share(o, path, m->share, where, err);
     if (rc == 0 && el_world_mix_check(m, err) < 0)

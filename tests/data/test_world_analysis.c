@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -103,6 +104,110 @@ static void written_cases(void **state)
             v.invented != cases[i].invented || v.missed != cases[i].missed || v.ms != cases[i].ms)
             fail_msg("real %d misstated %d invented %d missed %d ms %g for\n%s", v.real,
                      v.misstated, v.invented, v.missed, v.ms, cases[i].text);
+    }
+}
+
+#define BOTH "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=1.\n1*1+4*1=5.\n5+9=14.\n7*2=14.\n"
+#define BOTH_RIGHT                                                                                 \
+    "(1) 16*5=80 right.\n9*2=18 right.\n80+18=98 right.\ntotal 98 of 98 right.\n"                  \
+    "(2) 1*1+4*1=5 right.\n5+9=14 right.\n7*2=14 right.\ntotal 14 of 14 right.\n"
+
+/* The numbers taken from the list are looked up in front of the steps, and where one of them is not
+ * there the claim is over. */
+static void lists_are_looked_up(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *third, *with, *without;
+    } proofs[] = {
+        {"(3) take 8,19,30.\n8+19=27.\n27+30=57.\n",
+         "(3) take 8 of 8 right.\ntake 19 of 19 right.\ntake 30 of 30 right.\n8+19=27 right.\n"
+         "27+30=57 right.\ntotal 57 of 57 right.\n" SCORE("1"),
+         "(3) 8+19=27 right.\n27+30=57 right.\ntotal 57 of 57 right.\n" SCORE("1")},
+        {"(3) take 27,30.\n27+30=57.\n", "(3) take 27 of 30 wrong.\n" SCORE("0"),
+         "(3) bad witness.\n" SCORE("0")},
+        /* one entry twice: the nearest of those that are left */
+        {"(3) take 19,19.\n19+19=38.\n",
+         "(3) take 19 of 19 right.\ntake 19 of 8 wrong.\n" SCORE("0"),
+         "(3) bad witness.\n" SCORE("0")},
+        {"(3) take 8,19,30.\n8+19=\n", "(3) malformed.\n" SCORE("0"),
+         "(3) malformed.\n" SCORE("0")},
+    };
+    struct el_world_problem p;
+    struct el_world_report r;
+    struct el_buf b;
+    char text[600];
+    el_buf_init(&b);
+    assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+    for (size_t i = 0; i < sizeof proofs / sizeof *proofs; i++)
+        for (int on = 0; on < 2; on++) {
+            snprintf(text, sizeof text, BOTH "%sSo all claims hold.", proofs[i].third);
+            el_world_judge_proof(&p, text, strlen(text), &r);
+            assert_int_equal(r.look_up, 1);
+            r.look_up = on;
+            el_buf_clear(&b);
+            assert_true(el_world_analysis_true(&r, &b) >= 0);
+            snprintf(text, sizeof text, OPEN BOTH_RIGHT "%s",
+                     on ? proofs[i].with : proofs[i].without);
+            assert_string_equal(b.data, text);
+        }
+    el_buf_release(&b);
+}
+
+/* Numbers of the list that lead beyond 199 are a bad witness that no look-up shows. */
+static void a_listed_witness_may_be_bad(void **state)
+{
+    (void)state;
+    static const char far[] = "Show that (1) some of 99,100,101 add up to 199.";
+    static const char text[] = "(1) take 99,101.\n99+101=199.\nSo all claims hold.";
+    struct el_world_problem p;
+    struct el_world_report r;
+    struct el_buf b;
+    el_buf_init(&b);
+    assert_int_equal(el_world_problem_parse(far, strlen(far), &p, NULL), 0);
+    el_world_judge_proof(&p, text, strlen(text), &r);
+    assert_int_equal(r.claim[0].state, EL_KIND_BAD_WITNESS);
+    assert_true(el_world_analysis_true(&r, &b) >= 0);
+    assert_string_equal(b.data, OPEN "(1) bad witness.\n" SCORE("0"));
+    el_buf_release(&b);
+}
+
+/* Issues with such a line, of a proof that takes 27,30. */
+static void looked_up_issues(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        int real, misstated, invented;
+    } lines[] = {
+        {"(3) take 27 of 30 wrong.\n", 1, 0, 0},
+        {"(3)  take  27 of  30  wrong\n", 1, 0, 0},
+        {"(3) bad witness.\n", 1, 0, 0},
+        {"(3) take 27 of 27 right.\n", 0, 0, 0}, /* passed over */
+        {"(3) take 27 of 19 wrong.\n", 0, 1, 0},
+        {"(3) take 28 of 30 wrong.\n", 0, 1, 0},
+        {"(3) take 30 of 30 wrong.\n", 0, 1, 0},
+        {"(2) take 27 of 30 wrong.\n", 0, 0, 1},
+        {"(3) take 27 of 30 again.\n", 0, 0, 1}, /* unreadable, as are all below */
+        {"(3) take 27 of 30 bad witness.\n", 0, 0, 1},
+        {"(3) take 27 of 200 wrong.\n", 0, 0, 1},
+        {"(3) take of 30 wrong.\n", 0, 0, 1},
+        {"(3) take 27,30 wrong.\n", 0, 0, 1},
+    };
+    static const char text[] = BOTH "(3) take 27,30.\n27+30=57.\nSo all claims hold.";
+    struct el_world_problem p;
+    struct el_world_report r;
+    assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
+    el_world_judge_proof(&p, text, strlen(text), &r);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char analysis[300];
+        struct el_world_review v;
+        snprintf(analysis, sizeof analysis, OPEN "%s" SCORE("0"), lines[i].line);
+        el_world_judge_analysis(&r, analysis, strlen(analysis), &v);
+        if (v.real != lines[i].real || v.misstated != lines[i].misstated ||
+            v.invented != lines[i].invented)
+            fail_msg("real %d misstated %d invented %d for\n%s", v.real, v.misstated, v.invented,
+                     lines[i].line);
     }
 }
 
@@ -293,6 +398,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_truthful_analysis),
         cmocka_unit_test(written_cases),
+        cmocka_unit_test(lists_are_looked_up),
+        cmocka_unit_test(a_listed_witness_may_be_bad),
+        cmocka_unit_test(looked_up_issues),
         cmocka_unit_test(truthful_analyses_find_exactly_the_defects),
         cmocka_unit_test(flawed_analyses_have_their_quality),
         cmocka_unit_test(a_right_proof_leaves_nothing_to_miss),

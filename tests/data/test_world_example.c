@@ -307,6 +307,58 @@ static void drills_carry_true_lines(void **state)
     assert_in_range(find, 200, 300);
 }
 
+/* The numbers in front of the first `stop`, at most 8. */
+static int read_numbers(const char *from, char stop, int *v)
+{
+    int n = 0;
+    while (n < 8 && *from != stop) {
+        char *end;
+        long number = strtol(from, &end, 10);
+        if (end > from)
+            v[n++] = (int)number;
+        from = end > from ? end : from + 1;
+    }
+    return n;
+}
+
+/* Each line has the nearest number of the problem's list, and says whether it is the one that is
+ * taken; both carry loss. */
+static void list_drills_judge_truly(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    int right = 0, lines = 0;
+    el_world_mix_init(&m, &prompts);
+    memset(m.share, 0, sizeof m.share);
+    m.share[EL_EXAMPLE_DRILL] = 1;
+    m.drill_witness = 0;
+    m.drill_list = 1;
+    for (uint64_t i = 0; i < 100; i++) {
+        struct el_example e;
+        int list[8], k = 0;
+        char *save = NULL;
+        assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+        assert_ptr_equal(strstr(e.prompt, "Drill: Show that (1) "), e.prompt);
+        int n = read_numbers(strstr(e.prompt, "some of ") + 8, ' ', list);
+        assert_int_equal(e.n_loss, m.drill_lines);
+        for (char *line = strtok_r(e.completion, "\n", &save); line; k++) {
+            int taken, listed, best = 200;
+            char judgement[12];
+            assert_int_equal(sscanf(line, "take %d of %d %11s", &taken, &listed, judgement), 3);
+            for (int j = 0; j < n; j++) /* ascending: of two as near the smaller comes first */
+                best = abs(list[j] - taken) < abs(best - taken) ? list[j] : best;
+            assert_int_equal(listed, best);
+            assert_string_equal(judgement, listed == taken ? "right." : "wrong.");
+            assert_int_equal(e.loss[k].begin, strstr(line, " of ") + 4 - e.completion);
+            right += listed == taken;
+            lines++;
+            line = strtok_r(NULL, "\n", &save);
+        }
+        el_example_release(&e);
+    }
+    assert_in_range(right, lines * 45 / 100, lines * 60 / 100);
+}
+
 /* Every sum up to the training total comes up: a + b for all pairs. */
 static void drills_cover_the_sums(void **state)
 {
@@ -640,20 +692,6 @@ static void a_refuted_witness_is_not_learned(void **state)
     assert_int_equal(e.n_loss, 2);
 }
 
-/* The numbers in front of the first `stop`, at most 8. */
-static int read_numbers(const char *from, char stop, int *v)
-{
-    int n = 0;
-    while (n < 8 && *from != stop) {
-        char *end;
-        long number = strtol(from, &end, 10);
-        if (end > from)
-            v[n++] = (int)number;
-        from = end > from ? end : from + 1;
-    }
-    return n;
-}
-
 /* Proofs whose numbers add up and are not in the list, of every flawed list at share 1. */
 static void unlisted_numbers_are_shown(void **state)
 {
@@ -686,13 +724,39 @@ static void unlisted_numbers_are_shown(void **state)
                 if (foreign && sum == total) {
                     seen[on]++;
                     assert_true(e.label == 0);
-                    assert_non_null(strstr(e.completion, "bad witness."));
+                    assert_non_null(strstr(e.completion, ") bad witness."));
                 }
             }
             el_example_release(&e);
         }
     assert_true(lists[0] > 150 && lists[1] > 150);
     assert_true(seen[0] < 5 && seen[1] > lists[1] / 3);
+}
+
+/* Every analysis, whoever's it is, restates the numbers of lists, or none does. */
+static void analyses_look_lists_up(void **state)
+{
+    (void)state;
+    int seen[2][EL_EXAMPLE_DRILL] = {{0}};
+    for (int on = 0; on < 2; on++)
+        for (uint64_t i = 0; i < 400; i++) {
+            struct el_world_mix m;
+            struct el_example e;
+            el_world_mix_init(&m, &prompts);
+            m.look_up = on;
+            m.share[EL_EXAMPLE_DRILL] = 0;
+            assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+            const char *prompted = strstr(e.prompt, "Review:\n"),
+                       *self = strstr(e.completion, SELF_HEAD),
+                       *own = e.kind == EL_EXAMPLE_VERIFY ? e.completion : self;
+            seen[on][e.kind] += prompted && strstr(prompted, "take ");
+            seen[on][e.kind] += own && strstr(own, "take ");
+            el_example_release(&e);
+        }
+    for (int kind = 0; kind < EL_EXAMPLE_DRILL; kind++) {
+        assert_int_equal(seen[0][kind], 0);
+        assert_true(seen[1][kind] > 10);
+    }
 }
 
 /* Of the proofs with a minor flaw, how many repeat a step: 18 of 100, and one of three where flaws
@@ -802,10 +866,12 @@ int main(void)
         cmocka_unit_test(a_refuted_witness_is_not_learned),
         cmocka_unit_test(unlisted_numbers_are_shown),
         cmocka_unit_test(flaws_are_drawn_evenly),
+        cmocka_unit_test(analyses_look_lists_up),
         cmocka_unit_test(examples_stay_what_they_were),
         cmocka_unit_test(refined_proofs_are_checked),
         cmocka_unit_test(drills_carry_true_lines),
         cmocka_unit_test(drills_cover_the_sums),
+        cmocka_unit_test(list_drills_judge_truly),
         cmocka_unit_test(a_bad_mixture_is_named),
         cmocka_unit_test(attempts_become_examples),
         cmocka_unit_test(an_attempt_is_carried_on),

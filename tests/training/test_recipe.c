@@ -130,6 +130,8 @@ static const char *const malformed[][3] = {
     {"mix.retry", "1.1", "mix: retry"},
     {"mix.refine_retry", "-2", "mix: refine_retry"},
     {"mix.unlisted", "2", "mix: unlisted"},
+    {"mix.look_up", "2", "mix: look_up"},
+    {"mix.drill_list", "-1", "mix: drill_list"},
     {"mix.even_flaws", "1.01", "mix: even_flaws"},
     {"mix.seed", "0", "mix: unknown field 'seed'"},
     {"checkpoint_every", "0", "checkpoint_every"},
