@@ -62,8 +62,8 @@
  *     no closing.                         (only when the closing line is missing)
  *     Based on my evaluation, the final overall score should be:
  *     \boxed{0}
- * A repeated line is judged "again." instead of right or wrong. "take 20 of 19 wrong." says that the
- * witness is bad; so does "bad witness.", where nothing is looked up.
+ * A repeated line is judged "again." instead of right or wrong. "take 20 of 19 wrong." says that
+ * the witness is bad; so does "bad witness.", where nothing is looked up.
  *
  * Judging an analysis looks only at the issues it claims (every line but "right"): an issue is
  * real when the proof has exactly this defect, misstated when the proof has another defect at this
