@@ -57,8 +57,8 @@
  *     total 99 of 98 wrong.
  *     (2) bad witness.                    (or "not addressed." or "malformed.")
  *     (3) take 8 of 8 right.              (of lists, in front of the steps: each number that is
- *     take 20 of 19 wrong.                 taken, up to one that is wrong, and the nearest one of
- *                                          the list)
+ *     take 20 of 19 wrong.                 taken, up to one that is wrong, beside the nearest
+ *                                          entry that no earlier one has taken, the smaller of two)
  *     no closing.                         (only when the closing line is missing)
  *     Based on my evaluation, the final overall score should be:
  *     \boxed{0}
@@ -235,8 +235,9 @@ struct el_world_line {
 struct el_world_claim_report {
     enum el_world_kind state; /* RIGHT: the lines below are judged; else the whole claim's defect */
     int is_list;              /* the claim is one of a list */
-    int listed[EL_WORLD_LIST]; /* then for each number of the witness the nearest one of the list,
-                                  the smaller of two, that no earlier one is equal to */
+    int listed[EL_WORLD_LIST];       /* then for each number of the witness the nearest entry of the
+                                        list that no earlier number has taken, the smaller of two; 0
+                                        where none is left */
     struct el_world_witness witness; /* n 0 when there is none to read */
     int n_lines;
     struct el_world_line line[EL_WORLD_LINES + EL_WORLD_LIST];
@@ -260,8 +261,8 @@ struct el_world_report {
     int n_claims;
     struct el_world_claim_report claim[EL_WORLD_CLAIMS];
     int closed;
-    int look_up; /* analyses of it look up the numbers taken from lists: 1, but for material of the
-                    form that recipes were made with before (look_up in el_world_mix) */
+    int look_up; /* 1: analyses of it look up the numbers taken from lists (el_world_judge_proof
+                    sets it); 0: the older form, see look_up in el_world_mix */
     int n_defects;
     struct el_world_defect defect[EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1];
 };
@@ -414,7 +415,8 @@ struct el_world_mix {
     int drill_lines;                 /* lines of a drill but of that for bare witnesses,
                                         1..EL_EXAMPLE_SPANS */
 };
-/* Recommended values, seed 0 and the prompts given. */
+/* Recommended values, seed 0 and the prompts given. Fields that came later are off: what a recipe
+ * does not name stays as it was. */
 void el_world_mix_init(struct el_world_mix *m, const struct el_world_prompts *prompts);
 /* EL_EINVAL naming the field that is out of range. */
 int el_world_mix_check(const struct el_world_mix *m, struct el_error *err);
@@ -426,7 +428,8 @@ int el_world_example(const struct el_world_mix *m, uint64_t index, struct el_exa
 
 /* The same out of a model's own attempt at p: `proof` is any text it wrote, `analysis` any text
  * (META only, else ignored). The labels are the oracle's. Of m only the prompts, checked,
- * refine_checked, false_start, retry and refine_retry count. seed chooses among right witnesses.
+ * refine_checked, false_start, retry, refine_retry and look_up count. seed chooses among right
+ * witnesses.
  *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1 and where
  *             it says nothing untrue. Of the others a share of m->checked is carried on to a right
  *             proof in checked style, with loss on all but the witnesses that miss

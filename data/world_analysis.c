@@ -6,7 +6,8 @@
 struct entry {
     int claim; /* -1: the line on the closing line */
     int is_total;
-    int taken, listed; /* taken > 0: the line on a number that is taken from a list */
+    int is_taken; /* the line on a number that is taken from a list */
+    int taken, listed;
     enum el_world_kind kind;
     struct el_world_step step;
     int total, target;
@@ -26,13 +27,18 @@ const char *el_world_review_flaw_name(int flaw)
     return flaw >= 0 && flaw < EL_REVIEW_FLAWS ? names[flaw] : NULL;
 }
 
-/* Whether the lines below can say all about a bad witness: it may also be one that leads too far.
- */
+static int is_found(const struct el_world_claim_report *c, int i)
+{
+    return c->listed[i] > 0 && c->witness.v[i] == c->listed[i];
+}
+
+/* 1 when look-ups say all there is to say of the witness: that it only leads beyond 199 they cannot
+ * show. */
 static int is_looked_up(const struct el_world_report *r, const struct el_world_claim_report *c)
 {
     int foreign = 0;
     for (int i = 0; i < c->witness.n; i++)
-        foreign += c->witness.v[i] != c->listed[i];
+        foreign += !is_found(c, i);
     return r->look_up && c->is_list &&
            (c->state == EL_KIND_RIGHT || (c->state == EL_KIND_BAD_WITNESS && foreign > 0));
 }
@@ -42,8 +48,9 @@ static void add_taken(struct list *l, int claim, const struct el_world_claim_rep
 {
     int found = 1;
     for (int i = 0; i < c->witness.n && found; i++) {
-        found = c->witness.v[i] == c->listed[i];
+        found = is_found(c, i);
         l->entry[l->n++] = (struct entry){.claim = claim,
+                                          .is_taken = 1,
                                           .taken = c->witness.v[i],
                                           .listed = c->listed[i],
                                           .kind = found ? EL_KIND_RIGHT : EL_KIND_BAD_WITNESS};
@@ -100,7 +107,7 @@ static int put_entry(struct el_buf *out, const struct entry *e)
 {
     if (e->is_total)
         return el_world_put_remark(out, e->total, e->target, e->kind == EL_KIND_RIGHT);
-    if (e->taken)
+    if (e->is_taken)
         return put_taken(out, e);
     switch (e->kind) {
     case EL_KIND_BAD_WITNESS:
@@ -171,7 +178,7 @@ static int is_issue(const struct entry *e)
 static int has_numbers(const struct entry *e)
 {
     return e->kind == EL_KIND_WRONG || e->kind == EL_KIND_OMITTED || e->kind == EL_KIND_TOTAL ||
-           (e->kind == EL_KIND_BAD_WITNESS && e->taken);
+           (e->kind == EL_KIND_BAD_WITNESS && e->is_taken);
 }
 
 static int has_line(const struct entry *e)
@@ -206,7 +213,7 @@ static int invent(struct list *l, struct el_rng *rng)
         e->kind = EL_KIND_TOTAL;
         if (u < 60)
             e->total = el_world_near(e->total, rng);
-    } else if (e->taken) {
+    } else if (e->is_taken) {
         e->kind = EL_KIND_BAD_WITNESS;
         if (u < 60)
             e->listed = el_world_near(e->listed, rng);
@@ -226,7 +233,7 @@ static int misstate(struct list *l, struct el_rng *rng)
     if (i < 0)
         return 0;
     struct entry *e = &l->entry[i];
-    int *number = e->is_total ? &e->total : e->taken ? &e->taken : &e->step.result;
+    int *number = e->is_total ? &e->total : e->is_taken ? &e->taken : &e->step.result;
     *number = el_world_near(*number, rng);
     return 1;
 }

@@ -197,7 +197,7 @@ static int lists(const struct el_world_mix *m, struct drill *d, struct el_buf *p
         struct el_world_witness w = {1, {draw_taken(d, &p.claim[at])}};
         int listed[EL_WORLD_LIST];
         el_world_look_up(&p.claim[at], &w, listed);
-        if (el_buf_printf(&d->text, "take %d of ", w.v[0]) < 0)
+        if (el_buf_printf(&d->text, EL_WORLD_TAKEN, w.v[0]) < 0)
             return -1;
         size_t begin = d->text.len;
         if (el_buf_printf(&d->text, "%d %s.\n", listed[0],

@@ -14,6 +14,7 @@
 #define EL_WORLD_DRILL      "Drill"
 #define EL_WORLD_FIND       "Find: "
 #define EL_WORLD_LOOK_UP    "Drill: "
+#define EL_WORLD_TAKEN      "take %d of " /* the number taken */
 
 /* ---- Ranges: the knobs of difficulty (world_claim.c) ---- */
 
@@ -46,8 +47,8 @@ int el_world_same_step(const struct el_world_step *a, const struct el_world_step
  * of steps, or -1 when the witness is bad. */
 int el_world_honest(const struct el_world_claim *c, const struct el_world_witness *w,
                     struct el_world_step *steps, int *total, int *target);
-/* For each number of w the nearest one of c's list, the smaller of two, but none that an earlier
- * number of w is equal to; 0 behind the last, and where nothing is left. */
+/* For each number of w the nearest entry of c's list that no earlier one is equal to, the smaller
+ * of two; 0 behind the last, and where none is left. */
 void el_world_look_up(const struct el_world_claim *c, const struct el_world_witness *w,
                       int listed[EL_WORLD_LIST]);
 int el_world_same_witness(const struct el_world_witness *a, const struct el_world_witness *b);
@@ -70,12 +71,12 @@ int el_world_scan_step(struct el_world_scan *s, struct el_world_step *out);
 int el_world_scan_claim_mark(struct el_world_scan *s, int *k); /* "(k)", k as written */
 int el_world_scan_end(struct el_world_scan *s);
 int el_world_scan_stop(struct el_world_scan *s); /* a full stop, or none, and the end; moves on */
+/* "take 20 of 19" */
+int el_world_scan_taken(struct el_world_scan *s, int *taken, int *listed);
 /* "total 33 of 49 wrong." up to the end of s */
 struct el_world_remark {
     int total, target, right;
 };
-/* "take 20 of 19" */
-int el_world_scan_taken(struct el_world_scan *s, int *taken, int *listed);
 int el_world_scan_remark(struct el_world_scan *s, struct el_world_remark *out);
 /* The next line of s without its newline and the blanks at its ends; 0 at the end. */
 int el_world_scan_line(struct el_world_scan *s, struct el_world_scan *line);
@@ -113,10 +114,6 @@ struct el_world_draft_claim {
 /* Fills d with the honest proof of w. 0, or -1 when the witness is bad. */
 int el_world_draft_honest(const struct el_world_claim *c, const struct el_world_witness *w,
                           struct el_world_draft_claim *d);
-/* Any witness of the right form for small numbers, right or not. */
-void el_world_draw_witness(const struct el_world_claim *c, struct el_rng *rng,
-                           struct el_world_witness *w);
-void el_world_sort_witness(struct el_world_witness *w); /* ascending */
 /* A random right witness; 0 when the claim has none. */
 int el_world_right_witness(const struct el_world_claim *c, struct el_rng *rng,
                            struct el_world_witness *out);

@@ -50,13 +50,13 @@ static int ascending(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-void el_world_sort_witness(struct el_world_witness *w)
+static void sort_witness(struct el_world_witness *w)
 {
     qsort(w->v, (size_t)w->n, sizeof *w->v, ascending);
 }
 
-void el_world_draw_witness(const struct el_world_claim *c, struct el_rng *rng,
-                           struct el_world_witness *w)
+static void draw_witness(const struct el_world_claim *c, struct el_rng *rng,
+                         struct el_world_witness *w)
 {
     *w = (struct el_world_witness){0};
     if (c->family != EL_WORLD_SUB) {
@@ -81,7 +81,7 @@ int el_world_wrong_witness(const struct el_world_claim *c, struct el_rng *rng,
         struct el_world_witness w;
         struct el_world_step steps[EL_WORLD_LINES];
         int total, target;
-        el_world_draw_witness(c, rng, &w);
+        draw_witness(c, rng, &w);
         if (el_world_honest(c, &w, steps, &total, &target) < 0 || total == target)
             continue;
         if (best < 0 || abs(total - target) < best) {
@@ -179,7 +179,7 @@ static int unlist(const struct el_world_claim *c, const struct el_world_witness 
     struct el_world_witness *w = &d->witness;
     int drawn = el_rng_below(rng, 2) == 0;
     if (drawn)
-        el_world_draw_witness(c, rng, w);
+        draw_witness(c, rng, w);
     else
         *w = *right;
     int last = (int)el_rng_below(rng, (uint32_t)w->n), off = (last + 1) % w->n, rest = c->total;
@@ -190,7 +190,7 @@ static int unlist(const struct el_world_claim *c, const struct el_world_witness 
     w->v[last] = rest;
     if (rest < 1 || el_world_witness_fits(c, w))
         return 0;
-    el_world_sort_witness(w);
+    sort_witness(w);
     d->n = el_world_steps(c, w);
     return follow(c, d, 0);
 }

@@ -54,7 +54,8 @@ struct claimed {
     int claim;
     enum el_world_kind kind;
     struct el_world_step step;
-    int taken, listed; /* taken 0: not looked up */
+    int looked_up; /* it is about this number, and that one of the list */
+    int taken, listed;
     int total, target;
 };
 
@@ -94,7 +95,8 @@ static int scan_judgement(struct el_world_scan s, struct claimed *out)
 /* "take 8 of 8 right." */
 static int scan_taken(struct el_world_scan s, struct claimed *out)
 {
-    if (!el_world_scan_taken(&s, &out->taken, &out->listed) || !scan_judgement(s, out))
+    out->looked_up = el_world_scan_taken(&s, &out->taken, &out->listed) && scan_judgement(s, out);
+    if (!out->looked_up)
         return 0;
     if (out->kind == EL_KIND_WRONG)
         out->kind = EL_KIND_BAD_WITNESS;
@@ -130,7 +132,7 @@ static void read_line(struct el_world_scan s, struct claimed *out)
 /* The witness has this number, its nearest of the list is that one, and they differ. */
 static int is_foreign(const struct el_world_claim_report *q, int taken, int listed)
 {
-    for (int i = 0; i < q->witness.n; i++)
+    for (int i = 0; q->is_list && i < q->witness.n; i++)
         if (q->witness.v[i] == taken && q->listed[i] == listed && taken != listed)
             return 1;
     return 0;
@@ -148,7 +150,7 @@ static int exact(const struct el_world_report *r, const struct claimed *c,
     const struct el_world_claim_report *q = &r->claim[d->claim];
     if (c->kind == EL_KIND_TOTAL)
         return q->total == c->total && q->target == c->target;
-    if (c->kind == EL_KIND_BAD_WITNESS && c->taken)
+    if (c->kind == EL_KIND_BAD_WITNESS && c->looked_up)
         return is_foreign(q, c->taken, c->listed);
     return d->line < 0 || el_world_same_step(&q->line[d->line].step, &c->step);
 }

@@ -210,7 +210,7 @@ int el_world_put_heading(struct el_buf *out, int claim, enum el_world_family f,
 
 int el_world_put_taken(struct el_buf *out, int taken, int listed)
 {
-    return el_buf_printf(out, "take %d of %d", taken, listed);
+    return el_buf_printf(out, EL_WORLD_TAKEN "%d", taken, listed);
 }
 
 int el_world_put_remark(struct el_buf *out, int total, int target, int right)

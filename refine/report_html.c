@@ -145,7 +145,8 @@ static int put_table(const struct el_report *r, int truth, struct el_buf *out)
 
 static int put_answers(const struct el_report *r, struct el_buf *out)
 {
-    int rc = el_buf_puts(out, "<h2>Final answers and traces</h2><div class=\"wide\"><table><thead>"
+    int rc = el_buf_puts(out, "<h2>Final answers (all witnesses hold) and traces, by exact "
+                              "truth</h2><div class=\"wide\"><table><thead>"
                               "<tr><th>T</th><th>wrong answer</th><th>wrong trace, of those with a "
                               "right answer</th></tr></thead><tbody>\n");
     for (int i = 0; rc == 0 && i < r->state.set.rounds; i++) {

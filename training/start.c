@@ -31,8 +31,8 @@ static int compare(const struct el_train_run *t, const char *path, struct el_buf
     if (theirs->len == ours->len && memcmp(theirs->data, ours->data, ours->len) == 0)
         return 0;
     return el_error_set(err, EL_EREFUSED,
-                        "%s: start: %s is not the tokenizer of the small world, which recipes "
-                        "train with: its tokens would mean something else",
+                        "%s: start: %s differs from the tokenizer of the small world, which "
+                        "recipes train with",
                         t->o->recipe, path);
 }
 

@@ -130,6 +130,8 @@ static void lists_are_looked_up(void **state)
         {"(3) take 19,19.\n19+19=38.\n",
          "(3) take 19 of 19 right.\ntake 19 of 8 wrong.\n" SCORE("0"),
          "(3) bad witness.\n" SCORE("0")},
+        {"(3) take 8,0.\n8+0=8.\n", "(3) take 8 of 8 right.\ntake 0 of 3 wrong.\n" SCORE("0"),
+         "(3) bad witness.\n" SCORE("0")},
         {"(3) take 8,19,30.\n8+19=\n", "(3) malformed.\n" SCORE("0"),
          "(3) malformed.\n" SCORE("0")},
     };
@@ -172,6 +174,29 @@ static void a_listed_witness_may_be_bad(void **state)
     el_buf_release(&b);
 }
 
+/* More numbers than the list has, one of them 0; and a claim that has no list. */
+static void nothing_is_left_to_look_up(void **state)
+{
+    (void)state;
+    static const char both[] =
+        "Show that (1) some of 3,5 add up to 8; (2) 7 divides x*x+4*x+9 for an x.";
+    static const char text[] = "(1) take 3,5,0.\n3+5=8.\n8+0=8.\n(2) x=0.\nSo all claims hold.";
+    static const char issue[] = OPEN "(2) take 0 of 0 wrong.\n" SCORE("0");
+    struct el_world_problem p;
+    struct el_world_report r;
+    struct el_world_review v;
+    struct el_buf b;
+    el_buf_init(&b);
+    assert_int_equal(el_world_problem_parse(both, strlen(both), &p, NULL), 0);
+    el_world_judge_proof(&p, text, strlen(text), &r);
+    assert_true(el_world_analysis_true(&r, &b) >= 0);
+    assert_string_equal(b.data, OPEN "(1) take 3 of 3 right.\ntake 5 of 5 right.\ntake 0 of 0 "
+                                     "wrong.\n(2) bad witness.\n" SCORE("0"));
+    el_world_judge_analysis(&r, issue, strlen(issue), &v);
+    assert_int_equal(v.misstated, 1);
+    el_buf_release(&b);
+}
+
 /* Issues with such a line, of a proof that takes 27,30. */
 static void looked_up_issues(void **state)
 {
@@ -187,6 +212,7 @@ static void looked_up_issues(void **state)
         {"(3) take 27 of 19 wrong.\n", 0, 1, 0},
         {"(3) take 28 of 30 wrong.\n", 0, 1, 0},
         {"(3) take 30 of 30 wrong.\n", 0, 1, 0},
+        {"(3) take 0 of 3 wrong.\n", 0, 1, 0},
         {"(2) take 27 of 30 wrong.\n", 0, 0, 1},
         {"(3) take 27 of 30 again.\n", 0, 0, 1}, /* unreadable, as are all below */
         {"(3) take 27 of 30 bad witness.\n", 0, 0, 1},
@@ -400,6 +426,7 @@ int main(void)
         cmocka_unit_test(written_cases),
         cmocka_unit_test(lists_are_looked_up),
         cmocka_unit_test(a_listed_witness_may_be_bad),
+        cmocka_unit_test(nothing_is_left_to_look_up),
         cmocka_unit_test(looked_up_issues),
         cmocka_unit_test(truthful_analyses_find_exactly_the_defects),
         cmocka_unit_test(flawed_analyses_have_their_quality),

@@ -350,10 +350,12 @@ static void list_drills_judge_truly(void **state)
             assert_int_equal(listed, best);
             assert_string_equal(judgement, listed == taken ? "right." : "wrong.");
             assert_int_equal(e.loss[k].begin, strstr(line, " of ") + 4 - e.completion);
+            assert_int_equal(e.loss[k].end, line + strlen(line) + 1 - e.completion);
             right += listed == taken;
             lines++;
             line = strtok_r(NULL, "\n", &save);
         }
+        assert_int_equal(k, m.drill_lines);
         el_example_release(&e);
     }
     assert_in_range(right, lines * 45 / 100, lines * 60 / 100);
@@ -432,6 +434,7 @@ static const char bad[] = "(1) x=5, y=2.\n16*5=80.\n9*2=18.\n80+18=98.\n(2) x=3.
 static double carry_on; /* share of attempts that miss and are carried on */
 static double retry;    /* of the mixture */
 static double refine_retry = -1;
+static int look_up;
 
 static int attempt(const char *proof, const char *analysis, enum el_example_kind kind,
                    struct el_example *e)
@@ -443,6 +446,7 @@ static int attempt(const char *proof, const char *analysis, enum el_example_kind
     m.checked = carry_on;
     m.retry = retry;
     m.refine_retry = refine_retry;
+    m.look_up = look_up;
     return el_world_example_from_attempt(&m, &p, proof, analysis, kind, 7, e, NULL);
 }
 
@@ -675,8 +679,8 @@ static void a_refuted_witness_is_not_learned(void **state)
     struct el_world_report r;
     struct el_world_scan refuted[EL_WORLD_CLAIMS];
     static const char tries[] =
-        FIRST "(2) x=3.\n3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n"
-              "(2) x=4.\n4*4+4*4=32.\n32+9=41.\n7*5=35.\ntotal 35 of 41 wrong.\n" AFRESH CLOSED;
+        FIRST "(2) x=4.\n4*4+4*4=32.\n32+9=41.\n7*5=35.\ntotal 35 of 41 wrong.\n"
+              "(2) x=3.\n3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n" AFRESH CLOSED;
     assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
     el_world_judge_proof(&p, bad, strlen(bad), &r);
     el_world_refutations(&p, bad, &r, refuted);
@@ -687,9 +691,16 @@ static void a_refuted_witness_is_not_learned(void **state)
     struct el_example e = {
         .completion = (char *)(uintptr_t)tries, .n_loss = 1, .loss = {{0, sizeof tries - 1}}};
     el_world_unlearn(tries, sizeof tries - 1, 0, 1, refuted, &e);
-    assert_int_equal(has_loss(&e, strstr(tries, "x=3.")), 0);
     assert_int_equal(has_loss(&e, strstr(tries, "x=4.")), 1);
+    assert_int_equal(has_loss(&e, strstr(tries, "x=3.")), 0);
     assert_int_equal(e.n_loss, 2);
+    /* without the prompt's proof the first one is not learned, and the second one is */
+    e.n_loss = 1;
+    e.loss[0].begin = 0;
+    e.loss[0].end = sizeof tries - 1;
+    el_world_unlearn(tries, sizeof tries - 1, 0, 1, NULL, &e);
+    assert_int_equal(has_loss(&e, strstr(tries, "x=4.")), 0);
+    assert_int_equal(has_loss(&e, strstr(tries, "x=3.")), 1);
 }
 
 /* Proofs whose numbers add up and are not in the list, of every flawed list at share 1. */
@@ -759,28 +770,61 @@ static void analyses_look_lists_up(void **state)
     }
 }
 
-/* Of the proofs with a minor flaw, how many repeat a step: 18 of 100, and one of three where flaws
- * are drawn evenly. */
+/* The same of a model's own attempt: its self-evaluation, its verification, a refinement's prompt.
+ */
+static void attempts_are_looked_up(void **state)
+{
+    (void)state;
+    static const char list[] = "Show that (1) some of 3,8,19,30 add up to 57.";
+    static const char own[] = "(1) take 27,30.\n27+30=57.\n" CLOSED;
+    struct el_world_problem p;
+    assert_int_equal(el_world_problem_parse(list, strlen(list), &p, NULL), 0);
+    for (int on = 0; on < 2; on++) {
+        struct el_world_mix m;
+        struct el_example e;
+        const char *found = on ? "(1) take 27 of 30 wrong.\n" : "(1) bad witness.\n";
+        el_world_mix_init(&m, &prompts);
+        m.look_up = on;
+        for (int kind = 0; kind < EL_EXAMPLE_DRILL; kind++) {
+            if (kind == EL_EXAMPLE_META)
+                continue;
+            assert_int_equal(el_world_example_from_attempt(&m, &p, own, NULL,
+                                                           (enum el_example_kind)kind, 1, &e, NULL),
+                             0);
+            assert_non_null(strstr(kind == EL_EXAMPLE_REFINE ? e.prompt : e.completion, found));
+            el_example_release(&e);
+        }
+    }
+}
+
+/* Whole claims left out or broken off: 4 of 100 fatal flaws, and one of four where they are drawn
+ * evenly; steps repeated: 18 of 100 minor ones, and one of three. */
 static void flaws_are_drawn_evenly(void **state)
 {
     (void)state;
-    int repeated[2] = {0}, n = 600;
+    int seen[2][2] = {{0}}, n = 600;
     for (int on = 0; on < 2; on++)
-        for (int i = 0; i < n; i++) {
-            struct el_world_mix m;
-            struct el_example e;
-            el_world_mix_init(&m, &prompts);
-            memset(m.share, 0, sizeof m.share);
-            m.share[EL_EXAMPLE_VERIFY] = 1;
-            m.verify_score[0] = m.verify_score[2] = 0;
-            m.even_flaws = on;
-            assert_int_equal(el_world_example(&m, (uint64_t)i, &e, NULL), 0);
-            assert_true(e.label == 0.5);
-            repeated[on] += strstr(e.completion, " again.") != NULL;
-            el_example_release(&e);
-        }
-    assert_in_range(repeated[0], n * 15 / 100, n * 26 / 100);
-    assert_in_range(repeated[1], n * 30 / 100, n * 45 / 100);
+        for (int half = 0; half < 2; half++)
+            for (int i = 0; i < n; i++) {
+                struct el_world_mix m;
+                struct el_example e;
+                el_world_mix_init(&m, &prompts);
+                memset(m.share, 0, sizeof m.share);
+                m.share[EL_EXAMPLE_VERIFY] = 1;
+                m.verify_score[!half] = m.verify_score[2] = 0;
+                m.even_flaws = on;
+                assert_int_equal(el_world_example(&m, (uint64_t)i, &e, NULL), 0);
+                assert_true(e.label == 0.5 * half);
+                seen[on][half] += half ? strstr(e.completion, " again.") != NULL
+                                       : strstr(e.completion, "not addressed.") ||
+                                             strstr(e.completion, "malformed.");
+                el_example_release(&e);
+            }
+    /* a proof has 1.6 fatal flaws and 1.2 minor ones */
+    assert_in_range(seen[0][0], 1, n * 12 / 100);
+    assert_in_range(seen[1][0], n * 25 / 100, n * 50 / 100);
+    assert_in_range(seen[0][1], n * 15 / 100, n * 26 / 100);
+    assert_in_range(seen[1][1], n * 30 / 100, n * 45 / 100);
 }
 
 static void dishonest_attempts_are_refused(void **state)
@@ -815,7 +859,10 @@ static void fail_every_allocation(double checked)
     struct el_example e;
     el_world_mix_init(&m, &prompts);
     m.checked = m.false_start = m.retry = m.refine_retry = m.unlisted = checked;
+    m.even_flaws = m.drill_list = checked;
+    m.look_up = look_up = checked > 0;
     carry_on = checked;
+    refine_retry = checked > 0 ? checked : -1;
     for (uint64_t i = 0; i < 24; i++) {
         int rc = EL_ENOMEM;
         for (long n = 1; rc != 0 && n < 4000; n++) {
@@ -844,6 +891,8 @@ static void fail_every_allocation(double checked)
         el_example_release(&e);
     }
     carry_on = 0;
+    look_up = 0;
+    refine_retry = -1;
 }
 
 static void no_allocation_failure_leaks_or_crashes(void **state)
@@ -867,6 +916,7 @@ int main(void)
         cmocka_unit_test(unlisted_numbers_are_shown),
         cmocka_unit_test(flaws_are_drawn_evenly),
         cmocka_unit_test(analyses_look_lists_up),
+        cmocka_unit_test(attempts_are_looked_up),
         cmocka_unit_test(examples_stay_what_they_were),
         cmocka_unit_test(refined_proofs_are_checked),
         cmocka_unit_test(drills_carry_true_lines),

@@ -254,7 +254,7 @@ static void test_page_is_balanced_and_complete(void **state)
     el_free(page);
 }
 
-/* Errors of answers and of traces after the first round, in each of the three forms. */
+/* Errors of answers and of traces after each round, in each of the three forms. */
 static void test_answers_are_told(void **state)
 {
     struct arena *a = *state;

@@ -578,7 +578,7 @@ static void a_start_loses_its_mtp_layers(void **state)
     struct el_buf before = read_text(at("ahead/config.json")),
                   after = read_text(at("behind/model/config.json"));
     assert_non_null(strstr(before.data, "\"num_nextn_predict_layers\": 2"));
-    assert_null(strstr(after.data, "\"num_nextn_predict_layers\": 2"));
+    assert_non_null(strstr(after.data, "\"num_nextn_predict_layers\": 0"));
     el_buf_release(&before);
     el_buf_release(&after);
     el_weights_free(w);
@@ -612,7 +612,7 @@ static void a_start_must_be_a_model_of_the_small_world(void **state)
     write_start(w, at("other"), "{}");
     const char *other = write_second("other.json", at("other"), "0");
     assert_int_equal(train(other, at("refused"), -1, &why), EL_EREFUSED);
-    says(&why, (const char *const[]){"other/tokenizer.json is not the tokenizer", NULL});
+    says(&why, (const char *const[]){"other/tokenizer.json differs from", NULL});
     assert_false(el_path_exists(at("refused/state.safetensors")));
     el_weights_free(w);
     el_recipe_release(&r);
