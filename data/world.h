@@ -230,6 +230,8 @@ const char *el_world_kind_name(int kind);
 struct el_world_line {
     enum el_world_kind kind; /* RIGHT, WRONG, AGAIN, OMITTED */
     struct el_world_step step;
+    struct el_world_step
+        expected; /* what should stand there; its result is 0 where nothing should */
 };
 
 struct el_world_claim_report {
@@ -261,8 +263,8 @@ struct el_world_report {
     int n_claims;
     struct el_world_claim_report claim[EL_WORLD_CLAIMS];
     int closed;
-    int look_up; /* 1: analyses of it look up the numbers taken from lists (el_world_judge_proof
-                    sets it); 0: the older form, see look_up in el_world_mix */
+    int look_up; /* how much analyses and meta-analyses of it look up: as in el_world_mix, 2 out of
+                    el_world_judge_proof */
     int n_defects;
     struct el_world_defect defect[EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1];
 };
@@ -328,11 +330,17 @@ struct el_world_review {
 void el_world_judge_analysis(const struct el_world_report *r, const char *text, size_t n,
                              struct el_world_review *out);
 
-/* Appends the truthful meta-analysis of the analysis `text` that v reviews. EL_EREFUSED when the
- * analysis has no legal format or has issues that cannot be quoted (unreadable lines over 120
- * bytes, more than EL_WORLD_ISSUES issues). */
-int el_world_meta_true(const struct el_world_review *v, const char *text, size_t n,
-                       struct el_buf *out, struct el_error *err);
+/* ---- Meta-analyses (world_meta.c) ---- */
+
+/* Appends the truthful meta-analysis of the analysis `text` that v reviews, of the proof that r
+ * reports on. Each issue is quoted, and with r->look_up 2 the numbers at its place in the proof
+ * stand beneath it: the line that is there and the one that should be, how often a step is there
+ * ("0 of 3*4=12."), a total and its target, a number that is taken and its nearest of the list; or
+ * "0." where the proof has nothing of the kind. EL_EREFUSED when the analysis has no legal format
+ * or has issues that cannot be quoted (unreadable lines over 120 bytes, more than EL_WORLD_ISSUES
+ * issues). */
+int el_world_meta_true(const struct el_world_report *r, const struct el_world_review *v,
+                       const char *text, size_t n, struct el_buf *out, struct el_error *err);
 
 /* ---- Training examples (world_example.c, world_attempt.c, world_drill.c) ---- */
 
@@ -408,8 +416,9 @@ struct el_world_mix {
     double unlisted;                 /* share of the fatal flaws of lists, in proofs that are drawn,
                                         whose numbers add up but are not all in the list: what a
                                         model that searches comes to believe */
-    int look_up;                     /* 1: analyses look up the numbers taken from lists. 0: they
-                                        say at most that the witness is bad */
+    int look_up;                     /* 0: analyses say at most that a witness is bad. 1: they look
+                                        up the numbers taken from lists. 2: and meta-analyses look
+                                        up what the proof has where an issue is claimed */
     double drill_witness;            /* share of drills that ask for bare witnesses */
     double drill_list;               /* share of the others that look numbers up in a list */
     int drill_lines;                 /* lines of a drill but of that for bare witnesses,

@@ -201,14 +201,46 @@ static void drop_issue(struct list *l, int i)
         drop(l, i);
 }
 
-/* A right line is called wrong, as it stands or misread; a written step is called missing. */
-static int invent(struct list *l, struct el_rng *rng)
+/* All there is to say of the claim of entry i is that it cannot be read, or the like. */
+static void give_up(struct list *l, int i, struct el_rng *rng)
+{
+    int claim = l->entry[i].claim;
+    uint32_t u = el_rng_below(rng, 100);
+    while (i > 0 && l->entry[i - 1].claim == claim)
+        i--;
+    while (i + 1 < l->n && l->entry[i + 1].claim == claim)
+        drop(l, i + 1);
+    l->entry[i] = (struct entry){.claim = claim,
+                                 .kind = u < 60   ? EL_KIND_MALFORMED
+                                         : u < 85 ? EL_KIND_UNADDRESSED
+                                                  : EL_KIND_BAD_WITNESS};
+}
+
+/* One of the numbers on the left is misread, and the result follows. */
+static void misread(struct el_world_step *s, struct el_rng *rng)
+{
+    int *v = &s->v[el_rng_below(rng, (uint32_t)el_world_operands(s->shape))];
+    *v = el_world_near(*v, rng);
+    if (el_world_eval(s) <= EL_WORLD_MAX)
+        s->result = el_world_eval(s);
+}
+
+/* A right line is called wrong, as it stands or misread; a written step is called missing. wide: so
+ * are steps with another left side, and whole claims are given up. */
+static int invent(struct list *l, int wide, struct el_rng *rng)
 {
     int i = pick(l, is_right, rng);
     if (i < 0)
         return 0;
     struct entry *e = &l->entry[i];
-    uint32_t u = el_rng_below(rng, 100);
+    uint32_t u = wide ? el_rng_below(rng, 100) : 100;
+    if (u < 12) {
+        give_up(l, i, rng);
+        return 1;
+    }
+    if (u < 24 && !e->is_total && !e->is_taken)
+        misread(&e->step, rng);
+    u = el_rng_below(rng, 100);
     if (e->is_total) {
         e->kind = EL_KIND_TOTAL;
         if (u < 60)
@@ -272,11 +304,11 @@ static double other_score(double score, struct el_rng *rng)
     return s;
 }
 
-static int bend(struct list *l, enum el_world_review_flaw flaw, struct el_rng *rng)
+static int bend(struct list *l, enum el_world_review_flaw flaw, int wide, struct el_rng *rng)
 {
     switch (flaw) {
     case EL_REVIEW_INVENTED:
-        return invent(l, rng);
+        return invent(l, wide, rng);
     case EL_REVIEW_MISSTATED:
         return misstate(l, rng);
     case EL_REVIEW_MISSED:
@@ -308,7 +340,7 @@ int el_world_analysis_bent(const struct el_world_report *r, enum el_world_review
         list_true(r, &l);
         if (blind)
             pass_over_all(&l);
-        if (!bend(&l, flaw, rng))
+        if (!bend(&l, flaw, r->look_up > 1, rng))
             break;
         double score = implied_score(&l);
         if (flaw == EL_REVIEW_SCORE)

@@ -93,7 +93,7 @@ static int meta(const struct el_world_prompts *prompts, const struct el_world_re
         return el_error_set(err, EL_EREFUSED, "the analysis has %zu bytes, expected at most %d", n,
                             2 * LONGEST_PROOF);
     el_world_judge_analysis(r, analysis, n, &v);
-    int rc = el_world_meta_true(&v, analysis, n, &w->completion, err);
+    int rc = el_world_meta_true(r, &v, analysis, n, &w->completion, err);
     if (rc < 0)
         return rc;
     if (el_world_fill(prompts->meta, w->statement.data, w->proof.data, analysis, &w->prompt) < 0)

@@ -113,8 +113,8 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
         if (refined[i].value != -1 && !(refined[i].value >= 0 && refined[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1, or -1", refined[i].name,
                               refined[i].value);
-    if (rc == 0 && m->look_up != 0 && m->look_up != 1)
-        rc = el_error_set(err, EL_EINVAL, "look_up is %d, expected 0 or 1", m->look_up);
+    if (rc == 0 && (m->look_up < 0 || m->look_up > 2))
+        rc = el_error_set(err, EL_EINVAL, "look_up is %d, expected 0, 1 or 2", m->look_up);
     if (rc == 0 && (m->drill_lines < 1 || m->drill_lines > EL_EXAMPLE_SPANS))
         rc = el_error_set(err, EL_EINVAL, "drill_lines is %d, expected 1 to %d", m->drill_lines,
                           EL_EXAMPLE_SPANS);
@@ -293,7 +293,7 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
         if (rc == 0)
             el_world_judge_analysis(&r, w->analysis.data, w->analysis.len, &v);
     }
-    int rc = el_world_meta_true(&v, w->analysis.data, w->analysis.len, &w->completion, err);
+    int rc = el_world_meta_true(&r, &v, w->analysis.data, w->analysis.len, &w->completion, err);
     if (rc < 0)
         return rc;
     if (el_world_fill(m->prompts.meta, w->statement.data, w->proof.data, w->analysis.data,

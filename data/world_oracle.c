@@ -155,9 +155,9 @@ struct judging {
 };
 
 static void add_line(struct el_world_claim_report *out, enum el_world_kind kind,
-                     const struct el_world_step *s)
+                     const struct el_world_step *s, const struct el_world_step *expected)
 {
-    out->line[out->n_lines++] = (struct el_world_line){kind, *s};
+    out->line[out->n_lines++] = (struct el_world_line){kind, *s, *expected};
 }
 
 /* Declares the expected steps up to `to` omitted, with their computed results. 0 when one of them
@@ -170,7 +170,7 @@ static int omit_up_to(struct judging *j, int to)
         if (e.result > EL_WORLD_MAX)
             return 0;
         j->r[j->next] = e.result;
-        add_line(j->out, EL_KIND_OMITTED, &e);
+        add_line(j->out, EL_KIND_OMITTED, &e, &e);
     }
     return 1;
 }
@@ -201,8 +201,10 @@ static int is_repetition(const struct el_world_claim_report *out, const struct e
 
 static int judge_line(struct judging *j, const struct el_world_step *s)
 {
-    int place = find_place(j, s, 0);
+    int place = find_place(j, s, 0), by_left = place >= 0;
     enum el_world_kind kind = el_world_eval(s) == s->result ? EL_KIND_RIGHT : EL_KIND_WRONG;
+    struct el_world_step expected = *s;
+    expected.result = by_left ? el_world_eval(s) : 0;
     if (place < 0) {
         kind = is_repetition(j->out, s) ? EL_KIND_AGAIN : EL_KIND_WRONG;
         place = kind == EL_KIND_AGAIN ? -1 : find_place(j, s, 1);
@@ -210,9 +212,13 @@ static int judge_line(struct judging *j, const struct el_world_step *s)
     if (place >= 0) {
         if (!omit_up_to(j, place))
             return 0;
+        if (!by_left)
+            el_world_expected(j->c, &j->out->witness, place, j->r, &expected);
         j->r[j->next++] = s->result;
     }
-    add_line(j->out, kind, s);
+    if (kind == EL_KIND_AGAIN)
+        expected = *s;
+    add_line(j->out, kind, s, &expected);
     return 1;
 }
 
@@ -274,7 +280,7 @@ void el_world_judge_proof(const struct el_world_problem *p, const char *text, si
 {
     memset(out, 0, sizeof *out);
     out->n_claims = p->n_claims;
-    out->look_up = 1;
+    out->look_up = 2;
     struct reading g = {.p = p, .out = out, .current = -1};
     read_text(&g, text, n);
     for (int i = 0; i < p->n_claims; i++)

@@ -201,6 +201,20 @@ double el_world_score_of(int fatal, int minor, int omitted);
 /* 1 for a kind that is fatal, 0 for minor ones; OMITTED and RIGHT are neither (-1). */
 int el_world_is_fatal(enum el_world_kind kind);
 
+/* ---- Lines of analyses (world_review.c) ---- */
+
+/* What one line of an analysis says. */
+struct el_world_claimed {
+    int claim; /* 0-based, -1: of none */
+    enum el_world_kind kind;
+    struct el_world_step step;
+    int looked_up; /* it is about this number, and that one of the list */
+    int taken, listed;
+    int total, target;
+};
+/* Reads the line behind its claim number into all but `claim`, which stays. */
+void el_world_read_claimed(struct el_world_scan line, struct el_world_claimed *out);
+
 /* ---- Examples (world_example.c, world_drill.c) ---- */
 
 /* The texts an example is made of. */

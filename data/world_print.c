@@ -56,7 +56,7 @@ static int make_review(struct sample *s, struct el_rng *rng, struct el_error *er
     if (rc < 0)
         return el_error_set(err, rc, "no flawed analysis can be made");
     el_world_judge_analysis(&s->report, b[REVIEW].data, b[REVIEW].len, &s->review);
-    return el_world_meta_true(&s->review, b[REVIEW].data, b[REVIEW].len, &b[META], err);
+    return el_world_meta_true(&s->report, &s->review, b[REVIEW].data, b[REVIEW].len, &b[META], err);
 }
 
 /* Drawn last, so that the other parts don't depend on it. */

@@ -50,16 +50,7 @@ static double read_box(const char *text, const char *end)
 
 /* ---- Reading one line ---- */
 
-struct claimed {
-    int claim;
-    enum el_world_kind kind;
-    struct el_world_step step;
-    int looked_up; /* it is about this number, and that one of the list */
-    int taken, listed;
-    int total, target;
-};
-
-static int scan_whole(const struct el_world_scan *line, struct claimed *out)
+static int scan_whole(const struct el_world_scan *line, struct el_world_claimed *out)
 {
     static const struct {
         const char *words;
@@ -78,7 +69,7 @@ static int scan_whole(const struct el_world_scan *line, struct claimed *out)
     return 0;
 }
 
-static int scan_judgement(struct el_world_scan s, struct claimed *out)
+static int scan_judgement(struct el_world_scan s, struct el_world_claimed *out)
 {
     struct el_world_scan r = s, w = s, a = s;
     if (el_world_scan_words(&r, "right") && el_world_scan_stop(&r))
@@ -93,7 +84,7 @@ static int scan_judgement(struct el_world_scan s, struct claimed *out)
 }
 
 /* "take 8 of 8 right." */
-static int scan_taken(struct el_world_scan s, struct claimed *out)
+static int scan_taken(struct el_world_scan s, struct el_world_claimed *out)
 {
     out->looked_up = el_world_scan_taken(&s, &out->taken, &out->listed) && scan_judgement(s, out);
     if (!out->looked_up)
@@ -103,8 +94,7 @@ static int scan_taken(struct el_world_scan s, struct claimed *out)
     return out->kind == EL_KIND_RIGHT || out->kind == EL_KIND_BAD_WITNESS;
 }
 
-/* Reads the line behind its claim number. */
-static void read_line(struct el_world_scan s, struct claimed *out)
+void el_world_read_claimed(struct el_world_scan s, struct el_world_claimed *out)
 {
     struct el_world_scan t = s;
     struct el_world_remark total;
@@ -138,7 +128,7 @@ static int is_foreign(const struct el_world_claim_report *q, int taken, int list
     return 0;
 }
 
-static int exact(const struct el_world_report *r, const struct claimed *c,
+static int exact(const struct el_world_report *r, const struct el_world_claimed *c,
                  const struct el_world_defect *d)
 {
     if (d->kind != c->kind)
@@ -156,7 +146,7 @@ static int exact(const struct el_world_report *r, const struct claimed *c,
 }
 
 /* The proof has a defect at this place, but not this one. */
-static int near_miss(const struct el_world_report *r, const struct claimed *c,
+static int near_miss(const struct el_world_report *r, const struct el_world_claimed *c,
                      const struct el_world_defect *d)
 {
     if (d->claim < 0 || d->claim != c->claim)
@@ -177,8 +167,8 @@ static int near_miss(const struct el_world_report *r, const struct claimed *c,
     }
 }
 
-static enum el_world_verdict map_issue(const struct el_world_report *r, const struct claimed *c,
-                                       int *defect)
+static enum el_world_verdict map_issue(const struct el_world_report *r,
+                                       const struct el_world_claimed *c, int *defect)
 {
     for (int i = 0; i < r->n_defects; i++)
         if (exact(r, c, &r->defect[i])) {
@@ -201,7 +191,7 @@ struct tally {
     unsigned char named[EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1];
 };
 
-static void count_issue(const struct el_world_report *r, const struct claimed *c,
+static void count_issue(const struct el_world_report *r, const struct el_world_claimed *c,
                         struct el_world_issue *issue, struct tally *t, struct el_world_review *out)
 {
     issue->claim = c->kind == EL_KIND_UNCLOSED ? -1 : c->claim;
@@ -233,8 +223,8 @@ static void read_issues(const struct el_world_report *r, const char *text,
         el_world_blanks(&line);
         if (line.p == line.end)
             continue;
-        struct claimed c = {.claim = claim};
-        read_line(line, &c);
+        struct el_world_claimed c = {.claim = claim};
+        el_world_read_claimed(line, &c);
         struct el_world_issue issue = {.begin = (size_t)(line.p - text),
                                        .end = (size_t)(line.end - text)};
         if (c.kind != EL_KIND_RIGHT)
@@ -269,52 +259,4 @@ void el_world_judge_analysis(const struct el_world_report *r, const char *text, 
     for (int i = 0; i < r->n_defects; i++)
         out->missed += !t.named[i];
     out->ms = rate(out);
-}
-
-/* ---- The truthful meta-analysis ---- */
-
-static int put_issue(struct el_buf *out, const struct el_world_issue *issue, const char *text)
-{
-    static const char *const verdicts[] = {[EL_ISSUE_REAL] = "real.\n",
-                                           [EL_ISSUE_INVENTED] = "not real.\n",
-                                           [EL_ISSUE_MISSTATED] = "misstated.\n"};
-    int rc = issue->claim >= 0 ? el_buf_printf(out, "(%d) ", issue->claim + 1) : 0;
-    if (rc >= 0)
-        rc = el_buf_add(out, text + issue->begin, issue->end - issue->begin);
-    if (rc >= 0)
-        rc = el_buf_putc(out, '\n');
-    return rc < 0 ? rc : el_buf_puts(out, verdicts[issue->verdict]);
-}
-
-static int check_quotable(const struct el_world_review *v, struct el_error *err)
-{
-    if (!v->format_ok)
-        return el_error_set(err, EL_EREFUSED, "the analysis lacks a key phrase or a legal score");
-    if (v->claimed > v->n_issues)
-        return el_error_set(err, EL_EREFUSED, "the analysis claims %d issues, at most %d are kept",
-                            v->claimed, EL_WORLD_ISSUES);
-    for (int i = 0; i < v->n_issues; i++)
-        if (v->issue[i].end - v->issue[i].begin > 120)
-            return el_error_set(err, EL_EREFUSED, "an issue of %zu bytes cannot be quoted",
-                                v->issue[i].end - v->issue[i].begin);
-    return 0;
-}
-
-int el_world_meta_true(const struct el_world_review *v, const char *text, size_t n,
-                       struct el_buf *out, struct el_error *err)
-{
-    (void)n;
-    int rc = check_quotable(v, err);
-    if (rc < 0)
-        return rc;
-    rc = el_buf_puts(out, EL_WORLD_META "\n");
-    if (rc >= 0 && v->n_issues == 0)
-        rc = el_buf_puts(out, "no issue claimed.\n");
-    for (int i = 0; i < v->n_issues && rc >= 0; i++)
-        rc = put_issue(out, &v->issue[i], text);
-    if (rc >= 0)
-        rc = el_buf_puts(out, v->score_fits ? "the score fits.\n" : "the score does not fit.\n");
-    if (rc >= 0)
-        rc = el_buf_printf(out, EL_WORLD_META_SCORE "\n\\boxed{%s}", el_world_score_text(v->ms));
-    return rc < 0 ? el_error_set(err, EL_ENOMEM, "out of memory for a meta-analysis") : 0;
 }

@@ -39,7 +39,7 @@ static void check_analysis(const struct el_world_problem *p, const char *s, size
     el_world_judge_analysis(&r, s, n, &v);
     if (v.claimed != v.real + v.misstated + v.invented || v.missed > r.n_defects)
         abort();
-    el_world_meta_true(&v, s, n, &b, NULL);
+    el_world_meta_true(&r, &v, s, n, &b, NULL);
     el_buf_release(&b);
 }
 

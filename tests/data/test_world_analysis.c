@@ -1,4 +1,4 @@
-/* Truthful and flawed analyses, the oracle for analyses, truthful meta-analyses. */
+/* Truthful and flawed analyses, the oracle for analyses. */
 #include "core/base/alloc.h"
 #include "data/world.h"
 
@@ -145,7 +145,7 @@ static void lists_are_looked_up(void **state)
         for (int on = 0; on < 2; on++) {
             snprintf(text, sizeof text, BOTH "%sSo all claims hold.", proofs[i].third);
             el_world_judge_proof(&p, text, strlen(text), &r);
-            assert_int_equal(r.look_up, 1);
+            assert_int_equal(r.look_up, 2);
             r.look_up = on;
             el_buf_clear(&b);
             assert_true(el_world_analysis_true(&r, &b) >= 0);
@@ -329,6 +329,56 @@ static void flawed_analyses_have_their_quality(void **state)
     teardown(&f);
 }
 
+/* A whole claim is said to be unreadable or the like; a line is called wrong that does not stand
+ * in the proof. */
+static int is_wide(const struct el_world_report *r, const struct el_world_issue *issue,
+                   const char *text)
+{
+    char quote[80];
+    int whole = issue->kind == EL_KIND_MALFORMED || issue->kind == EL_KIND_UNADDRESSED;
+    if (whole || issue->kind != EL_KIND_WRONG)
+        return whole;
+    const char *eq = memchr(text + issue->begin, '=', issue->end - issue->begin);
+    assert_non_null(eq);
+    snprintf(quote, sizeof quote, "%.*s", (int)(eq + 1 - text - (ptrdiff_t)issue->begin),
+             text + issue->begin);
+    const struct el_world_claim_report *q = &r->claim[issue->claim];
+    for (int i = 0; i < q->n_lines; i++) {
+        char left[80];
+        const struct el_world_step *s = &q->line[i].step;
+        static const char *const shape[] = {"%d+%d=", "%d*%d=", "%d*%d*%d=", "%d*%d+%d*%d="};
+        snprintf(left, sizeof left, shape[s->shape], s->v[0], s->v[1], s->v[2], s->v[3]);
+        if (strcmp(left, quote) == 0)
+            return 0;
+    }
+    return 2;
+}
+
+/* Where meta-analyses look up what stands in the proof, judges shall meet what does not. */
+static void inventions_are_wide_where_they_are_looked_up(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 4);
+    for (int on = 0; on <= 2; on++) {
+        int count[3] = {0};
+        for (uint64_t i = 0; i < 1000; i++) {
+            struct el_world_review v;
+            draw(&f, i);
+            f.r.look_up = on;
+            if (el_world_analysis_flawed(&f.r, EL_REVIEW_INVENTED, &f.rng, &f.text, NULL) < 0)
+                continue;
+            el_world_judge_analysis(&f.r, f.text.data, f.text.len, &v);
+            for (int k = 0; k < v.n_issues; k++)
+                if (v.issue[k].verdict == EL_ISSUE_INVENTED)
+                    count[is_wide(&f.r, &v.issue[k], f.text.data)]++;
+        }
+        assert_in_range(count[0], 500, 1000);
+        assert_true(on == 2 ? count[1] > 30 && count[2] > 30 : count[1] == 0 && count[2] == 0);
+    }
+    teardown(&f);
+}
+
 static void a_right_proof_leaves_nothing_to_miss(void **state)
 {
     (void)state;
@@ -343,56 +393,6 @@ static void a_right_proof_leaves_nothing_to_miss(void **state)
         assert_int_equal(el_world_analysis_flawed(&f.r, impossible[i], &f.rng, &f.text, NULL),
                          EL_ENOTFOUND);
     teardown(&f);
-}
-
-static void the_truthful_meta_analysis(void **state)
-{
-    (void)state;
-    const char *text =
-        OPEN "(1) 16*5=80 wrong.\n9*2=19 wrong.\ntotal 97 of 98 wrong.\nno closing.\n" SCORE("0.5");
-    struct el_world_report r;
-    struct el_world_review v;
-    struct el_buf b;
-    el_buf_init(&b);
-    judge(&r);
-    el_world_judge_analysis(&r, text, strlen(text), &v);
-    assert_int_equal(el_world_meta_true(&v, text, strlen(text), &b, NULL), 0);
-    assert_string_equal(
-        b.data, "Here is my analysis of the \"solution evaluation\":\n"
-                "(1) 16*5=80 wrong.\nnot real.\n(1) 9*2=19 wrong.\nreal.\n"
-                "(1) total 97 of 98 wrong.\nmisstated.\nno closing.\nreal.\n"
-                "the score does not fit.\n"
-                "Based on my analysis, I will rate the \"solution evaluation\" as:\n\\boxed{0.5}");
-    el_buf_clear(&b);
-    el_world_judge_analysis(&r, OPEN SCORE("1"), strlen(OPEN SCORE("1")), &v);
-    assert_int_equal(el_world_meta_true(&v, text, strlen(text), &b, NULL), 0);
-    assert_non_null(strstr(b.data, "no issue claimed.\nthe score fits.\n"));
-    assert_non_null(strstr(b.data, "\\boxed{1}"));
-    el_buf_release(&b);
-}
-
-static void analyses_that_cannot_be_quoted_are_refused(void **state)
-{
-    (void)state;
-    struct el_world_report r;
-    struct el_world_review v;
-    struct el_buf b, text;
-    el_buf_init(&b);
-    el_buf_init(&text);
-    judge(&r);
-    el_world_judge_analysis(&r, "x", 1, &v);
-    assert_int_equal(el_world_meta_true(&v, "x", 1, &b, NULL), EL_EREFUSED);
-    el_buf_puts(&text, OPEN "(1) ");
-    for (int i = 0; i < EL_WORLD_ISSUES + 1; i++)
-        el_buf_puts(&text, "9*2=19 wrong.\n");
-    el_buf_puts(&text, SCORE("0"));
-    el_world_judge_analysis(&r, text.data, text.len, &v);
-    assert_int_equal(v.claimed, EL_WORLD_ISSUES + 1);
-    assert_int_equal(v.n_issues, EL_WORLD_ISSUES);
-    assert_int_equal(el_world_meta_true(&v, text.data, text.len, &b, NULL), EL_EREFUSED);
-    assert_int_equal(b.len, 0);
-    el_buf_release(&b);
-    el_buf_release(&text);
 }
 
 static void nonsense_is_judged(void **state)
@@ -430,9 +430,8 @@ int main(void)
         cmocka_unit_test(looked_up_issues),
         cmocka_unit_test(truthful_analyses_find_exactly_the_defects),
         cmocka_unit_test(flawed_analyses_have_their_quality),
+        cmocka_unit_test(inventions_are_wide_where_they_are_looked_up),
         cmocka_unit_test(a_right_proof_leaves_nothing_to_miss),
-        cmocka_unit_test(the_truthful_meta_analysis),
-        cmocka_unit_test(analyses_that_cannot_be_quoted_are_refused),
         cmocka_unit_test(nonsense_is_judged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -277,7 +277,8 @@ static const char *perfect(void *user, const char *prompt, int again)
         if (x->analysis) {
             el_world_judge_analysis(&truth, x->analysis, strlen(x->analysis), &review);
             assert_int_equal(
-                el_world_meta_true(&review, x->analysis, strlen(x->analysis), &text, NULL), 0);
+                el_world_meta_true(&truth, &review, x->analysis, strlen(x->analysis), &text, NULL),
+                0);
         } else {
             assert_int_equal(el_world_analysis_true(&truth, &text), 0);
         }
