@@ -234,6 +234,8 @@ struct el_world_line {
         expected; /* what should stand there; its result is 0 where nothing should */
 };
 
+#define EL_WORLD_QUOTE 48
+
 struct el_world_claim_report {
     enum el_world_kind state; /* RIGHT: the lines below are judged; else the whole claim's defect */
     int is_list;              /* the claim is one of a list */
@@ -244,8 +246,11 @@ struct el_world_claim_report {
     int n_lines;
     struct el_world_line line[EL_WORLD_LINES + EL_WORLD_LIST];
     int total, target;
-    int withdrawn;     /* the last attempt is abandoned, too: there is no answer */
-    int abandoned;     /* attempts in front of the one that is judged */
+    char unread[EL_WORLD_QUOTE]; /* of malformed claims the beginning of the first line that cannot
+                                    be read, has no place, or gives up at last; "" where there is
+                                    none: then an omitted step leads beyond 199 */
+    int withdrawn;               /* the last attempt is abandoned, too: there is no answer */
+    int abandoned;               /* attempts in front of the one that is judged */
     int untrue;        /* remarks that are not, anywhere in the claim, and false lines of what was
                           abandoned: not judged, and not to be learned */
     size_t begin, end; /* bytes of the proof text: heading and lines of the judged attempt, without
@@ -335,10 +340,10 @@ void el_world_judge_analysis(const struct el_world_report *r, const char *text, 
 /* Appends the truthful meta-analysis of the analysis `text` that v reviews, of the proof that r
  * reports on. Each issue is quoted, and with r->look_up 2 the numbers at its place in the proof
  * stand beneath it: the line that is there and the one that should be, how often a step is there
- * ("0 of 3*4=12."), a total and its target, a number that is taken and its nearest of the list; or
- * "0." where the proof has nothing of the kind. EL_EREFUSED when the analysis has no legal format
- * or has issues that cannot be quoted (unreadable lines over 120 bytes, more than EL_WORLD_ISSUES
- * issues). */
+ * ("0 of 3*4=12."), a total and its target, a number that is taken and its nearest of the list, the
+ * line that cannot be read, the claim's heading; or "0." where the proof has nothing of the kind.
+ * EL_EREFUSED when the analysis has no legal format or has issues that cannot be quoted (unreadable
+ * lines over 120 bytes, more than EL_WORLD_ISSUES issues). */
 int el_world_meta_true(const struct el_world_report *r, const struct el_world_review *v,
                        const char *text, size_t n, struct el_buf *out, struct el_error *err);
 
@@ -416,6 +421,9 @@ struct el_world_mix {
     double unlisted;                 /* share of the fatal flaws of lists, in proofs that are drawn,
                                         whose numbers add up but are not all in the list: what a
                                         model that searches comes to believe */
+    double crowded;                  /* share of the analyses to judge, of those that are drawn, of
+                                        which several lines are invented or misstated: many verdicts
+                                        an example */
     int look_up;                     /* 0: analyses say at most that a witness is bad. 1: they look
                                         up the numbers taken from lists. 2: and meta-analyses look
                                         up what the proof has where an issue is claimed */

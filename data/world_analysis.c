@@ -355,6 +355,19 @@ int el_world_analysis_bent(const struct el_world_report *r, enum el_world_review
                         el_world_review_flaw_name(flaw));
 }
 
+int el_world_analysis_crowded(const struct el_world_report *r, struct el_rng *rng,
+                              struct el_buf *out, struct el_error *err)
+{
+    struct list l;
+    list_true(r, &l);
+    for (int n = 3 + (int)el_rng_below(rng, 4); n > 0; n--)
+        if (el_rng_below(rng, 3) > 0 || !misstate(&l, rng))
+            invent(&l, r->look_up > 1, rng);
+    return put_list(out, &l, implied_score(&l)) < 0
+               ? el_error_set(err, EL_ENOMEM, "out of memory for an analysis")
+               : 0;
+}
+
 int el_world_analysis_flawed(const struct el_world_report *r, enum el_world_review_flaw flaw,
                              struct el_rng *rng, struct el_buf *out, struct el_error *err)
 {

@@ -98,6 +98,7 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
                  {"false_start", m->false_start},
                  {"retry", m->retry},
                  {"unlisted", m->unlisted},
+                 {"crowded", m->crowded},
                  {"even_flaws", m->even_flaws},
                  {"drill_witness", m->drill_witness},
                  {"drill_list", m->drill_list}};
@@ -271,29 +272,41 @@ static int verify(const struct el_world_mix *m, const struct el_world_problem *p
     return el_world_finish(w, EL_EXAMPLE_VERIFY, 0, r.score, out, err);
 }
 
+/* A random proof and an analysis of it, meant for ms, that v reviews; ms < 0: of many issues. */
+static int draw_analysis(const struct el_world_mix *m, const struct el_world_problem *p, double ms,
+                         struct el_rng *rng, struct el_world_parts *w, struct el_world_report *r,
+                         struct el_world_review *v, struct el_error *err)
+{
+    uint32_t u = el_rng_below(rng, 100);
+    struct el_error impossible = {0};
+    el_world_cut(&w->proof, 0);
+    el_world_cut(&w->analysis, 0);
+    int rc = draw_proof(m, p, u < 60 ? 0 : u < 80 ? 0.5 : 1, rng, w, err);
+    if (rc < 0)
+        return rc;
+    judge(m, p, &w->proof, r);
+    rc = ms < 0 ? el_world_analysis_crowded(r, rng, &w->analysis, &impossible)
+                : el_world_analysis_draw(r, ms, rng, &w->analysis, &impossible);
+    if (rc == EL_ENOMEM)
+        return el_world_no_memory(err);
+    if (rc == 0)
+        el_world_judge_analysis(r, w->analysis.data, w->analysis.len, v);
+    return 0;
+}
+
 static int meta(const struct el_world_mix *m, const struct el_world_problem *p, struct el_rng *rng,
                 struct el_world_parts *w, struct el_example *out, struct el_error *err)
 {
     struct el_world_report r;
     struct el_world_review v = {.ms = -1};
-    double ms = 0.5 * choose(m->meta_score, 3, rng);
-    for (int i = 0; i < 64 && v.ms != ms; i++) {
-        uint32_t u = el_rng_below(rng, 100);
-        el_world_cut(&w->proof, 0);
-        el_world_cut(&w->analysis, 0);
-        double score = u < 60 ? 0 : u < 80 ? 0.5 : 1;
-        int rc = draw_proof(m, p, score, rng, w, err);
-        if (rc < 0)
-            return rc;
-        judge(m, p, &w->proof, &r);
-        struct el_error ignored = {0};
-        rc = el_world_analysis_draw(&r, ms, rng, &w->analysis, &ignored);
-        if (rc == EL_ENOMEM)
-            return el_world_no_memory(err);
-        if (rc == 0)
-            el_world_judge_analysis(&r, w->analysis.data, w->analysis.len, &v);
-    }
-    int rc = el_world_meta_true(&r, &v, w->analysis.data, w->analysis.len, &w->completion, err);
+    int crowded = m->crowded > 0 && el_rng_uniform(rng) < m->crowded, rc = 0;
+    double ms = crowded ? -1 : 0.5 * choose(m->meta_score, 3, rng);
+    if (crowded)
+        rc = draw_analysis(m, p, ms, rng, w, &r, &v, err);
+    for (int i = 0; i < 64 && v.ms != ms && !crowded && rc == 0; i++)
+        rc = draw_analysis(m, p, ms, rng, w, &r, &v, err);
+    if (rc == 0)
+        rc = el_world_meta_true(&r, &v, w->analysis.data, w->analysis.len, &w->completion, err);
     if (rc < 0)
         return rc;
     if (el_world_fill(m->prompts.meta, w->statement.data, w->proof.data, w->analysis.data,

@@ -52,25 +52,51 @@ static int put_number(struct el_buf *out, const struct el_world_claim_report *q,
                   : el_buf_printf(out, "%d of %d.\n", q->witness.v[at], q->listed[at]);
 }
 
-/* Of issues with numbers, the numbers that are there. */
+static int put_heading(struct el_buf *out, int claim, const struct el_world_claim_report *q)
+{
+    const struct el_world_witness *w = &q->witness;
+    if (w->n)
+        return el_world_put_heading(out, claim,
+                                    q->is_list  ? EL_WORLD_SUB
+                                    : w->n == 1 ? EL_WORLD_MOD
+                                                : EL_WORLD_LIN,
+                                    w);
+    return q->state == EL_KIND_MALFORMED ? el_buf_printf(out, "%s\n", q->unread)
+                                         : el_buf_puts(out, "0.\n");
+}
+
+/* Of issues about a whole claim. */
+static int put_claim(struct el_buf *out, enum el_world_kind kind, int claim,
+                     const struct el_world_claim_report *q)
+{
+    if (kind != EL_KIND_MALFORMED)
+        return put_heading(out, claim, q);
+    return q->unread[0] ? el_buf_printf(out, "%s\n", q->unread) : el_buf_puts(out, "0.\n");
+}
+
+/* What the proof has at the place of an issue. */
 static int put_fact(struct el_buf *out, const struct el_world_report *r,
                     const struct el_world_issue *issue, const struct el_world_claimed *c)
 {
     const struct el_world_claim_report *q = issue->claim < 0 ? NULL : &r->claim[issue->claim];
     const struct el_world_line *line;
+    if (!q && c->kind != EL_KIND_UNCLOSED && c->kind != EL_KIND_UNREADABLE)
+        return el_buf_puts(out, "0.\n");
     switch (c->kind) {
     case EL_KIND_TOTAL:
-        return q && q->state == EL_KIND_RIGHT
-                   ? el_buf_printf(out, "%d of %d.\n", q->total, q->target)
-                   : el_buf_puts(out, "0.\n");
+        return q->state == EL_KIND_RIGHT ? el_buf_printf(out, "%d of %d.\n", q->total, q->target)
+                                         : el_buf_puts(out, "0.\n");
     case EL_KIND_BAD_WITNESS:
         if (!c->looked_up)
-            return 0;
-        return q && q->is_list ? put_number(out, q, c->taken) : el_buf_puts(out, "0.\n");
+            return put_claim(out, c->kind, issue->claim, q);
+        return q->is_list ? put_number(out, q, c->taken) : el_buf_puts(out, "0.\n");
+    case EL_KIND_UNADDRESSED:
+    case EL_KIND_MALFORMED:
+        return put_claim(out, c->kind, issue->claim, q);
     case EL_KIND_WRONG:
     case EL_KIND_AGAIN:
     case EL_KIND_OMITTED:
-        line = q ? find_line(r, issue, c) : NULL;
+        line = find_line(r, issue, c);
         return line ? put_line(out, line) : el_buf_puts(out, "0.\n");
     default:
         return 0;

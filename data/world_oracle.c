@@ -29,7 +29,8 @@ double el_world_score_of(int fatal, int minor, int omitted)
 struct raw {
     int headings, n;
     int malformed;
-    int abandoned; /* a total declared wrong: a fresh heading must follow */
+    int abandoned;               /* a total declared wrong: a fresh heading must follow */
+    struct el_world_scan remark; /* the line that declares it */
     struct el_world_step line[EL_WORLD_LINES];
 };
 
@@ -61,15 +62,36 @@ static int scan_witness(struct el_world_scan *s, enum el_world_family f, struct 
                          el_world_scan_words(s, "=") && el_world_scan_number(s, &w->v[1]));
 }
 
+/* The beginning of a line, up to a whole character. */
+static void quote(const struct el_world_scan *line, char out[EL_WORLD_QUOTE])
+{
+    size_t n = (size_t)(line->end - line->p);
+    if (n >= EL_WORLD_QUOTE)
+        for (n = EL_WORLD_QUOTE - 1; n > 0 && ((unsigned char)line->p[n] & 0xC0) == 0x80; n--)
+            ;
+    memcpy(out, line->p, n);
+    out[n] = 0;
+}
+
+/* Line `whole` of this claim cannot be read, or has no place. */
+static void refuse(struct reading *g, int claim, const struct el_world_scan *whole)
+{
+    char *unread = g->out->claim[claim].unread;
+    g->raw[claim].malformed = 1;
+    if (!unread[0])
+        quote(whole, unread);
+}
+
 /* A first heading, or one that begins the claim afresh. */
-static void read_heading(struct reading *g, int claim, size_t begin, struct el_world_scan *line)
+static void read_heading(struct reading *g, int claim, size_t begin,
+                         const struct el_world_scan *whole, struct el_world_scan *line)
 {
     struct raw *raw = &g->raw[claim];
     struct el_world_witness *w = &g->out->claim[claim].witness;
     int afresh = raw->abandoned && g->current == claim;
     g->current = claim;
     if (raw->headings && !afresh) {
-        raw->malformed = 1;
+        refuse(g, claim, whole);
         return;
     }
     raw->headings = 1;
@@ -78,7 +100,7 @@ static void read_heading(struct reading *g, int claim, size_t begin, struct el_w
     g->out->claim[claim].begin = begin;
     if (!scan_witness(line, g->p->claim[claim].family, w) || !el_world_scan_stop(line)) {
         w->n = 0;
-        raw->malformed = 1;
+        refuse(g, claim, whole);
     }
 }
 
@@ -98,17 +120,20 @@ static int count_untrue(const struct el_world_claim *c, const struct raw *raw,
     return untrue;
 }
 
-static void read_step(struct reading *g, struct el_world_scan *line)
+static void read_step(struct reading *g, const struct el_world_scan *whole,
+                      struct el_world_scan *line)
 {
-    struct raw *raw = &g->raw[g->current < 0 ? 0 : g->current];
+    int claim = g->current < 0 ? 0 : g->current;
+    struct raw *raw = &g->raw[claim];
     struct el_world_scan s = *line;
     struct el_world_remark remark;
     if (g->current >= 0 && !raw->abandoned && el_world_scan_remark(&s, &remark)) {
         raw->abandoned = !remark.right;
+        raw->remark = *whole;
         g->out->claim[g->current].untrue += count_untrue(&g->p->claim[g->current], raw, &remark);
     } else if (g->current < 0 || raw->abandoned || raw->n == EL_WORLD_LINES ||
                !el_world_scan_step(line, &raw->line[raw->n]) || !el_world_scan_stop(line))
-        raw->malformed = 1;
+        refuse(g, claim, whole);
     else
         raw->n++;
 }
@@ -128,17 +153,18 @@ static void read_text(struct reading *g, const char *text, size_t n)
         size_t begin = (size_t)(line.p - text), end = (size_t)(line.end - text);
         int k;
         if (g->out->closed) {
-            g->raw[g->p->n_claims - 1].malformed = 1;
+            refuse(g, g->p->n_claims - 1, &line);
             return;
         }
         if (is_closing(&line)) {
             g->out->closed = 1;
             continue;
         }
+        const struct el_world_scan whole = line;
         if (el_world_scan_claim_mark(&line, &k) && k >= 1 && k <= g->p->n_claims) {
-            read_heading(g, k - 1, begin, &line);
+            read_heading(g, k - 1, begin, &whole, &line);
         } else {
-            read_step(g, &line);
+            read_step(g, &whole, &line);
         }
         if (g->current >= 0)
             g->out->claim[g->current].end = end;
@@ -230,6 +256,8 @@ static void judge_claim(const struct el_world_claim *c, const struct raw *raw,
     if (out->is_list)
         el_world_look_up(c, &out->witness, out->listed);
     out->withdrawn = raw->abandoned;
+    if (raw->abandoned && !out->unread[0])
+        quote(&raw->remark, out->unread);
     if (raw->malformed || raw->abandoned)
         out->state = EL_KIND_MALFORMED;
     else if (!raw->headings)

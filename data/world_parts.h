@@ -188,6 +188,9 @@ int el_world_proof_carried_on(const struct el_world_problem *p, const char *proo
 /* Appends a flawed analysis; blind: every real issue is passed over first. */
 int el_world_analysis_bent(const struct el_world_report *r, enum el_world_review_flaw flaw,
                            int blind, struct el_rng *rng, struct el_buf *out, struct el_error *err);
+/* Appends an analysis of which several lines are invented or misstated. */
+int el_world_analysis_crowded(const struct el_world_report *r, struct el_rng *rng,
+                              struct el_buf *out, struct el_error *err);
 /* One try at a random analysis with the given ms (0, 0.5, 1), which it may miss. EL_ENOTFOUND,
  * nothing appended, when the drawn flaw is impossible. */
 int el_world_analysis_draw(const struct el_world_report *r, double ms, struct el_rng *rng,

@@ -154,25 +154,11 @@ static int read_share(const cJSON *mix, const char *path, double *share, struct 
 static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                     struct el_buf *where, struct el_error *err)
 {
-    static const char *const keys[] = {"share",
-                                       "verify_score",
-                                       "meta_score",
-                                       "generate_flawed",
-                                       "generate_minor",
-                                       "refine_minor",
-                                       "refine_flawed",
-                                       "checked",
-                                       "false_start",
-                                       "retry",
-                                       "unlisted",
-                                       "refine_checked",
-                                       "refine_retry",
-                                       "even_flaws",
-                                       "drill_witness",
-                                       "drill_list",
-                                       "drill_lines",
-                                       "look_up",
-                                       NULL};
+    static const char *const keys[] = {
+        "share",        "verify_score",   "meta_score",   "generate_flawed", "generate_minor",
+        "refine_minor", "refine_flawed",  "checked",      "false_start",     "retry",
+        "unlisted",     "refine_checked", "refine_retry", "even_flaws",      "drill_witness",
+        "drill_list",   "drill_lines",    "look_up",      "crowded",         NULL};
     const cJSON *o;
     int rc = open_part(root, path, "mix", keys, &o, where, err);
     if (rc == 0)
@@ -192,6 +178,7 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                    {"refine_checked", &m->refine_checked},
                    {"refine_retry", &m->refine_retry},
                    {"unlisted", &m->unlisted},
+                   {"crowded", &m->crowded},
                    {"even_flaws", &m->even_flaws},
                    {"drill_witness", &m->drill_witness},
                    {"drill_list", &m->drill_list}};

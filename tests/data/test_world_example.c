@@ -412,6 +412,10 @@ static void a_bad_mixture_is_named(void **state)
     assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
     assert_non_null(strstr(err.msg, "refine_retry is -0.5"));
     m.refine_retry = 0;
+    m.crowded = -1;
+    assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
+    assert_non_null(strstr(err.msg, "crowded is -1"));
+    m.crowded = 0;
     m.unlisted = 1.5;
     assert_int_equal(el_world_mix_check(&m, &err), EL_EINVAL);
     assert_non_null(strstr(err.msg, "unlisted is 1.5"));
@@ -770,6 +774,47 @@ static void analyses_look_lists_up(void **state)
     }
 }
 
+/* Verdicts of a meta-analysis, and the numbers that were looked up for them. */
+static void count_verdicts(const char *text, int *verdicts, int *facts)
+{
+    *verdicts = *facts = 0;
+    for (const char *at = text, *end; (end = strchr(at, '\n')); at = end + 1) {
+        size_t n = (size_t)(end - at);
+        *verdicts += (n == 5 && !memcmp(at, "real.", n)) ||
+                     (n == 9 && !memcmp(at, "not real.", n)) ||
+                     (n == 10 && !memcmp(at, "misstated.", n));
+        *facts += n > 2 && *at >= '0' && *at <= '9' && !memchr(at, ')', n);
+    }
+}
+
+/* Meta-analyses look up what the proof has with look_up 2; crowded ones have many verdicts. */
+static void analyses_to_judge_may_be_crowded(void **state)
+{
+    (void)state;
+    int many[2] = {0}, facts[3] = {0}, n = 300;
+    for (int on = 0; on < 2; on++)
+        for (int i = 0; i < n; i++) {
+            struct el_world_mix m;
+            struct el_example e;
+            int verdicts, found;
+            el_world_mix_init(&m, &prompts);
+            memset(m.share, 0, sizeof m.share);
+            m.share[EL_EXAMPLE_META] = 1;
+            m.crowded = on;
+            m.look_up = i % 3;
+            assert_int_equal(el_world_example(&m, (uint64_t)i, &e, NULL), 0);
+            count_verdicts(e.completion, &verdicts, &found);
+            many[on] += verdicts >= 4;
+            facts[m.look_up] += found;
+            assert_true(e.label == 0 || e.label == 0.5 || e.label == 1);
+            el_example_release(&e);
+        }
+    assert_in_range(many[0], 0, n / 5);
+    assert_in_range(many[1], n / 2, n);
+    assert_int_equal(facts[0] + facts[1], 0);
+    assert_true(facts[2] > n);
+}
+
 /* The same of a model's own attempt: its self-evaluation, its verification, a refinement's prompt.
  */
 static void attempts_are_looked_up(void **state)
@@ -914,6 +959,7 @@ int main(void)
         cmocka_unit_test(refinements_remember),
         cmocka_unit_test(a_refuted_witness_is_not_learned),
         cmocka_unit_test(unlisted_numbers_are_shown),
+        cmocka_unit_test(analyses_to_judge_may_be_crowded),
         cmocka_unit_test(flaws_are_drawn_evenly),
         cmocka_unit_test(analyses_look_lists_up),
         cmocka_unit_test(attempts_are_looked_up),

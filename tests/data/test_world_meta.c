@@ -102,8 +102,11 @@ static void facts_of_lines(void **state)
         {"9*2=19 wrong.", "0.\n", "not real"}, /* of no claim */
         {"no closing.", "", "real"},
         {"(1) nonsense.", "", "not real"},
-        {"(3) not addressed.", "", "real"},
-        {"(2) malformed.", "", "misstated"},
+        {"(3) not addressed.", "0.\n", "real"},
+        {"(1) not addressed.", "(1) x=5, y=2.\n", "misstated"},
+        {"(2) bad witness.", "(2) x=1.\n", "misstated"},
+        {"(2) malformed.", "0.\n", "misstated"},
+        {"malformed.", "0.\n", "not real"},
     };
     /* a miscopied operand, a step twice, a step of nothing, a result beyond the world's numbers */
     static const struct fact others[] = {
@@ -133,7 +136,7 @@ static void facts_of_totals_and_lists(void **state)
         {"(3) take 21 of 19 wrong.", "20 of 19.\n", "misstated"}, /* the first foreign one */
         {"(3) take 8 of 8 wrong.", "8 of 8.\n", "misstated"},
         {"(1) take 5 of 8 wrong.", "0.\n", "misstated"}, /* it has no list */
-        {"(3) bad witness.", "", "real"},
+        {"(3) bad witness.", "(3) take 8,20,29.\n", "real"},
     };
     static const struct fact right[] = {
         {"(3) take 19 of 8 wrong.", "19 of 19.\n", "not real"},
@@ -144,6 +147,30 @@ static void facts_of_totals_and_lists(void **state)
                 "7*2=14.\n(3) take 8,20,29.\n8+20=28.\n28+29=57.\nSo all claims hold.",
                 facts, sizeof facts / sizeof *facts);
     check_facts("(3) take 8,19,30.\n8+19=27.\n27+30=57.\n", right, sizeof right / sizeof *right);
+}
+
+static void facts_of_unreadable_claims(void **state)
+{
+    (void)state;
+    static const struct fact facts[] = {
+        {"(1) malformed.", "total 89 of 98 wrong.\n", "real"},
+        {"(1) bad witness.", "(1) x=5, y=1.\n", "misstated"},
+        {"(2) malformed.", "7*2=\n", "real"},
+        {"(3) malformed.", "(3) take eight.\n", "real"},
+        {"(3) not addressed.", "(3) take eight.\n", "misstated"},
+    };
+    /* a claim begun twice; the beginning of a long line, up to a whole character */
+    static const struct fact others[] = {
+        {"(1) malformed.", "(1) x=5, y=2.\n", "real"},
+        {"(2) malformed.", "éééééééééééééééééééééé 9\n", "real"},
+        {"(3) malformed.", "more\n", "real"},
+    };
+    check_facts("(1) x=5, y=1.\n16*5=80.\n9*1=9.\n80+9=89.\ntotal 89 of 98 wrong.\n"
+                "(2) x=1.\n1*1+4*1=5.\n7*2=\n8*2=\n(3) take eight.\n",
+                facts, sizeof facts / sizeof *facts);
+    check_facts("(1) x=5, y=2.\n16*5=80.\n(2) x=1.\néééééééééééééééééééééé 9é\n(1) x=5, y=2.\n"
+                "So all claims hold.\nmore\n",
+                others, sizeof others / sizeof *others);
 }
 
 static void analyses_that_cannot_be_quoted_are_refused(void **state)
@@ -176,6 +203,7 @@ int main(void)
         cmocka_unit_test(issues_are_quoted_and_looked_up),
         cmocka_unit_test(facts_of_lines),
         cmocka_unit_test(facts_of_totals_and_lists),
+        cmocka_unit_test(facts_of_unreadable_claims),
         cmocka_unit_test(analyses_that_cannot_be_quoted_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
