@@ -230,11 +230,7 @@ const char *el_world_kind_name(int kind);
 struct el_world_line {
     enum el_world_kind kind; /* RIGHT, WRONG, AGAIN, OMITTED */
     struct el_world_step step;
-    struct el_world_step
-        expected; /* what should stand there; its result is 0 where nothing should */
 };
-
-#define EL_WORLD_QUOTE 48
 
 struct el_world_claim_report {
     enum el_world_kind state; /* RIGHT: the lines below are judged; else the whole claim's defect */
@@ -246,11 +242,8 @@ struct el_world_claim_report {
     int n_lines;
     struct el_world_line line[EL_WORLD_LINES + EL_WORLD_LIST];
     int total, target;
-    char unread[EL_WORLD_QUOTE]; /* of malformed claims the beginning of the first line that cannot
-                                    be read, has no place, or gives up at last; "" where there is
-                                    none: then an omitted step leads beyond 199 */
-    int withdrawn;               /* the last attempt is abandoned, too: there is no answer */
-    int abandoned;               /* attempts in front of the one that is judged */
+    int withdrawn;     /* the last attempt is abandoned, too: there is no answer */
+    int abandoned;     /* attempts in front of the one that is judged */
     int untrue;        /* remarks that are not, anywhere in the claim, and false lines of what was
                           abandoned: not judged, and not to be learned */
     size_t begin, end; /* bytes of the proof text: heading and lines of the judged attempt, without
@@ -338,12 +331,10 @@ void el_world_judge_analysis(const struct el_world_report *r, const char *text, 
 /* ---- Meta-analyses (world_meta.c) ---- */
 
 /* Appends the truthful meta-analysis of the analysis `text` that v reviews, of the proof that r
- * reports on. Each issue is quoted, and with r->look_up 2 the numbers at its place in the proof
- * stand beneath it: the line that is there and the one that should be, how often a step is there
- * ("0 of 3*4=12."), a total and its target, a number that is taken and its nearest of the list, the
- * line that cannot be read, the claim's heading; or "0." where the proof has nothing of the kind.
- * EL_EREFUSED when the analysis has no legal format or has issues that cannot be quoted (unreadable
- * lines over 120 bytes, more than EL_WORLD_ISSUES issues). */
+ * reports on. Each issue is quoted, and with r->look_up 2 the claims at issue are verified anew in
+ * front of their issues: whoever judges compares lines then. EL_EREFUSED when the analysis has no
+ * legal format or has issues that cannot be quoted (unreadable lines over 120 bytes, more than
+ * EL_WORLD_ISSUES issues). */
 int el_world_meta_true(const struct el_world_report *r, const struct el_world_review *v,
                        const char *text, size_t n, struct el_buf *out, struct el_error *err);
 
@@ -425,8 +416,8 @@ struct el_world_mix {
                                         which several lines are invented or misstated: many verdicts
                                         an example */
     int look_up;                     /* 0: analyses say at most that a witness is bad. 1: they look
-                                        up the numbers taken from lists. 2: and meta-analyses look
-                                        up what the proof has where an issue is claimed */
+                                        up the numbers taken from lists. 2: and meta-analyses verify
+                                        anew the claims that have issues */
     double drill_witness;            /* share of drills that ask for bare witnesses */
     double drill_list;               /* share of the others that look numbers up in a list */
     int drill_lines;                 /* lines of a drill but of that for bare witnesses,

@@ -130,9 +130,9 @@ static int put_entry(struct el_buf *out, const struct entry *e)
                                                        : ".\n");
 }
 
-static int put_list(struct el_buf *out, const struct list *l, double score)
+static int put_entries(struct el_buf *out, const struct list *l)
 {
-    int rc = el_buf_puts(out, EL_WORLD_REVIEW "\n"), claim = -1;
+    int rc = 0, claim = -1;
     for (int i = 0; i < l->n && rc >= 0; i++) {
         const struct entry *e = &l->entry[i];
         if (e->claim >= 0 && e->claim != claim)
@@ -141,9 +141,24 @@ static int put_list(struct el_buf *out, const struct list *l, double score)
         if (rc >= 0)
             rc = put_entry(out, e);
     }
+    return rc;
+}
+
+static int put_list(struct el_buf *out, const struct list *l, double score)
+{
+    int rc = el_buf_puts(out, EL_WORLD_REVIEW "\n");
+    if (rc >= 0)
+        rc = put_entries(out, l);
     if (rc < 0)
         return rc;
     return el_buf_printf(out, EL_WORLD_SCORE "\n\\boxed{%s}", el_world_score_text(score));
+}
+
+int el_world_put_claim_analysis(struct el_buf *out, const struct el_world_report *r, int claim)
+{
+    struct list l = {0};
+    add_claim(&l, claim, r);
+    return put_entries(out, &l);
 }
 
 int el_world_analysis_true(const struct el_world_report *r, struct el_buf *out)

@@ -29,8 +29,7 @@ double el_world_score_of(int fatal, int minor, int omitted)
 struct raw {
     int headings, n;
     int malformed;
-    int abandoned;               /* a total declared wrong: a fresh heading must follow */
-    struct el_world_scan remark; /* the line that declares it */
+    int abandoned; /* a total declared wrong: a fresh heading must follow */
     struct el_world_step line[EL_WORLD_LINES];
 };
 
@@ -62,36 +61,15 @@ static int scan_witness(struct el_world_scan *s, enum el_world_family f, struct 
                          el_world_scan_words(s, "=") && el_world_scan_number(s, &w->v[1]));
 }
 
-/* The beginning of a line, up to a whole character. */
-static void quote(const struct el_world_scan *line, char out[EL_WORLD_QUOTE])
-{
-    size_t n = (size_t)(line->end - line->p);
-    if (n >= EL_WORLD_QUOTE)
-        for (n = EL_WORLD_QUOTE - 1; n > 0 && ((unsigned char)line->p[n] & 0xC0) == 0x80; n--)
-            ;
-    memcpy(out, line->p, n);
-    out[n] = 0;
-}
-
-/* Line `whole` of this claim cannot be read, or has no place. */
-static void refuse(struct reading *g, int claim, const struct el_world_scan *whole)
-{
-    char *unread = g->out->claim[claim].unread;
-    g->raw[claim].malformed = 1;
-    if (!unread[0])
-        quote(whole, unread);
-}
-
 /* A first heading, or one that begins the claim afresh. */
-static void read_heading(struct reading *g, int claim, size_t begin,
-                         const struct el_world_scan *whole, struct el_world_scan *line)
+static void read_heading(struct reading *g, int claim, size_t begin, struct el_world_scan *line)
 {
     struct raw *raw = &g->raw[claim];
     struct el_world_witness *w = &g->out->claim[claim].witness;
     int afresh = raw->abandoned && g->current == claim;
     g->current = claim;
     if (raw->headings && !afresh) {
-        refuse(g, claim, whole);
+        raw->malformed = 1;
         return;
     }
     raw->headings = 1;
@@ -100,7 +78,7 @@ static void read_heading(struct reading *g, int claim, size_t begin,
     g->out->claim[claim].begin = begin;
     if (!scan_witness(line, g->p->claim[claim].family, w) || !el_world_scan_stop(line)) {
         w->n = 0;
-        refuse(g, claim, whole);
+        raw->malformed = 1;
     }
 }
 
@@ -120,20 +98,17 @@ static int count_untrue(const struct el_world_claim *c, const struct raw *raw,
     return untrue;
 }
 
-static void read_step(struct reading *g, const struct el_world_scan *whole,
-                      struct el_world_scan *line)
+static void read_step(struct reading *g, struct el_world_scan *line)
 {
-    int claim = g->current < 0 ? 0 : g->current;
-    struct raw *raw = &g->raw[claim];
+    struct raw *raw = &g->raw[g->current < 0 ? 0 : g->current];
     struct el_world_scan s = *line;
     struct el_world_remark remark;
     if (g->current >= 0 && !raw->abandoned && el_world_scan_remark(&s, &remark)) {
         raw->abandoned = !remark.right;
-        raw->remark = *whole;
         g->out->claim[g->current].untrue += count_untrue(&g->p->claim[g->current], raw, &remark);
     } else if (g->current < 0 || raw->abandoned || raw->n == EL_WORLD_LINES ||
                !el_world_scan_step(line, &raw->line[raw->n]) || !el_world_scan_stop(line))
-        refuse(g, claim, whole);
+        raw->malformed = 1;
     else
         raw->n++;
 }
@@ -153,18 +128,17 @@ static void read_text(struct reading *g, const char *text, size_t n)
         size_t begin = (size_t)(line.p - text), end = (size_t)(line.end - text);
         int k;
         if (g->out->closed) {
-            refuse(g, g->p->n_claims - 1, &line);
+            g->raw[g->p->n_claims - 1].malformed = 1;
             return;
         }
         if (is_closing(&line)) {
             g->out->closed = 1;
             continue;
         }
-        const struct el_world_scan whole = line;
         if (el_world_scan_claim_mark(&line, &k) && k >= 1 && k <= g->p->n_claims) {
-            read_heading(g, k - 1, begin, &whole, &line);
+            read_heading(g, k - 1, begin, &line);
         } else {
-            read_step(g, &whole, &line);
+            read_step(g, &line);
         }
         if (g->current >= 0)
             g->out->claim[g->current].end = end;
@@ -181,9 +155,9 @@ struct judging {
 };
 
 static void add_line(struct el_world_claim_report *out, enum el_world_kind kind,
-                     const struct el_world_step *s, const struct el_world_step *expected)
+                     const struct el_world_step *s)
 {
-    out->line[out->n_lines++] = (struct el_world_line){kind, *s, *expected};
+    out->line[out->n_lines++] = (struct el_world_line){kind, *s};
 }
 
 /* Declares the expected steps up to `to` omitted, with their computed results. 0 when one of them
@@ -196,7 +170,7 @@ static int omit_up_to(struct judging *j, int to)
         if (e.result > EL_WORLD_MAX)
             return 0;
         j->r[j->next] = e.result;
-        add_line(j->out, EL_KIND_OMITTED, &e, &e);
+        add_line(j->out, EL_KIND_OMITTED, &e);
     }
     return 1;
 }
@@ -227,10 +201,8 @@ static int is_repetition(const struct el_world_claim_report *out, const struct e
 
 static int judge_line(struct judging *j, const struct el_world_step *s)
 {
-    int place = find_place(j, s, 0), by_left = place >= 0;
+    int place = find_place(j, s, 0);
     enum el_world_kind kind = el_world_eval(s) == s->result ? EL_KIND_RIGHT : EL_KIND_WRONG;
-    struct el_world_step expected = *s;
-    expected.result = by_left ? el_world_eval(s) : 0;
     if (place < 0) {
         kind = is_repetition(j->out, s) ? EL_KIND_AGAIN : EL_KIND_WRONG;
         place = kind == EL_KIND_AGAIN ? -1 : find_place(j, s, 1);
@@ -238,13 +210,9 @@ static int judge_line(struct judging *j, const struct el_world_step *s)
     if (place >= 0) {
         if (!omit_up_to(j, place))
             return 0;
-        if (!by_left)
-            el_world_expected(j->c, &j->out->witness, place, j->r, &expected);
         j->r[j->next++] = s->result;
     }
-    if (kind == EL_KIND_AGAIN)
-        expected = *s;
-    add_line(j->out, kind, s, &expected);
+    add_line(j->out, kind, s);
     return 1;
 }
 
@@ -256,8 +224,6 @@ static void judge_claim(const struct el_world_claim *c, const struct raw *raw,
     if (out->is_list)
         el_world_look_up(c, &out->witness, out->listed);
     out->withdrawn = raw->abandoned;
-    if (raw->abandoned && !out->unread[0])
-        quote(&raw->remark, out->unread);
     if (raw->malformed || raw->abandoned)
         out->state = EL_KIND_MALFORMED;
     else if (!raw->headings)

@@ -185,6 +185,8 @@ int el_world_proof_carried_on(const struct el_world_problem *p, const char *proo
 
 /* ---- Analyses as lists of lines (world_analysis.c) ---- */
 
+/* Appends the truthful lines on one claim. */
+int el_world_put_claim_analysis(struct el_buf *out, const struct el_world_report *r, int claim);
 /* Appends a flawed analysis; blind: every real issue is passed over first. */
 int el_world_analysis_bent(const struct el_world_report *r, enum el_world_review_flaw flaw,
                            int blind, struct el_rng *rng, struct el_buf *out, struct el_error *err);
@@ -203,20 +205,6 @@ int el_world_analysis_with_ms(const struct el_world_report *r, double ms, struct
 double el_world_score_of(int fatal, int minor, int omitted);
 /* 1 for a kind that is fatal, 0 for minor ones; OMITTED and RIGHT are neither (-1). */
 int el_world_is_fatal(enum el_world_kind kind);
-
-/* ---- Lines of analyses (world_review.c) ---- */
-
-/* What one line of an analysis says. */
-struct el_world_claimed {
-    int claim; /* 0-based, -1: of none */
-    enum el_world_kind kind;
-    struct el_world_step step;
-    int looked_up; /* it is about this number, and that one of the list */
-    int taken, listed;
-    int total, target;
-};
-/* Reads the line behind its claim number into all but `claim`, which stays. */
-void el_world_read_claimed(struct el_world_scan line, struct el_world_claimed *out);
 
 /* ---- Examples (world_example.c, world_drill.c) ---- */
 

@@ -50,7 +50,16 @@ static double read_box(const char *text, const char *end)
 
 /* ---- Reading one line ---- */
 
-static int scan_whole(const struct el_world_scan *line, struct el_world_claimed *out)
+struct claimed {
+    int claim;
+    enum el_world_kind kind;
+    struct el_world_step step;
+    int looked_up; /* it is about this number, and that one of the list */
+    int taken, listed;
+    int total, target;
+};
+
+static int scan_whole(const struct el_world_scan *line, struct claimed *out)
 {
     static const struct {
         const char *words;
@@ -69,7 +78,7 @@ static int scan_whole(const struct el_world_scan *line, struct el_world_claimed 
     return 0;
 }
 
-static int scan_judgement(struct el_world_scan s, struct el_world_claimed *out)
+static int scan_judgement(struct el_world_scan s, struct claimed *out)
 {
     struct el_world_scan r = s, w = s, a = s;
     if (el_world_scan_words(&r, "right") && el_world_scan_stop(&r))
@@ -84,7 +93,7 @@ static int scan_judgement(struct el_world_scan s, struct el_world_claimed *out)
 }
 
 /* "take 8 of 8 right." */
-static int scan_taken(struct el_world_scan s, struct el_world_claimed *out)
+static int scan_taken(struct el_world_scan s, struct claimed *out)
 {
     out->looked_up = el_world_scan_taken(&s, &out->taken, &out->listed) && scan_judgement(s, out);
     if (!out->looked_up)
@@ -94,7 +103,8 @@ static int scan_taken(struct el_world_scan s, struct el_world_claimed *out)
     return out->kind == EL_KIND_RIGHT || out->kind == EL_KIND_BAD_WITNESS;
 }
 
-void el_world_read_claimed(struct el_world_scan s, struct el_world_claimed *out)
+/* Reads the line behind its claim number. */
+static void read_line(struct el_world_scan s, struct claimed *out)
 {
     struct el_world_scan t = s;
     struct el_world_remark total;
@@ -128,7 +138,7 @@ static int is_foreign(const struct el_world_claim_report *q, int taken, int list
     return 0;
 }
 
-static int exact(const struct el_world_report *r, const struct el_world_claimed *c,
+static int exact(const struct el_world_report *r, const struct claimed *c,
                  const struct el_world_defect *d)
 {
     if (d->kind != c->kind)
@@ -146,7 +156,7 @@ static int exact(const struct el_world_report *r, const struct el_world_claimed 
 }
 
 /* The proof has a defect at this place, but not this one. */
-static int near_miss(const struct el_world_report *r, const struct el_world_claimed *c,
+static int near_miss(const struct el_world_report *r, const struct claimed *c,
                      const struct el_world_defect *d)
 {
     if (d->claim < 0 || d->claim != c->claim)
@@ -167,8 +177,8 @@ static int near_miss(const struct el_world_report *r, const struct el_world_clai
     }
 }
 
-static enum el_world_verdict map_issue(const struct el_world_report *r,
-                                       const struct el_world_claimed *c, int *defect)
+static enum el_world_verdict map_issue(const struct el_world_report *r, const struct claimed *c,
+                                       int *defect)
 {
     for (int i = 0; i < r->n_defects; i++)
         if (exact(r, c, &r->defect[i])) {
@@ -191,7 +201,7 @@ struct tally {
     unsigned char named[EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1];
 };
 
-static void count_issue(const struct el_world_report *r, const struct el_world_claimed *c,
+static void count_issue(const struct el_world_report *r, const struct claimed *c,
                         struct el_world_issue *issue, struct tally *t, struct el_world_review *out)
 {
     issue->claim = c->kind == EL_KIND_UNCLOSED ? -1 : c->claim;
@@ -223,8 +233,8 @@ static void read_issues(const struct el_world_report *r, const char *text,
         el_world_blanks(&line);
         if (line.p == line.end)
             continue;
-        struct el_world_claimed c = {.claim = claim};
-        el_world_read_claimed(line, &c);
+        struct claimed c = {.claim = claim};
+        read_line(line, &c);
         struct el_world_issue issue = {.begin = (size_t)(line.p - text),
                                        .end = (size_t)(line.end - text)};
         if (c.kind != EL_KIND_RIGHT)

@@ -774,24 +774,24 @@ static void analyses_look_lists_up(void **state)
     }
 }
 
-/* Verdicts of a meta-analysis, and the numbers that were looked up for them. */
-static void count_verdicts(const char *text, int *verdicts, int *facts)
+/* Verdicts of a meta-analysis, and the lines that it finds right by itself. */
+static void count_verdicts(const char *text, int *verdicts, int *right)
 {
-    *verdicts = *facts = 0;
+    *verdicts = *right = 0;
     for (const char *at = text, *end; (end = strchr(at, '\n')); at = end + 1) {
         size_t n = (size_t)(end - at);
         *verdicts += (n == 5 && !memcmp(at, "real.", n)) ||
                      (n == 9 && !memcmp(at, "not real.", n)) ||
                      (n == 10 && !memcmp(at, "misstated.", n));
-        *facts += n > 2 && *at >= '0' && *at <= '9' && !memchr(at, ')', n);
+        *right += n > 7 && !memcmp(end - 7, " right.", 7);
     }
 }
 
-/* Meta-analyses look up what the proof has with look_up 2; crowded ones have many verdicts. */
+/* Meta-analyses verify anew with look_up 2; crowded ones have many verdicts. */
 static void analyses_to_judge_may_be_crowded(void **state)
 {
     (void)state;
-    int many[2] = {0}, facts[3] = {0}, n = 300;
+    int many[2] = {0}, right[3] = {0}, n = 300;
     for (int on = 0; on < 2; on++)
         for (int i = 0; i < n; i++) {
             struct el_world_mix m;
@@ -805,14 +805,14 @@ static void analyses_to_judge_may_be_crowded(void **state)
             assert_int_equal(el_world_example(&m, (uint64_t)i, &e, NULL), 0);
             count_verdicts(e.completion, &verdicts, &found);
             many[on] += verdicts >= 4;
-            facts[m.look_up] += found;
+            right[m.look_up] += found;
             assert_true(e.label == 0 || e.label == 0.5 || e.label == 1);
             el_example_release(&e);
         }
     assert_in_range(many[0], 0, n / 5);
     assert_in_range(many[1], n / 2, n);
-    assert_int_equal(facts[0] + facts[1], 0);
-    assert_true(facts[2] > n);
+    assert_int_equal(right[0] + right[1], 0);
+    assert_true(right[2] > n);
 }
 
 /* The same of a model's own attempt: its self-evaluation, its verification, a refinement's prompt.
