@@ -72,8 +72,13 @@
  * invented; 0.5 when some are invented, one is misstated, or the score does not follow from the
  * claimed issues; else 1. An analysis without both key phrases and a legal box has ms 0.
  *
- * Meta-analysis. Every claimed issue restated, then its verdict; whether the score follows:
+ * Meta-analysis. A claim that has issues is verified anew, once, in front of the first of them
+ * (look_up 2); every claimed issue restated, then its verdict; whether the score follows:
  *     Here is my analysis of the "solution evaluation":
+ *     (1) 16*5=80 right.
+ *     9*2=19 wrong.
+ *     80+19=99 right.
+ *     total 99 of 98 wrong.
  *     (1) 9*2=19 wrong.
  *     real.                               (or "not real." or "misstated.")
  *     the score fits.                     (or "the score does not fit.")
@@ -261,8 +266,8 @@ struct el_world_report {
     int n_claims;
     struct el_world_claim_report claim[EL_WORLD_CLAIMS];
     int closed;
-    int look_up; /* how much analyses and meta-analyses of it look up: as in el_world_mix, 2 out of
-                    el_world_judge_proof */
+    int look_up; /* how much analyses and meta-analyses of it look up, and how widely the flawed
+                    ones err: as in el_world_mix, 2 out of el_world_judge_proof */
     int n_defects;
     struct el_world_defect defect[EL_WORLD_CLAIMS * (EL_WORLD_LINES + EL_WORLD_LIST + 1) + 1];
 };
@@ -287,7 +292,9 @@ int el_world_analysis_true(const struct el_world_report *r, struct el_buf *out);
  * that the analysis names other, real issues too. */
 enum el_world_review_flaw {
     EL_REVIEW_NONE,      /* [1] */
-    EL_REVIEW_INVENTED,  /* [0, 0.5 with real ones] a right line called wrong, score follows */
+    EL_REVIEW_INVENTED,  /* [0, 0.5 with real ones] a right line called wrong, score follows; of a
+                            report with look_up 2 also a whole claim called malformed or the like,
+                            or a line that the proof does not have */
     EL_REVIEW_MISSTATED, /* [0.5] a real issue with a misquoted number */
     EL_REVIEW_MISSED,    /* [1] a defect judged right, score follows: nothing false is claimed */
     EL_REVIEW_DROPPED,   /* [1] the line of a defect left out, score follows */
@@ -331,10 +338,10 @@ void el_world_judge_analysis(const struct el_world_report *r, const char *text, 
 /* ---- Meta-analyses (world_meta.c) ---- */
 
 /* Appends the truthful meta-analysis of the analysis `text` that v reviews, of the proof that r
- * reports on. Each issue is quoted, and with r->look_up 2 the claims at issue are verified anew in
- * front of their issues: whoever judges compares lines then. EL_EREFUSED when the analysis has no
- * legal format or has issues that cannot be quoted (unreadable lines over 120 bytes, more than
- * EL_WORLD_ISSUES issues). */
+ * reports on. Each issue is quoted, and with r->look_up 2 a claim at issue is verified anew, once,
+ * in front of its first issue: whoever judges compares lines then. EL_EREFUSED when the analysis
+ * has no legal format or has issues that cannot be quoted (unreadable lines over 120 bytes, more
+ * than EL_WORLD_ISSUES issues). */
 int el_world_meta_true(const struct el_world_report *r, const struct el_world_review *v,
                        const char *text, size_t n, struct el_buf *out, struct el_error *err);
 
@@ -385,43 +392,44 @@ struct el_world_mix {
     struct el_world_prompts prompts; /* borrowed */
     double share[EL_EXAMPLE_KINDS];  /* by kind */
     double verify_score[3];          /* true score 0, 0.5, 1 of the proofs to verify */
-    double meta_score[3];            /* ms 0, 0.5, 1 of the analyses to judge */
-    double generate_flawed;          /* share of generate examples with a fatally flawed proof:
-                                        loss on the self-evaluation alone */
-    double generate_minor;           /* share with a minor defect: loss on everything */
-    double refine_minor;             /* share of refine examples that start from score 0.5 */
-    double refine_flawed;            /* share whose new proof fails again: loss on the
-                                        self-evaluation alone */
-    double checked;                  /* share of proofs, in examples of every kind, whose claims
-                                        end with a remark on their total */
-    double false_start;              /* share of the claims of those that begin with attempts that
-                                        miss and are abandoned: no loss on their witnesses,
-                                        but see retry */
-    double retry;                    /* chance that another false start follows one, up to 8 of a
-                                        claim; then loss is on what is tried after the first miss
-                                        of a claim and was not tried before, for a search must not
-                                        go in circles. 0: a quarter, up to 3, and no loss on any
-                                        witness that misses */
-    double refine_checked;           /* as checked, for what refinements write; -1: as checked */
-    double refine_retry;             /* as retry, for what refinements write; then a witness that
-                                        the proof in the prompt failed with counts as tried. -1: as
-                                        retry, and the prompt's witnesses are forgotten */
-    double even_flaws;               /* share of the flaws, in proofs that are drawn, that are drawn
-                                        evenly out of their kinds; others are mostly what models
-                                        do */
-    double unlisted;                 /* share of the fatal flaws of lists, in proofs that are drawn,
-                                        whose numbers add up but are not all in the list: what a
-                                        model that searches comes to believe */
-    double crowded;                  /* share of the analyses to judge, of those that are drawn, of
-                                        which several lines are invented or misstated: many verdicts
-                                        an example */
-    int look_up;                     /* 0: analyses say at most that a witness is bad. 1: they look
-                                        up the numbers taken from lists. 2: and meta-analyses verify
-                                        anew the claims that have issues */
-    double drill_witness;            /* share of drills that ask for bare witnesses */
-    double drill_list;               /* share of the others that look numbers up in a list */
-    int drill_lines;                 /* lines of a drill but of that for bare witnesses,
-                                        1..EL_EXAMPLE_SPANS */
+    double meta_score[3];   /* ms 0, 0.5, 1 of the analyses to judge that are not crowded */
+    double generate_flawed; /* share of generate examples with a fatally flawed proof:
+                               loss on the self-evaluation alone */
+    double generate_minor;  /* share with a minor defect: loss on everything */
+    double refine_minor;    /* share of refine examples that start from score 0.5 */
+    double refine_flawed;   /* share whose new proof fails again: loss on the
+                               self-evaluation alone */
+    double checked;         /* share of proofs, in examples of every kind, whose claims
+                               end with a remark on their total */
+    double false_start;     /* share of the claims of those that begin with attempts that
+                               miss and are abandoned: no loss on their witnesses,
+                               but see retry */
+    double retry;           /* chance that another false start follows one, up to 8 of a
+                               claim; then loss is on what is tried after the first miss
+                               of a claim and was not tried before, for a search must not
+                               go in circles. 0: a quarter, up to 3, and no loss on any
+                               witness that misses */
+    double refine_checked;  /* as checked, for what refinements write; -1: as checked */
+    double refine_retry;    /* as retry, for what refinements write; then a witness that
+                               the proof in the prompt failed with counts as tried. -1: as
+                               retry, and the prompt's witnesses are forgotten */
+    double even_flaws;      /* share of the flaws, in proofs that are drawn, that are drawn
+                               evenly out of their kinds; others are mostly what models
+                               do */
+    double unlisted;        /* share of the fatal flaws of lists, in proofs that are drawn,
+                               whose numbers add up but are not all in the list: what a
+                               model that searches comes to believe */
+    double crowded;         /* share of the analyses to judge, of those that are drawn, of
+                               which up to six lines are invented or misstated, as far as
+                               there is room: many verdicts an example */
+    int look_up;            /* 0: analyses say at most that a witness is bad. 1: they look
+                               up the numbers taken from lists. 2: meta-analyses verify anew
+                               the claims that have issues, too, and inventions are drawn
+                               more widely */
+    double drill_witness;   /* share of drills that ask for bare witnesses */
+    double drill_list;      /* share of the others that look numbers up in a list */
+    int drill_lines;        /* lines of a drill but of that for bare witnesses,
+                               1..EL_EXAMPLE_SPANS */
 };
 /* Recommended values, seed 0 and the prompts given. Fields that came later are off: what a recipe
  * does not name stays as it was. */

@@ -231,7 +231,7 @@ static void give_up(struct list *l, int i, struct el_rng *rng)
                                                   : EL_KIND_BAD_WITNESS};
 }
 
-/* One of the numbers on the left is misread, and the result follows. */
+/* One of the numbers on the left is misread, and the result follows where it can. */
 static void misread(struct el_world_step *s, struct el_rng *rng)
 {
     int *v = &s->v[el_rng_below(rng, (uint32_t)el_world_operands(s->shape))];
@@ -240,8 +240,8 @@ static void misread(struct el_world_step *s, struct el_rng *rng)
         s->result = el_world_eval(s);
 }
 
-/* A right line is called wrong, as it stands or misread; a written step is called missing. wide: so
- * are steps with another left side, and whole claims are given up. */
+/* A right line is called wrong, as it stands or with another result; a written step is called
+ * missing. wide: so are steps with another left side, and whole claims are given up. */
 static int invent(struct list *l, int wide, struct el_rng *rng)
 {
     int i = pick(l, is_right, rng);

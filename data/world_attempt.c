@@ -65,8 +65,7 @@ static int carry_on(const struct el_world_mix *m, const struct el_world_problem 
     w->proof = text;
     if (rc < 0)
         return rc;
-    el_world_judge_proof(p, w->proof.data, w->proof.len, &whole);
-    whole.look_up = m->look_up;
+    el_world_judge_for_mix(m, p, w->proof.data, w->proof.len, &whole);
     return generate(m, &whole, w, out, err);
 }
 
@@ -109,8 +108,7 @@ static int build(const struct el_world_mix *m, const struct el_world_problem *p,
     struct el_world_report r;
     struct el_rng rng;
     el_rng_init(&rng, seed);
-    el_world_judge_proof(p, w->proof.data, w->proof.len, &r);
-    r.look_up = m->look_up;
+    el_world_judge_for_mix(m, p, w->proof.data, w->proof.len, &r);
     switch (kind) {
     case EL_EXAMPLE_GENERATE:
         if (r.score < 1 && m->checked > 0 && el_rng_uniform(&rng) < m->checked)

@@ -211,11 +211,10 @@ int el_world_put_reply(struct el_world_parts *w, const char *proof, size_t n,
     return el_world_analysis_true(r, c) < 0 ? el_world_no_memory(err) : 0;
 }
 
-/* The report that the mixture's analyses are made from. */
-static void judge(const struct el_world_mix *m, const struct el_world_problem *p,
-                  const struct el_buf *proof, struct el_world_report *r)
+void el_world_judge_for_mix(const struct el_world_mix *m, const struct el_world_problem *p,
+                            const char *proof, size_t n, struct el_world_report *r)
 {
-    el_world_judge_proof(p, proof->data, proof->len, r);
+    el_world_judge_proof(p, proof, n, r);
     r->look_up = m->look_up;
 }
 
@@ -243,7 +242,7 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
     int rc = draw_proof(m, p, score, rng, w, err);
     if (rc < 0)
         return rc;
-    judge(m, p, &w->proof, &r);
+    el_world_judge_for_mix(m, p, w->proof.data, w->proof.len, &r);
     rc = el_world_put_reply(w, w->proof.data, w->proof.len, &r, &self, err);
     if (rc < 0)
         return rc;
@@ -265,7 +264,7 @@ static int verify(const struct el_world_mix *m, const struct el_world_problem *p
     int rc = draw_proof(m, p, score, rng, w, err);
     if (rc < 0)
         return rc;
-    judge(m, p, &w->proof, &r);
+    el_world_judge_for_mix(m, p, w->proof.data, w->proof.len, &r);
     if (el_world_analysis_true(&r, &w->completion) < 0 ||
         el_world_fill(m->prompts.verify, w->statement.data, w->proof.data, NULL, &w->prompt) < 0)
         return el_world_no_memory(err);
@@ -279,12 +278,13 @@ static int draw_analysis(const struct el_world_mix *m, const struct el_world_pro
 {
     uint32_t u = el_rng_below(rng, 100);
     struct el_error impossible = {0};
+    *v = (struct el_world_review){.ms = -1};
     el_world_cut(&w->proof, 0);
     el_world_cut(&w->analysis, 0);
     int rc = draw_proof(m, p, u < 60 ? 0 : u < 80 ? 0.5 : 1, rng, w, err);
     if (rc < 0)
         return rc;
-    judge(m, p, &w->proof, r);
+    el_world_judge_for_mix(m, p, w->proof.data, w->proof.len, r);
     rc = ms < 0 ? el_world_analysis_crowded(r, rng, &w->analysis, &impossible)
                 : el_world_analysis_draw(r, ms, rng, &w->analysis, &impossible);
     if (rc == EL_ENOMEM)
@@ -298,13 +298,12 @@ static int meta(const struct el_world_mix *m, const struct el_world_problem *p, 
                 struct el_world_parts *w, struct el_example *out, struct el_error *err)
 {
     struct el_world_report r;
-    struct el_world_review v = {.ms = -1};
-    int crowded = m->crowded > 0 && el_rng_uniform(rng) < m->crowded, rc = 0;
+    struct el_world_review v;
+    int crowded = m->crowded > 0 && el_rng_uniform(rng) < m->crowded, rc, tries = 64;
     double ms = crowded ? -1 : 0.5 * choose(m->meta_score, 3, rng);
-    if (crowded)
+    do
         rc = draw_analysis(m, p, ms, rng, w, &r, &v, err);
-    for (int i = 0; i < 64 && v.ms != ms && !crowded && rc == 0; i++)
-        rc = draw_analysis(m, p, ms, rng, w, &r, &v, err);
+    while (rc == 0 && !crowded && v.ms != ms && --tries > 0);
     if (rc == 0)
         rc = el_world_meta_true(&r, &v, w->analysis.data, w->analysis.len, &w->completion, err);
     if (rc < 0)
@@ -324,14 +323,14 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
     struct el_world_scan refuted[EL_WORLD_CLAIMS];
     size_t self = 0;
     double retry = m->refine_retry < 0 ? m->retry : m->refine_retry;
-    judge(m, p, &w->proof, &r);
+    el_world_judge_for_mix(m, p, w->proof.data, w->proof.len, &r);
     el_world_style_draw(m->refine_checked < 0 ? m->checked : m->refine_checked, m->false_start,
                         retry, rng, &style);
     style.remember = m->refine_retry >= 0;
     int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &style, rng, revised, err);
     if (rc < 0)
         return rc;
-    judge(m, p, revised, &next);
+    el_world_judge_for_mix(m, p, revised->data, revised->len, &next);
     rc = el_world_put_reply(w, revised->data, revised->len, &next, &self, err);
     if (rc < 0)
         return rc;

@@ -2,8 +2,6 @@
  * the verdict. */
 #include "data/world_parts.h"
 
-#include <string.h>
-
 static int put_issue(struct el_buf *out, const struct el_world_issue *issue, const char *text)
 {
     static const char *const verdicts[] = {[EL_ISSUE_REAL] = "real.\n",

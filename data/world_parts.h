@@ -190,7 +190,8 @@ int el_world_put_claim_analysis(struct el_buf *out, const struct el_world_report
 /* Appends a flawed analysis; blind: every real issue is passed over first. */
 int el_world_analysis_bent(const struct el_world_report *r, enum el_world_review_flaw flaw,
                            int blind, struct el_rng *rng, struct el_buf *out, struct el_error *err);
-/* Appends an analysis of which several lines are invented or misstated. */
+/* Appends an analysis of which up to six lines are invented or misstated, as far as there is room.
+ */
 int el_world_analysis_crowded(const struct el_world_report *r, struct el_rng *rng,
                               struct el_buf *out, struct el_error *err);
 /* One try at a random analysis with the given ms (0, 0.5, 1), which it may miss. EL_ENOTFOUND,
@@ -212,6 +213,9 @@ int el_world_is_fatal(enum el_world_kind kind);
 struct el_world_parts {
     struct el_buf statement, proof, analysis, prompt, completion;
 };
+/* The report that the mixture's analyses are made from. */
+void el_world_judge_for_mix(const struct el_world_mix *m, const struct el_world_problem *p,
+                            const char *proof, size_t n, struct el_world_report *r);
 void el_world_parts_init(struct el_world_parts *w);
 void el_world_parts_release(struct el_world_parts *w);
 int el_world_no_memory(struct el_error *err);

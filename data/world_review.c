@@ -129,11 +129,12 @@ static void read_line(struct el_world_scan s, struct claimed *out)
 
 /* ---- Mapping a claimed issue to the proof's defects ---- */
 
-/* The witness has this number, its nearest of the list is that one, and they differ. */
+/* The witness has this number, its nearest of the list is that one (0: none is left), and they
+ * differ. */
 static int is_foreign(const struct el_world_claim_report *q, int taken, int listed)
 {
     for (int i = 0; q->is_list && i < q->witness.n; i++)
-        if (q->witness.v[i] == taken && q->listed[i] == listed && taken != listed)
+        if (q->witness.v[i] == taken && q->listed[i] == listed && (listed == 0 || taken != listed))
             return 1;
     return 0;
 }

@@ -16,7 +16,7 @@ struct el_world_store_plan {
     int analyses;   /* of each proof: 0..EL_WORLD_STORE_ANALYSES, meant for ms 0, 0.5 and 1 in turn,
                        so that over three problems every score meets every ms equally often */
     int scores;     /* 1: with the oracle's scores */
-    double checked, false_start; /* as in el_world_mix */
+    double checked, false_start; /* as in el_world_mix; analyses are those of its look_up 2 */
     uint64_t seed;               /* of flaws and witnesses */
 };
 

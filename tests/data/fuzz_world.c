@@ -57,6 +57,7 @@ static void check_attempt(const struct el_world_problem *p, const char *s, size_
     copy[n] = 0;
     el_world_mix_init(&m, &prompts);
     m.checked = m.false_start = 0.5;
+    m.look_up = 2;
     if (el_world_example_from_attempt(&m, p, copy, copy, (enum el_example_kind)kind, 1, &e, NULL) ==
         0)
         el_example_release(&e);

@@ -192,6 +192,8 @@ static void nothing_is_left_to_look_up(void **state)
     assert_true(el_world_analysis_true(&r, &b) >= 0);
     assert_string_equal(b.data, OPEN "(1) take 3 of 3 right.\ntake 5 of 5 right.\ntake 0 of 0 "
                                      "wrong.\n(2) bad witness.\n" SCORE("0"));
+    el_world_judge_analysis(&r, b.data, b.len, &v);
+    assert_true(v.ms == 1 && v.claimed == 2 && v.real == 2 && v.missed == 0);
     el_world_judge_analysis(&r, issue, strlen(issue), &v);
     assert_int_equal(v.misstated, 1);
     el_buf_release(&b);
@@ -354,8 +356,8 @@ static int is_wide(const struct el_world_report *r, const struct el_world_issue 
     return 2;
 }
 
-/* Where meta-analyses look up what stands in the proof, judges shall meet what does not. */
-static void inventions_are_wide_where_they_are_looked_up(void **state)
+/* Where meta-analyses verify anew, judges shall meet what the proof does not have. */
+static void inventions_are_wide_with_look_up_2(void **state)
 {
     (void)state;
     struct fixture f;
@@ -430,7 +432,7 @@ int main(void)
         cmocka_unit_test(looked_up_issues),
         cmocka_unit_test(truthful_analyses_find_exactly_the_defects),
         cmocka_unit_test(flawed_analyses_have_their_quality),
-        cmocka_unit_test(inventions_are_wide_where_they_are_looked_up),
+        cmocka_unit_test(inventions_are_wide_with_look_up_2),
         cmocka_unit_test(a_right_proof_leaves_nothing_to_miss),
         cmocka_unit_test(nonsense_is_judged),
     };

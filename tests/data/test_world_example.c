@@ -796,6 +796,7 @@ static void analyses_to_judge_may_be_crowded(void **state)
         for (int i = 0; i < n; i++) {
             struct el_world_mix m;
             struct el_example e;
+            struct el_world_problem p;
             int verdicts, found;
             el_world_mix_init(&m, &prompts);
             memset(m.share, 0, sizeof m.share);
@@ -806,7 +807,8 @@ static void analyses_to_judge_may_be_crowded(void **state)
             count_verdicts(e.completion, &verdicts, &found);
             many[on] += verdicts >= 4;
             right[m.look_up] += found;
-            assert_true(e.label == 0 || e.label == 0.5 || e.label == 1);
+            problem_of(&e, &p);
+            check_meta(&e, &p);
             el_example_release(&e);
         }
     assert_in_range(many[0], 0, n / 5);
@@ -815,30 +817,43 @@ static void analyses_to_judge_may_be_crowded(void **state)
     assert_true(right[2] > n);
 }
 
-/* The same of a model's own attempt: its self-evaluation, its verification, a refinement's prompt.
- */
+/* The same of a model's own attempt: its self-evaluation, its verification, a refinement's prompt,
+ * the judgement of its analysis, and the self-evaluation of what it is carried on to. */
 static void attempts_are_looked_up(void **state)
 {
     (void)state;
     static const char list[] = "Show that (1) some of 3,8,19,30 add up to 57.";
     static const char own[] = "(1) take 27,30.\n27+30=57.\n" CLOSED;
+    static const char analysis[] =
+        "Here is my evaluation of the solution:\n(1) malformed.\nBased on my evaluation, the final "
+        "overall score should be:\n\\boxed{0}";
     struct el_world_problem p;
     assert_int_equal(el_world_problem_parse(list, strlen(list), &p, NULL), 0);
-    for (int on = 0; on < 2; on++) {
+    for (int on = 0; on <= 2; on++) {
         struct el_world_mix m;
         struct el_example e;
         const char *found = on ? "(1) take 27 of 30 wrong.\n" : "(1) bad witness.\n";
         el_world_mix_init(&m, &prompts);
         m.look_up = on;
         for (int kind = 0; kind < EL_EXAMPLE_DRILL; kind++) {
-            if (kind == EL_EXAMPLE_META)
-                continue;
-            assert_int_equal(el_world_example_from_attempt(&m, &p, own, NULL,
+            assert_int_equal(el_world_example_from_attempt(&m, &p, own, analysis,
                                                            (enum el_example_kind)kind, 1, &e, NULL),
                              0);
-            assert_non_null(strstr(kind == EL_EXAMPLE_REFINE ? e.prompt : e.completion, found));
+            const char *where = kind == EL_EXAMPLE_REFINE ? e.prompt : e.completion;
+            if (kind == EL_EXAMPLE_META && on < 2)
+                assert_null(strstr(where, found));
+            else
+                assert_non_null(strstr(where, found));
             el_example_release(&e);
         }
+        m.checked = 1;
+        assert_int_equal(
+            el_world_example_from_attempt(&m, &p, own, NULL, EL_EXAMPLE_GENERATE, 1, &e, NULL), 0);
+        const char *self = strstr(e.completion, SELF_HEAD);
+        assert_non_null(self);
+        assert_true(e.label == 1);
+        assert_int_equal(strstr(self, "take ") != NULL, on > 0);
+        el_example_release(&e);
     }
 }
 
@@ -905,7 +920,8 @@ static void fail_every_allocation(double checked)
     el_world_mix_init(&m, &prompts);
     m.checked = m.false_start = m.retry = m.refine_retry = m.unlisted = checked;
     m.even_flaws = m.drill_list = checked;
-    m.look_up = look_up = checked > 0;
+    m.look_up = look_up = checked > 0 ? 2 : 0;
+    m.crowded = checked;
     carry_on = checked;
     refine_retry = checked > 0 ? checked : -1;
     for (uint64_t i = 0; i < 24; i++) {

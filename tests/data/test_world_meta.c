@@ -106,6 +106,11 @@ static void analyses_that_cannot_be_quoted_are_refused(void **state)
     assert_int_equal(v.n_issues, EL_WORLD_ISSUES);
     assert_int_equal(el_world_meta_true(&r, &v, text.data, text.len, &b, NULL), EL_EREFUSED);
     assert_int_equal(b.len, 0);
+    for (int n = 120; n <= 121; n++) {
+        char line[512];
+        snprintf(line, sizeof line, OPEN "(1) %0*d\n" SCORE("0"), n, 0);
+        assert_int_equal(meta(&r, line, &b), n == 120 ? 0 : EL_EREFUSED);
+    }
     el_buf_release(&b);
     el_buf_release(&text);
 }
