@@ -209,13 +209,13 @@ int el_world_is_fatal(enum el_world_kind kind);
 
 /* ---- Examples (world_example.c, world_drill.c) ---- */
 
+/* The report that the mixture's analyses are made from. */
+void el_world_judge_for_mix(const struct el_world_mix *m, const struct el_world_problem *p,
+                            const char *proof, size_t n, struct el_world_report *r);
 /* The texts an example is made of. */
 struct el_world_parts {
     struct el_buf statement, proof, analysis, prompt, completion;
 };
-/* The report that the mixture's analyses are made from. */
-void el_world_judge_for_mix(const struct el_world_mix *m, const struct el_world_problem *p,
-                            const char *proof, size_t n, struct el_world_report *r);
 void el_world_parts_init(struct el_world_parts *w);
 void el_world_parts_release(struct el_world_parts *w);
 int el_world_no_memory(struct el_error *err);

@@ -14,9 +14,10 @@ struct el_world_store_plan {
     int problems;   /* how many; each gets a proof of score 0, one of 0.5 and one of 1 */
     int claims;     /* at most so many claims a problem (the first ones); 0: as they are drawn */
     int analyses;   /* of each proof: 0..EL_WORLD_STORE_ANALYSES, meant for ms 0, 0.5 and 1 in turn,
-                       so that over three problems every score meets every ms equally often */
+                       so that over three problems every score meets every ms equally often; drawn
+                       as with look_up 2 in el_world_mix */
     int scores;     /* 1: with the oracle's scores */
-    double checked, false_start; /* as in el_world_mix; analyses are those of its look_up 2 */
+    double checked, false_start; /* as in el_world_mix */
     uint64_t seed;               /* of flaws and witnesses */
 };
 

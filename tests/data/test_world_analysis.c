@@ -1,6 +1,7 @@
 /* Truthful and flawed analyses, the oracle for analyses. */
 #include "core/base/alloc.h"
-#include "data/world.h"
+#include "data/world_parts.h"
+#include "tests/data/analysis_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,16 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-
-static const char statement[] = "Show that (1) 98=16*x+9*y for some x,y; (2) 7 divides "
-                                "x*x+4*x+9 for an x; (3) some of 3,8,19,30 add up to 57.";
-
-/* Wrong: 9*2=19, its total 99 of 98; 5+9=14 omitted; claim 3 not addressed; not closed. */
-static const char proof[] = "(1) x=5, y=2.\n16*5=80.\n9*2=19.\n80+19=99.\n"
-                            "(2) x=1.\n1*1+4*1=5.\n7*2=14.\n";
-
-#define OPEN     "Here is my evaluation of the solution:\n"
-#define SCORE(s) "Based on my evaluation, the final overall score should be:\n\\boxed{" s "}"
 
 static void judge(struct el_world_report *r)
 {
@@ -336,23 +327,16 @@ static void flawed_analyses_have_their_quality(void **state)
 static int is_wide(const struct el_world_report *r, const struct el_world_issue *issue,
                    const char *text)
 {
-    char quote[80];
+    struct el_world_scan s = {text + issue->begin, text + issue->end};
+    struct el_world_step step;
     int whole = issue->kind == EL_KIND_MALFORMED || issue->kind == EL_KIND_UNADDRESSED;
     if (whole || issue->kind != EL_KIND_WRONG)
         return whole;
-    const char *eq = memchr(text + issue->begin, '=', issue->end - issue->begin);
-    assert_non_null(eq);
-    snprintf(quote, sizeof quote, "%.*s", (int)(eq + 1 - text - (ptrdiff_t)issue->begin),
-             text + issue->begin);
+    assert_true(el_world_scan_step(&s, &step));
     const struct el_world_claim_report *q = &r->claim[issue->claim];
-    for (int i = 0; i < q->n_lines; i++) {
-        char left[80];
-        const struct el_world_step *s = &q->line[i].step;
-        static const char *const shape[] = {"%d+%d=", "%d*%d=", "%d*%d*%d=", "%d*%d+%d*%d="};
-        snprintf(left, sizeof left, shape[s->shape], s->v[0], s->v[1], s->v[2], s->v[3]);
-        if (strcmp(left, quote) == 0)
+    for (int i = 0; i < q->n_lines; i++)
+        if (el_world_same_left(&q->line[i].step, &step))
             return 0;
-    }
     return 2;
 }
 
