@@ -106,6 +106,24 @@ static void fields(void **state)
     el_rl_recipe_release(&r);
 }
 
+static void min_reward(void **state)
+{
+    (void)state;
+    struct el_rl_recipe r;
+    struct el_error err = {0};
+    assert_int_equal(load("{" BASE ",\"rejection\":{\"steps\":2,\"min_reward\":0.5}}", &r, &err),
+                     0);
+    for (int i = 0; i < EL_ROLES; i++)
+        assert_true(r.rejection.min_reward[i] == 0.5);
+    el_rl_recipe_release(&r);
+    assert_int_equal(
+        load("{" BASE ",\"rejection\":{\"steps\":2,\"min_reward\":{\"generator\":0.2}}}", &r, &err),
+        0);
+    assert_true(r.rejection.min_reward[EL_ROLE_GENERATOR] == 0.2);
+    assert_true(r.rejection.min_reward[EL_ROLE_VERIFIER] == 1);
+    el_rl_recipe_release(&r);
+}
+
 static void refuses(const char *text, const char *word)
 {
     struct el_rl_recipe r;
@@ -161,6 +179,10 @@ static void wrong_fields(void **state)
         {"\"show_rubric\":1", "show_rubric"},
         {"\"rejection\":{}", "steps"},
         {"\"rejection\":{\"steps\":0}", "rejection"},
+        {"\"rejection\":{\"steps\":2,\"min_reward\":0}", "min_reward"},
+        {"\"rejection\":{\"steps\":2,\"min_reward\":\"all\"}", "min_reward"},
+        {"\"rejection\":{\"steps\":2,\"min_reward\":{\"verifier\":-1}}", "min_reward"},
+        {"\"rejection\":{\"steps\":2,\"min_reward\":{\"poet\":1}}", "poet"},
         {"\"rejection\":{\"steps\":2,\"sources\":{\"poet\":\"x\"}}", "poet"},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -253,8 +275,9 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),  cmocka_unit_test(fields),  cmocka_unit_test(wrong_fields),
-        cmocka_unit_test(overrides), cmocka_unit_test(shipped), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(defaults),      cmocka_unit_test(fields),    cmocka_unit_test(min_reward),
+        cmocka_unit_test(wrong_fields),  cmocka_unit_test(overrides), cmocka_unit_test(shipped),
+        cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

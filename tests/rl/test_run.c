@@ -400,8 +400,9 @@ static void rejection(void **state)
     (void)state;
     struct el_error err = {0};
     const char *path =
-        recipe("rft.json", "\"rejection\":{\"steps\":2,\"min_reward\":0.5},\"judge\":\"oracle\","
-                           "\"data\":{\"world\":24},\"roles\":{\"verifier\":1,\"meta_verifier\":"
+        recipe("rft.json", "\"rejection\":{\"steps\":2,\"min_reward\":{\"verifier\":0.5,"
+                           "\"meta_verifier\":9}},\"judge\":\"oracle\",\"data\":{\"world\":24},"
+                           "\"roles\":{\"verifier\":1,\"meta_verifier\":"
                            "1},\"max_steps\":4,\"save_steps\":2,\"batch_rows\":600");
     must_train(path, at("rft"));
     struct el_buf kept = read_file(at("rft"), "kept.jsonl");
@@ -410,6 +411,7 @@ static void rejection(void **state)
         lines++;
     assert_in_range(lines, 1, 8); /* at most one for each of the 2 x 4 prompts */
     assert_non_null(strstr(kept.data, "\"role\":\"verifier\""));
+    assert_null(strstr(kept.data, "\"role\":\"meta_verifier\"")); /* 9 is never earned */
     el_buf_release(&kept);
     cJSON *line = metrics(at("rft"), 3);
     assert_true(value(line, "loss_lm") > 0 && value(line, "targets") > 0);
