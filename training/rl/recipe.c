@@ -320,6 +320,27 @@ static int read_sources(const cJSON *rejection, const char *path, struct el_rl_r
     return rc;
 }
 
+/* One number for all roles, or an object with those that differ from 1. */
+static int read_min_reward(const cJSON *rejection, const char *path, struct el_rl_rejection *j,
+                           struct el_error *err)
+{
+    const char *keys[EL_ROLES + 1] = {NULL};
+    const cJSON *o = cJSON_GetObjectItemCaseSensitive(rejection, "min_reward");
+    double all = 1;
+    int rc = 0, by_role = cJSON_IsObject(o);
+    memcpy(keys, role_keys, sizeof role_keys);
+    rc = by_role ? el_json_only(o, path, keys, err)
+                 : el_json_double_or(rejection, path, "min_reward", &all, err);
+    for (int i = 0; i < EL_ROLES && rc == 0; i++) {
+        j->min_reward[i] = all;
+        if (by_role)
+            rc = el_json_double_or(o, path, role_keys[i], &j->min_reward[i], err);
+        if (rc == 0 && !(j->min_reward[i] > 0))
+            rc = el_error_set(err, EL_EFORMAT, "%s: rejection: min_reward must be positive", path);
+    }
+    return rc;
+}
+
 static int read_rejection(const cJSON *root, const char *path, struct el_rl_recipe *r,
                           struct el_error *err)
 {
@@ -328,20 +349,17 @@ static int read_rejection(const cJSON *root, const char *path, struct el_rl_reci
     struct el_rl_rejection *j = &r->rejection;
     if (!o || cJSON_IsNull(o))
         return 0;
-    j->min_reward = 1;
     j->max_per_prompt = 1;
     int rc = el_json_only(o, path, keys, err);
     if (rc == 0)
         rc = el_json_int(o, path, "steps", &j->steps, err);
     if (rc == 0)
-        rc = el_json_double_or(o, path, "min_reward", &j->min_reward, err);
+        rc = read_min_reward(o, path, j, err);
     if (rc == 0)
         rc = el_json_int_or(o, path, "max_per_prompt", &j->max_per_prompt, err);
-    if (rc == 0 && (j->steps < 1 || j->max_per_prompt < 1 || !(j->min_reward > 0)))
+    if (rc == 0 && (j->steps < 1 || j->max_per_prompt < 1))
         rc = el_error_set(err, EL_EFORMAT,
-                          "%s: rejection: steps and max_per_prompt must be at least 1, min_reward "
-                          "positive",
-                          path);
+                          "%s: rejection: steps and max_per_prompt must be at least 1", path);
     return rc == 0 ? read_sources(o, path, r, err) : rc;
 }
 

@@ -79,7 +79,10 @@
  *                       sampled, each role by the model of its source (default: the start);
  *                       the best completions of a prompt that earn at least min_reward are
  *                       kept, and max_steps steps of supervised training on them start from
- *                       "model"
+ *                       "model". min_reward may name roles, {"generator": 0.2}, the others need
+ *                       1: a generator whose proof fails earns beta_self at most, for saying so,
+ *                       and where nothing better was sampled that is worth learning; a model
+ *                       that learns from proofs that succeed alone learns to claim success
  *
  * The run: "seed", "max_steps", "save_steps". */
 #ifndef EL_TRAINING_RL_RECIPE_H
@@ -116,7 +119,7 @@ struct el_rl_rewards {
 
 struct el_rl_rejection {
     int steps; /* 0: GRPO, not rejection */
-    double min_reward;
+    double min_reward[EL_ROLES];
     int max_per_prompt;
     char *source[EL_ROLES]; /* NULL: the start */
 };

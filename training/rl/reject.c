@@ -99,7 +99,7 @@ static int choose(const struct el_rl_recipe *r, const struct el_rl_group *group,
         int best = -1;
         for (int i = 0; i < g; i++) {
             const struct el_rl_sample *s = &group->sample[i];
-            if (s->lost || s->reward < r->rejection.min_reward ||
+            if (s->lost || s->reward < r->rejection.min_reward[group->task.role] ||
                 (best >= 0 && s->reward <= group->sample[best].reward) ||
                 is_copy(group, s, chosen, n))
                 continue;
@@ -291,8 +291,8 @@ int el_rl_reject(struct el_rl_run *t, struct el_error *err)
         rc = read_file(t, path, err);
     if (rc == 0 && t->kept.n == 0)
         rc = el_error_set(err, EL_ENOTFOUND,
-                          "%s: no completion earned min_reward %g: there is nothing to learn from",
-                          path, t->recipe.rejection.min_reward);
+                          "%s: no completion earned min_reward: there is nothing to learn from",
+                          path);
     el_free(path);
     return rc;
 }
