@@ -6,7 +6,7 @@ enum { CASES = 30 };
 static struct el_gemm random_product(struct bench *b)
 {
     struct el_gemm g = {.m = bench_size(b, 1, 90),
-                        .n = bench_size(b, 1, 100),
+                        .n = bench_size(b, 1, 200),
                         .k = bench_size(b, 1, 600),
                         .accumulate = bench_below(b, 2)};
     int64_t a_pad = bench_below(b, 4), b_pad = bench_below(b, 4);

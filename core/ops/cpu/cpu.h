@@ -59,6 +59,7 @@ struct el_panel {
     float *c;
     int64_t c_row;
     int accumulate;
+    int strips; /* A as el_cpu_pack_strips leaves it, a_row and a_col are not used */
     const struct el_ahead *ahead; /* NULL: nothing to fetch */
 };
 
@@ -69,6 +70,10 @@ struct el_ahead {
     int count, width; /* count <= EL_PANEL rows of width floats */
 };
 void EL_CPU(panel)(const struct el_panel *t);
+
+/* A's m rows of k values tile by tile, each as k columns of its height: what the panel reads then
+ * lies side by side. dst (m*k) */
+void EL_CPU(pack_strips)(float *dst, const struct el_panel *t);
 
 /* The same over any number of columns with B in place (b_col = 1): panel after panel. */
 void EL_CPU(panels)(struct el_panel t);

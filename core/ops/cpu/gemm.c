@@ -1,12 +1,13 @@
 /* Matrix products: cut into items (product, block of rows, panel of columns), each thread takes a
  * contiguous range of items of about equal weight.
  *
- *   an item:  for each block of k:  pack B's panel (k block x EL_PANEL) into the thread's scratch,
- *                                   if it is not packed already (gemm_pack.c)
- *                                   tiles over the rows, continuing the sums in C
+ *   a block of rows:  for each block of k:  pack A's block into strips, unless its rows are
+ * contiguous for each of the thread's panels:      pack B's panel (k block x EL_PANEL) into the
+ * thread's scratch, if it is not packed already (gemm_pack.c) tiles over the rows, continuing the
+ * sums in C
  *
- * Items follow each other panel by panel inside a block of rows, so a block of A stays in the
- * second-level cache while it meets all panels, and a thread meets the same rows in op after op. */
+ * A's block stays in the second-level cache while it meets all panels, and B's panel in the first
+ * while it meets all rows; C goes through memory once for each block of k. */
 #include "core/ops/gemm.h"
 #include "core/ops/cpu/cpu.h"
 
@@ -64,50 +65,69 @@ static int ceil_div(int a, int b)
     return (a + b - 1) / b;
 }
 
-struct item {
+/* A block of rows and the columns that it meets. */
+struct block {
     int row, rows, col, cols;
 };
 
-/* The panel of B from row k0 on: as it was packed ahead, in place, or packed into `panel`. */
-static void prepare_b(const struct el_gemm *g, const struct product *p, const struct item *it,
-                      int k0, struct el_panel *t, float *panel)
+struct scratch {
+    float *panel, *strips;
+};
+
+/* The panel of B from row k0 and column `col` on: as it was packed ahead, in place, or packed. */
+static void prepare_b(const struct el_gemm *g, const struct product *p, int k0, int col,
+                      struct el_panel *t, float *panel)
 {
-    const float *b = p->b + k0 * g->b_row + it->col * g->b_col;
+    const float *b = p->b + k0 * g->b_row + col * g->b_col;
     t->b_row = EL_PANEL;
     if (p->packed) {
-        t->b = p->packed + (int64_t)it->col * p->k + (int64_t)k0 * EL_PANEL;
-    } else if (g->b_col == 1 && it->rows <= FEW_ROWS) {
+        t->b = p->packed + (int64_t)col * p->k + (int64_t)k0 * EL_PANEL;
+    } else if (g->b_col == 1 && t->m <= FEW_ROWS) {
         t->b = b;
         t->b_row = g->b_row;
     } else {
-        EL_CPU(pack_panel)(panel, b, g->b_row, g->b_col, it->cols, t->k);
+        EL_CPU(pack_panel)(panel, b, g->b_row, g->b_col, t->cols, t->k);
         t->b = panel;
     }
 }
 
-static void run_item(const struct el_gemm *g, const struct product *p, const struct item *it,
-                     float *panel)
+/* The rows of A from k0 on: in place, or as strips where a row's values are scattered and enough
+ * panels will meet them. */
+static void prepare_a(const struct el_gemm *g, const struct product *p, const struct block *it,
+                      int k0, struct el_panel *t, float *strips)
 {
-    int blocks = ceil_div(p->k, K_BLOCK);
+    t->a = p->a + it->row * g->a_row + k0 * g->a_col;
+    t->a_row = g->a_row;
+    t->a_col = g->a_col;
+    t->strips = g->a_col != 1 && it->cols > 4 * EL_PANEL;
+    if (t->strips) {
+        EL_CPU(pack_strips)(strips, t);
+        t->a = strips;
+    }
+}
+
+static void run_block(const struct el_gemm *g, const struct product *p, const struct block *it,
+                      const struct scratch *s)
+{
+    float *c = p->c + it->row * g->c_row;
+    int blocks = ceil_div(p->k, K_BLOCK), end = it->col + it->cols;
     for (int i = 0; i < blocks; i++) {
         int k0 = (int)((int64_t)p->k * i / blocks);
-        struct el_panel t = {
-            .m = it->rows,
-            .cols = it->cols,
-            .k = (int)((int64_t)p->k * (i + 1) / blocks) - k0,
-            .a = p->a + it->row * g->a_row + k0 * g->a_col,
-            .a_row = g->a_row,
-            .a_col = g->a_col,
-            .c = p->c + it->row * g->c_row + it->col,
-            .c_row = g->c_row,
-            .accumulate = g->accumulate || i > 0,
-        };
-        prepare_b(g, p, it, k0, &t, panel);
-        EL_CPU(panel)(&t);
+        struct el_panel t = {.m = it->rows,
+                             .k = (int)((int64_t)p->k * (i + 1) / blocks) - k0,
+                             .c_row = g->c_row,
+                             .accumulate = g->accumulate || i > 0};
+        prepare_a(g, p, it, k0, &t, s->strips);
+        for (int col = it->col; col < end; col += EL_PANEL) {
+            t.c = c + col;
+            t.cols = min_int(EL_PANEL, end - col);
+            prepare_b(g, p, k0, col, &t, s->panel);
+            EL_CPU(panel)(&t);
+        }
     }
     if (blocks == 0 && !g->accumulate)
         for (int i = 0; i < it->rows; i++)
-            memset(p->c + (it->row + i) * g->c_row + it->col, 0, (size_t)it->cols * sizeof *p->c);
+            memset(c + i * g->c_row + it->col, 0, (size_t)it->cols * sizeof *c);
 }
 
 /* Rows of an item: large blocks, but enough items for the threads to share evenly. */
@@ -123,34 +143,36 @@ static int row_block(const struct el_gemm *g, int threads)
     return block;
 }
 
-/* Total weight when `panel` is NULL; else runs the items that start inside lo..hi-1 of it. */
-static double walk(const struct el_gemm *g, int block, double lo, double hi, float *panel)
+/* Total weight when `s` is NULL; else runs the items that start inside lo..hi-1 of it, those of one
+ * block of rows together. */
+static double walk(const struct el_gemm *g, int rows_at_once, double lo, double hi,
+                   const struct scratch *s)
 {
     double at = 0;
     for (int i = 0; i < products(g); i++) {
         struct product p = product_at(g, i);
-        for (int row = 0; row < p.m; row += block) {
-            int rows = min_int(block, p.m - row);
+        for (int row = 0; row < p.m; row += rows_at_once) {
+            struct block it = {row, min_int(rows_at_once, p.m - row), 0, 0};
             for (int col = 0; col < g->n; col += EL_PANEL) {
-                struct item it = {row, rows, col, min_int(EL_PANEL, g->n - col)};
-                if (panel && at >= lo && at < hi)
-                    run_item(g, &p, &it, panel);
-                at += (double)(rows + 8) * (p.k + 8);
+                if (at >= lo && at < hi) {
+                    it.col = it.cols ? it.col : col;
+                    it.cols += min_int(EL_PANEL, g->n - col);
+                }
+                at += (double)(it.rows + 8) * (p.k + 8);
             }
+            if (s && it.cols)
+                run_block(g, &p, &it, s);
         }
     }
     return at;
 }
 
-static size_t panel_bytes(void)
-{
-    return (size_t)K_BLOCK * EL_PANEL * sizeof(float);
-}
+enum { PANEL_FLOATS = K_BLOCK * EL_PANEL, SCRATCH_FLOATS = PANEL_FLOATS + K_BLOCK * ROW_BLOCK };
 
 static size_t gemm_workspace(const struct el_stream *s, const void *args)
 {
     (void)args;
-    return (size_t)s->threads * panel_bytes();
+    return (size_t)s->threads * SCRATCH_FLOATS * sizeof(float);
 }
 
 static void gemm(struct el_stream *s, const void *args)
@@ -165,8 +187,9 @@ static void gemm(struct el_stream *s, const void *args)
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         int id = omp_get_thread_num(), n = omp_get_num_threads();
-        float *panel = (float *)((char *)s->ws + (size_t)id * panel_bytes());
-        walk(g, block, total * id / n, id + 1 < n ? total * (id + 1) / n : total + 1, panel);
+        float *own = (float *)s->ws + (size_t)id * SCRATCH_FLOATS;
+        const struct scratch scratch = {own, own + PANEL_FLOATS};
+        walk(g, block, total * id / n, id + 1 < n ? total * (id + 1) / n : total + 1, &scratch);
     }
 }
 

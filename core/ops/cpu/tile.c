@@ -24,9 +24,9 @@
 /* `last` lanes of the last vector are in use (VL when `part` is 0). rows, nv and part are
  * compile-time constants at every call. */
 VEC void tile(const int rows, const int nv, const int part, const struct el_panel *t, int last,
-              const float *a, float *c)
+              const float *a, int64_t ar, int64_t ac, float *c)
 {
-    const int64_t ar = t->a_row, ac = t->a_col, br = t->b_row, cr = t->c_row;
+    const int64_t br = t->b_row, cr = t->c_row;
     const float *b = t->b;
     vf acc[MR][2];
     UNROLL
@@ -70,11 +70,11 @@ VEC void tile(const int rows, const int nv, const int part, const struct el_pane
 
 /* Picks the constant row count. */
 VEC void tile_rows(int rows, const int nv, const int part, const struct el_panel *t, int last,
-                   const float *a, float *c)
+                   const float *a, int64_t ar, int64_t ac, float *c)
 {
 #define ROWS(n)                                                                                    \
     case n:                                                                                        \
-        tile(n, nv, part, t, last, a, c);                                                          \
+        tile(n, nv, part, t, last, a, ar, ac, c);                                                  \
         break
     switch (rows) {
         ROWS(1);
@@ -110,26 +110,52 @@ static void fetch(const struct el_ahead *next, int i, int n)
     }
 }
 
+/* Tiles of nearly equal height keep the pipes full. */
+static int tiles_of(int m)
+{
+    return (m + MR - 1) / MR;
+}
+
+static int height(int m, int tile)
+{
+    int tiles = tiles_of(m);
+    return m / tiles + (tile < m % tiles);
+}
+
 void EL_CPU(panel)(const struct el_panel *t)
 {
     if (t->m <= 0 || t->cols <= 0)
         return;
     int nv = (t->cols + VL - 1) / VL, last = t->cols - (nv - 1) * VL;
-    int tiles = (t->m + MR - 1) / MR, row = 0;
-    for (int i = 0; i < tiles; i++) { /* tiles of nearly equal height keep the pipes full */
+    int tiles = tiles_of(t->m), row = 0;
+    for (int i = 0; i < tiles; i++) {
         if (t->ahead)
             fetch(t->ahead, i, tiles);
-        int rows = t->m / tiles + (i < t->m % tiles);
-        const float *a = t->a + row * t->a_row;
+        int rows = height(t->m, i);
+        int64_t ar = t->strips ? 1 : t->a_row, ac = t->strips ? rows : t->a_col;
+        const float *a = t->a + row * (t->strips ? (int64_t)t->k : ar);
         float *c = t->c + row * t->c_row;
         if (nv == 2 && last == VL)
-            tile_rows(rows, 2, 0, t, last, a, c);
+            tile_rows(rows, 2, 0, t, last, a, ar, ac, c);
         else if (nv == 2)
-            tile_rows(rows, 2, 1, t, last, a, c);
+            tile_rows(rows, 2, 1, t, last, a, ar, ac, c);
         else if (last == VL)
-            tile_rows(rows, 1, 0, t, last, a, c);
+            tile_rows(rows, 1, 0, t, last, a, ar, ac, c);
         else
-            tile_rows(rows, 1, 1, t, last, a, c);
+            tile_rows(rows, 1, 1, t, last, a, ar, ac, c);
+        row += rows;
+    }
+}
+
+void EL_CPU(pack_strips)(float *dst, const struct el_panel *t)
+{
+    int tiles = t->m > 0 ? tiles_of(t->m) : 0, row = 0;
+    for (int i = 0; i < tiles; i++) {
+        int rows = height(t->m, i);
+        const float *a = t->a + row * t->a_row;
+        for (int p = 0; p < t->k; p++, a += t->a_col)
+            for (int r = 0; r < rows; r++)
+                *dst++ = a[r * t->a_row];
         row += rows;
     }
 }
