@@ -268,6 +268,42 @@ static int mark_all(struct el_labelling *s)
     return marked;
 }
 
+/* Verdicts of the samples in s->examine become visible, and of their copies. */
+static void reveal(struct el_labelling *s, const struct el_label_item *x, const signed char *known)
+{
+    int n = s->set.rule.n;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; s->examine[i] && j < n; j++)
+            if (x->texts[j] == x->texts[i])
+                s->views[j].verdict = known[j];
+}
+
+/* Decides as a run does that was never killed: verdicts count from the step on in which they are
+ * asked for, even where later ones are there already. Otherwise what is asked, and how a label is
+ * explained, would depend on which replies a killed run had stored. */
+static int decide_step_by_step(struct el_labelling *s, int item, struct el_label_result *out)
+{
+    const struct el_label_rule *r = &s->set.rule;
+    signed char known[EL_MAX_ANALYSES];
+    el_labelling_decide(s, item, r, out); /* what is there, into s->views */
+    for (int i = 0; i < r->n; i++) {
+        known[i] = s->views[i].verdict;
+        s->views[i].verdict = EL_VERDICT_NONE;
+    }
+    for (;;) {
+        int there = 0, missing = 0;
+        if (el_label_decide(r, s->views, out, s->examine))
+            return 1;
+        for (int i = 0; i < r->n; i++) {
+            there += s->examine[i] && known[i] != EL_VERDICT_NONE;
+            missing += s->examine[i] && known[i] == EL_VERDICT_NONE;
+        }
+        if (missing > 0 || there == 0)
+            return 0;
+        reveal(s, &s->items[item], known);
+    }
+}
+
 /* Nothing is outstanding: what comes next. */
 static int plan(struct el_labelling *s, int item, struct el_error *err)
 {
@@ -276,7 +312,8 @@ static int plan(struct el_labelling *s, int item, struct el_error *err)
     x->stage = EL_STAGE_ANALYSES;
     if (rc < 0 || x->outstanding > 0)
         return rc;
-    int decided = el_labelling_decide(s, item, &s->set.rule, &x->result);
+    int decided = s->set.complete ? el_labelling_decide(s, item, &s->set.rule, &x->result)
+                                  : decide_step_by_step(s, item, &x->result);
     if (s->set.complete && mark_all(s) > 0)
         decided = 0;
     if (decided) {
