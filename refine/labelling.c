@@ -182,10 +182,9 @@ void el_labelling_metas(struct el_labelling *s, int text, const struct el_label_
     el_label_verdict(r, s->votes, out);
 }
 
-int el_labelling_decide(struct el_labelling *s, int item, const struct el_label_rule *r,
-                        struct el_label_result *out)
+/* What is there for the rule r, into s->views. 0: an analysis is missing. */
+static int see(struct el_labelling *s, const struct el_label_item *x, const struct el_label_rule *r)
 {
-    const struct el_label_item *x = &s->items[item];
     for (int i = 0; i < r->n; i++) {
         struct el_meta_count metas = {.verdict = EL_VERDICT_NONE};
         if (i >= x->cap || x->analyses[i].state == EL_VOTE_NONE)
@@ -197,7 +196,13 @@ int el_labelling_decide(struct el_labelling *s, int item, const struct el_label_
                                  ? x->analyses[i].halves
                                  : EL_SCORE_NONE;
     }
-    return el_label_decide(r, s->views, out, s->examine);
+    return 1;
+}
+
+int el_labelling_decide(struct el_labelling *s, int item, const struct el_label_rule *r,
+                        struct el_label_result *out)
+{
+    return see(s, &s->items[item], r) && el_label_decide(r, s->views, out, s->examine);
 }
 
 /* Asks for the meta-assessments of a text, as far as they are neither there nor asked for. */
@@ -281,27 +286,28 @@ static void reveal(struct el_labelling *s, const struct el_label_item *x, const 
 /* Decides as a run does that was never killed: verdicts count from the step on in which they are
  * asked for, even where later ones are there already. Otherwise what is asked, and how a label is
  * explained, would depend on which replies a killed run had stored. */
-static int decide_step_by_step(struct el_labelling *s, int item, struct el_label_result *out)
+static int decide_step_by_step(struct el_labelling *s, const struct el_label_item *x,
+                               struct el_label_result *out)
 {
     const struct el_label_rule *r = &s->set.rule;
     signed char known[EL_MAX_ANALYSES];
-    el_labelling_decide(s, item, r, out); /* what is there, into s->views */
+    if (!see(s, x, r))
+        return 0;
     for (int i = 0; i < r->n; i++) {
         known[i] = s->views[i].verdict;
         s->views[i].verdict = EL_VERDICT_NONE;
     }
-    for (;;) {
+    while (!el_label_decide(r, s->views, out, s->examine)) {
         int there = 0, missing = 0;
-        if (el_label_decide(r, s->views, out, s->examine))
-            return 1;
         for (int i = 0; i < r->n; i++) {
             there += s->examine[i] && known[i] != EL_VERDICT_NONE;
             missing += s->examine[i] && known[i] == EL_VERDICT_NONE;
         }
         if (missing > 0 || there == 0)
             return 0;
-        reveal(s, &s->items[item], known);
+        reveal(s, x, known);
     }
+    return 1;
 }
 
 /* Nothing is outstanding: what comes next. */
@@ -313,7 +319,7 @@ static int plan(struct el_labelling *s, int item, struct el_error *err)
     if (rc < 0 || x->outstanding > 0)
         return rc;
     int decided = s->set.complete ? el_labelling_decide(s, item, &s->set.rule, &x->result)
-                                  : decide_step_by_step(s, item, &x->result);
+                                  : decide_step_by_step(s, x, &x->result);
     if (s->set.complete && mark_all(s) > 0)
         decided = 0;
     if (decided) {

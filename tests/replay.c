@@ -19,9 +19,9 @@ static int replay(const char *folder, const char *name)
     struct el_buf b;
     char *path = el_path_join(folder, name);
     el_buf_init(&b);
-    int rc = el_file_read(path, 0, &b, &err);
+    int rc = path ? el_file_read(path, 0, &b, &err) : -1;
     uint8_t *exact = malloc(b.len ? b.len : 1);
-    if (rc < 0 || !path || !exact) {
+    if (rc < 0 || !exact) {
         fprintf(stderr, "%s\n", err.msg[0] ? err.msg : "out of memory");
         rc = -1;
     } else {

@@ -102,15 +102,23 @@ static inline void check_verify(const struct el_example *e, const struct el_worl
     assert_true(v.ms == 1 && v.missed == 0 && v.score == r.score);
 }
 
-static inline void check_meta(const struct el_example *e, const struct el_world_problem *p)
+/* Judges the proof and the analysis in a prompt. Returns the proof. */
+static inline const char *judge_prompt(const struct el_example *e, const struct el_world_problem *p,
+                                       struct el_world_report *r, struct el_world_review *v)
 {
     size_t n, m;
-    struct el_world_report r;
-    struct el_world_review v;
     const char *proof = between(e->prompt, "\nProof:\n", "\nReview:\n", &n);
     const char *analysis = between(e->prompt, "\nReview:\n", NULL, &m);
-    el_world_judge_proof(p, proof, n, &r);
-    el_world_judge_analysis(&r, analysis, m, &v);
+    el_world_judge_proof(p, proof, n, r);
+    el_world_judge_analysis(r, analysis, m, v);
+    return proof;
+}
+
+static inline void check_meta(const struct el_example *e, const struct el_world_problem *p)
+{
+    struct el_world_report r;
+    struct el_world_review v;
+    judge_prompt(e, p, &r, &v);
     assert_true(v.ms == e->label);
     const char *box = v.ms == 1 ? "\\boxed{1}" : v.ms > 0 ? "\\boxed{0.5}" : "\\boxed{0}";
     assert_non_null(strstr(e->completion, box));
@@ -118,14 +126,10 @@ static inline void check_meta(const struct el_example *e, const struct el_world_
 
 static inline int check_refine(const struct el_example *e, const struct el_world_problem *p)
 {
-    size_t n, m;
     struct el_world_report r;
     struct el_world_review v;
-    const char *proof = between(e->prompt, "\nProof:\n", "\nReview:\n", &n);
-    const char *analysis = between(e->prompt, "\nReview:\n", NULL, &m);
-    el_world_judge_proof(p, proof, n, &r);
+    const char *proof = judge_prompt(e, p, &r, &v);
     assert_true(r.score < 1);
-    el_world_judge_analysis(&r, analysis, m, &v);
     assert_true(v.ms == 1 && v.missed == 0);
     for (int k = 0; k < p->n_claims; k++) {
         size_t len = r.claim[k].end - r.claim[k].begin;

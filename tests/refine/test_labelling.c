@@ -190,10 +190,14 @@ static void test_interrupted_anywhere(void **state)
 {
     (void)state;
     struct el_label_settings set = settings(EL_LOWEST_ANY, 0);
+    struct el_labelling never;
     struct el_buf whole;
     el_buf_init(&whole);
-    int replies = lived(&set, 1, &whole);
-    for (int at = 0; at < replies; at += 7) {
+    begin(&never, &set);
+    start(&never);
+    int replies = live(&never, 1, -1);
+    describe(&never, &whole);
+    for (int at = 0; at < replies; at++) {
         struct el_labelling before, after;
         struct el_buf out;
         el_buf_init(&out);
@@ -206,10 +210,13 @@ static void test_interrupted_anywhere(void **state)
         live(&after, 9, -1);
         describe(&after, &out);
         assert_string_equal(out.data, whole.data);
+        assert_int_equal(after.stored[EL_LABEL_ANALYSIS], never.stored[EL_LABEL_ANALYSIS]);
+        assert_int_equal(after.stored[EL_LABEL_META], never.stored[EL_LABEL_META]);
         el_labelling_release(&before);
         el_labelling_release(&after);
         el_buf_release(&out);
     }
+    el_labelling_release(&never);
     el_buf_release(&whole);
 }
 

@@ -9,8 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const role_keys[EL_ROLES] = {"generator", "verifier", "meta_verifier",
-                                                "refiner"};
+static const char *const role_keys[EL_ROLES + 1] = {"generator", "verifier", "meta_verifier",
+                                                    "refiner", NULL};
 
 static void set_defaults(struct el_rl_recipe *r)
 {
@@ -210,11 +210,9 @@ static int read_selected(const cJSON *o, const char *path, struct el_rl_recipe *
 static int read_roles(const cJSON *root, const char *path, struct el_rl_recipe *r,
                       struct el_error *err)
 {
-    const char *keys[EL_ROLES + 1] = {NULL};
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "roles");
     double sum = 0;
-    memcpy(keys, role_keys, sizeof role_keys);
-    int rc = el_json_only(o, path, keys, err);
+    int rc = el_json_only(o, path, role_keys, err);
     for (int i = 0; i < EL_ROLES && rc == 0; i++) {
         rc = el_json_double_or(o, path, role_keys[i], &r->share[i], err);
         if (rc == 0 && !(r->share[i] >= 0 && isfinite(r->share[i])))
@@ -310,10 +308,8 @@ static int read_balance(const cJSON *root, const char *path, struct el_rl_recipe
 static int read_sources(const cJSON *rejection, const char *path, struct el_rl_recipe *r,
                         struct el_error *err)
 {
-    const char *keys[EL_ROLES + 1] = {NULL};
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(rejection, "sources");
-    memcpy(keys, role_keys, sizeof role_keys);
-    int rc = el_json_only(o, path, keys, err);
+    int rc = el_json_only(o, path, role_keys, err);
     for (int i = 0; i < EL_ROLES && rc == 0; i++)
         if (!r->rejection.source[i])
             rc = copy_string(o, path, role_keys[i], &r->rejection.source[i], err);
@@ -324,13 +320,11 @@ static int read_sources(const cJSON *rejection, const char *path, struct el_rl_r
 static int read_min_reward(const cJSON *rejection, const char *path, struct el_rl_rejection *j,
                            struct el_error *err)
 {
-    const char *keys[EL_ROLES + 1] = {NULL};
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(rejection, "min_reward");
     double all = 1;
-    int rc = 0, by_role = cJSON_IsObject(o);
-    memcpy(keys, role_keys, sizeof role_keys);
-    rc = by_role ? el_json_only(o, path, keys, err)
-                 : el_json_double_or(rejection, path, "min_reward", &all, err);
+    int by_role = cJSON_IsObject(o);
+    int rc = by_role ? el_json_only(o, path, role_keys, err)
+                     : el_json_double_or(rejection, path, "min_reward", &all, err);
     for (int i = 0; i < EL_ROLES && rc == 0; i++) {
         j->min_reward[i] = all;
         if (by_role)

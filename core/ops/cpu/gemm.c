@@ -1,10 +1,11 @@
 /* Matrix products: cut into items (product, block of rows, panel of columns), each thread takes a
  * contiguous range of items of about equal weight.
  *
- *   a block of rows:  for each block of k:  pack A's block into strips, unless its rows are
- * contiguous for each of the thread's panels:      pack B's panel (k block x EL_PANEL) into the
- * thread's scratch, if it is not packed already (gemm_pack.c) tiles over the rows, continuing the
- * sums in C
+ * A thread takes the panels of a block of rows that are its own together. For each block of k:
+ *
+ *   - A's block is packed into strips, unless its rows are contiguous;
+ *   - for each panel: B's panel (k block x EL_PANEL) is packed into the thread's scratch, unless it
+ *     was packed ahead (gemm_pack.c), and tiles over the rows continue the sums in C.
  *
  * A's block stays in the second-level cache while it meets all panels, and B's panel in the first
  * while it meets all rows; C goes through memory once for each block of k. */
@@ -130,7 +131,7 @@ static void run_block(const struct el_gemm *g, const struct product *p, const st
             memset(c + i * g->c_row + it->col, 0, (size_t)it->cols * sizeof *c);
 }
 
-/* Rows of an item: large blocks, but enough items for the threads to share evenly. */
+/* Rows of a block: large ones, but enough items for the threads to share evenly. */
 static int row_block(const struct el_gemm *g, int threads)
 {
     int panels = ceil_div(g->n, EL_PANEL), m = g->m;
