@@ -409,6 +409,13 @@ struct el_world_mix {
                                of a claim and was not tried before, for a search must not
                                go in circles. 0: a quarter, up to 3, and no loss on any
                                witness that misses */
+    double retry_loss;      /* share of those that do carry loss, where retry is not 0. The less,
+                               the more often a search tries what may hold */
+    int history;            /* 1: searches know all that they have abandoned. Up to 16 false
+                               starts of a claim; an attempt that is carried on keeps those it
+                               had, each once; a refinement remembers those of the proof in the
+                               prompt; the order of a list's numbers does not count; numbers
+                               that add up are called right though some are not in the list */
     double refine_checked;  /* as checked, for what refinements write; -1: as checked */
     double refine_retry;    /* as retry, for what refinements write; then a witness that
                                the proof in the prompt failed with counts as tried. -1: as
@@ -444,8 +451,8 @@ int el_world_example(const struct el_world_mix *m, uint64_t index, struct el_exa
 
 /* The same out of a model's own attempt at p: `proof` is any text it wrote, `analysis` any text
  * (META only, else ignored). The labels are the oracle's. Of m only the prompts, checked,
- * refine_checked, false_start, retry, refine_retry and look_up count. seed chooses among right
- * witnesses.
+ * refine_checked, false_start, retry, retry_loss, history, refine_retry and look_up count. seed
+ * chooses among right witnesses.
  *   GENERATE  its proof with the true self-evaluation; loss on the proof only at score 1 and where
  *             it says nothing untrue. Of the others a share of m->checked is carried on to a right
  *             proof in checked style, with loss on all but the witnesses that miss

@@ -36,7 +36,8 @@ static int check_proof(const char *proof, size_t n, struct el_error *err)
 }
 
 static int generate(const struct el_world_mix *m, const struct el_world_report *r,
-                    struct el_world_parts *w, struct el_example *out, struct el_error *err)
+                    struct el_rng *rng, struct el_world_parts *w, struct el_example *out,
+                    struct el_error *err)
 {
     size_t self;
     int rc = el_world_put_reply(w, w->proof.data, w->proof.len, r, &self, err);
@@ -47,8 +48,7 @@ static int generate(const struct el_world_mix *m, const struct el_world_report *
     int learn = r->score == 1 && el_world_says_nothing_untrue(r);
     rc = el_world_finish(w, EL_EXAMPLE_GENERATE, learn ? 0 : self, r->score, out, err);
     if (rc == 0)
-        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), m->retry > 0, NULL,
-                         out);
+        el_world_unlearn(m, w->proof.data, w->proof.len, m->retry > 0, NULL, rng, out);
     return rc;
 }
 
@@ -60,13 +60,13 @@ static int carry_on(const struct el_world_mix *m, const struct el_world_problem 
     struct el_world_report whole;
     struct el_buf text;
     el_buf_init(&text);
-    int rc = el_world_proof_carried_on(p, w->proof.data, r, rng, &text, err);
+    int rc = el_world_proof_carried_on(p, w->proof.data, r, m->history, rng, &text, err);
     el_buf_release(&w->proof);
     w->proof = text;
     if (rc < 0)
         return rc;
     el_world_judge_for_mix(m, p, w->proof.data, w->proof.len, &whole);
-    return generate(m, &whole, w, out, err);
+    return generate(m, &whole, rng, w, out, err);
 }
 
 static int verify(const struct el_world_prompts *prompts, const struct el_world_report *r,
@@ -113,7 +113,7 @@ static int build(const struct el_world_mix *m, const struct el_world_problem *p,
     case EL_EXAMPLE_GENERATE:
         if (r.score < 1 && m->checked > 0 && el_rng_uniform(&rng) < m->checked)
             return carry_on(m, p, &r, &rng, w, out, err);
-        return generate(m, &r, w, out, err);
+        return generate(m, &r, &rng, w, out, err);
     case EL_EXAMPLE_VERIFY:
         return verify(prompts, &r, w, out, err);
     case EL_EXAMPLE_META:

@@ -63,6 +63,7 @@ void el_world_mix_init(struct el_world_mix *m, const struct el_world_prompts *pr
         .refine_flawed = 0.25,
         .refine_checked = -1,
         .refine_retry = -1,
+        .retry_loss = 1,
         .drill_witness = 0.5,
         .drill_lines = 24,
     };
@@ -97,6 +98,7 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
                  {"checked", m->checked},
                  {"false_start", m->false_start},
                  {"retry", m->retry},
+                 {"retry_loss", m->retry_loss},
                  {"unlisted", m->unlisted},
                  {"crowded", m->crowded},
                  {"even_flaws", m->even_flaws},
@@ -114,6 +116,8 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
         if (refined[i].value != -1 && !(refined[i].value >= 0 && refined[i].value <= 1))
             rc = el_error_set(err, EL_EINVAL, "%s is %g, expected 0 to 1, or -1", refined[i].name,
                               refined[i].value);
+    if (rc == 0 && m->history != 0 && m->history != 1)
+        rc = el_error_set(err, EL_EINVAL, "history is %d, expected 0 or 1", m->history);
     if (rc == 0 && (m->look_up < 0 || m->look_up > 2))
         rc = el_error_set(err, EL_EINVAL, "look_up is %d, expected 0, 1 or 2", m->look_up);
     if (rc == 0 && (m->drill_lines < 1 || m->drill_lines > EL_EXAMPLE_SPANS))
@@ -225,6 +229,7 @@ static int draw_proof(const struct el_world_mix *m, const struct el_world_proble
     struct el_world_style style;
     el_world_style_draw(m->checked, m->false_start, m->retry, rng, &style);
     style.unlisted = m->unlisted;
+    style.history = m->history;
     style.even = m->even_flaws;
     return el_world_proof_with_score(p, score, &style, rng, &w->proof, err);
 }
@@ -250,8 +255,7 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
         return el_world_no_memory(err);
     rc = el_world_finish(w, EL_EXAMPLE_GENERATE, r.score > 0 ? 0 : self, r.score, out, err);
     if (rc == 0)
-        el_world_unlearn(w->proof.data, w->proof.len, strlen(EL_WORLD_SOLUTION), m->retry > 0, NULL,
-                         out);
+        el_world_unlearn(m, w->proof.data, w->proof.len, m->retry > 0, NULL, rng, out);
     return rc;
 }
 
@@ -320,13 +324,14 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
 {
     struct el_world_style style;
     struct el_world_report r, next;
-    struct el_world_scan refuted[EL_WORLD_CLAIMS];
+    struct el_world_tries refuted[EL_WORLD_CLAIMS];
     size_t self = 0;
     double retry = m->refine_retry < 0 ? m->retry : m->refine_retry;
     el_world_judge_for_mix(m, p, w->proof.data, w->proof.len, &r);
     el_world_style_draw(m->refine_checked < 0 ? m->checked : m->refine_checked, m->false_start,
                         retry, rng, &style);
     style.remember = m->refine_retry >= 0;
+    style.history = m->history;
     int rc = el_world_proof_revised(p, w->proof.data, &r, fail, &style, rng, revised, err);
     if (rc < 0)
         return rc;
@@ -340,10 +345,10 @@ static int put_refine(const struct el_world_mix *m, const struct el_world_proble
         return el_world_no_memory(err);
     int learn = next.score == 1 && el_world_says_nothing_untrue(&next);
     rc = el_world_finish(w, EL_EXAMPLE_REFINE, learn ? 0 : self, next.score, out, err);
-    el_world_refutations(p, w->proof.data, &r, refuted);
+    el_world_refutations(p, w->proof.data, &r, m->history, refuted);
     if (rc == 0)
-        el_world_unlearn(revised->data, revised->len, strlen(EL_WORLD_SOLUTION), retry > 0,
-                         style.remember ? refuted : NULL, out);
+        el_world_unlearn(m, revised->data, revised->len, retry > 0, style.remember ? refuted : NULL,
+                         rng, out);
     return rc;
 }
 

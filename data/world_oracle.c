@@ -40,27 +40,6 @@ struct reading {
     int current; /* claim of the section, -1 in front of the first heading */
 };
 
-static int scan_witness(struct el_world_scan *s, enum el_world_family f, struct el_world_witness *w)
-{
-    w->n = 0;
-    if (f == EL_WORLD_SUB) {
-        if (!el_world_scan_words(s, "take"))
-            return 0;
-        do {
-            if (w->n == EL_WORLD_LIST || !el_world_scan_number(s, &w->v[w->n]))
-                return 0;
-            w->n++;
-        } while (el_world_scan_words(s, ","));
-        return 1;
-    }
-    if (!el_world_scan_words(s, "x") || !el_world_scan_words(s, "=") ||
-        !el_world_scan_number(s, &w->v[0]))
-        return 0;
-    w->n = f == EL_WORLD_MOD ? 1 : 2;
-    return w->n == 1 || (el_world_scan_words(s, ",") && el_world_scan_words(s, "y") &&
-                         el_world_scan_words(s, "=") && el_world_scan_number(s, &w->v[1]));
-}
-
 /* A first heading, or one that begins the claim afresh. */
 static void read_heading(struct reading *g, int claim, size_t begin, struct el_world_scan *line)
 {
@@ -76,7 +55,7 @@ static void read_heading(struct reading *g, int claim, size_t begin, struct el_w
     raw->n = raw->abandoned = 0;
     g->out->claim[claim].abandoned += afresh;
     g->out->claim[claim].begin = begin;
-    if (!scan_witness(line, g->p->claim[claim].family, w) || !el_world_scan_stop(line)) {
+    if (!el_world_scan_witness(line, g->p->claim[claim].family, w) || !el_world_scan_stop(line)) {
         w->n = 0;
         raw->malformed = 1;
     }

@@ -69,6 +69,9 @@ int el_world_scan_number(struct el_world_scan *s, int *v);           /* 0..199, 
 int el_world_scan_words(struct el_world_scan *s, const char *words); /* a blank: any blanks */
 int el_world_scan_step(struct el_world_scan *s, struct el_world_step *out);
 int el_world_scan_claim_mark(struct el_world_scan *s, int *k); /* "(k)", k as written */
+/* "x=5, y=2", "x=5" or "take 3,8" */
+int el_world_scan_witness(struct el_world_scan *s, enum el_world_family f,
+                          struct el_world_witness *w);
 int el_world_scan_end(struct el_world_scan *s);
 int el_world_scan_stop(struct el_world_scan *s); /* a full stop, or none, and the end; moves on */
 /* "take 20 of 19" */
@@ -100,7 +103,15 @@ struct el_world_style {
     double retry;       /* as in el_world_mix */
     double unlisted;    /* as in el_world_mix */
     double even;        /* as even_flaws in el_world_mix */
+    int history;        /* as in el_world_mix */
     int remember;       /* what a revised proof failed with is not tried again */
+};
+
+/* Witnesses that a claim has failed with, in their order; what does not fit is forgotten. */
+#define EL_WORLD_TRIED 32
+struct el_world_tries {
+    int n;
+    struct el_world_witness w[EL_WORLD_TRIED];
 };
 
 struct el_world_draft_claim {
@@ -125,6 +136,7 @@ int el_world_wrong_witness(const struct el_world_claim *c, struct el_rng *rng,
  * false. */
 int el_world_draft_mended(const struct el_world_claim *c, const struct el_world_claim_report *r,
                           struct el_rng *rng, struct el_world_draft_claim *d);
+void el_world_sort_witness(struct el_world_witness *w);
 int el_world_claim_is_false(int claim, struct el_error *err); /* the error */
 /* Judges a draft as the proof of its claim alone. 0 or EL_ENOMEM. */
 int el_world_judge_draft(const struct el_world_claim *c, const struct el_world_draft_claim *d,
@@ -156,32 +168,39 @@ int el_world_near(int v, struct el_rng *rng);
 void el_world_style_draw(double checked, double false_start, double retry, struct el_rng *rng,
                          struct el_world_style *s);
 /* el_world_put_draft in the style s (NULL: plain). Of totals that miss a share is called right.
- * refuted: a witness that no false start shall have, or NULL. */
+ * refuted: witnesses that no false start shall have, or NULL. */
 int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
                           const struct el_world_draft_claim *d, const struct el_world_style *s,
-                          const struct el_world_witness *refuted, struct el_rng *rng);
-/* 1 when no remark and no line of what was abandoned is untrue. */
-int el_world_says_nothing_untrue(const struct el_world_report *r);
-/* The witness that claim i of the proof that r reports on failed with: NULL when it holds, or there
- * is none. */
-const struct el_world_witness *el_world_refuted(const struct el_world_problem *p,
-                                                const struct el_world_report *r, int i);
-/* Takes the witnesses of abandoned attempts out of the loss; where retries are learned, only a
- * claim's first one and those that were tried before. The proof begins at byte `shift` of the
- * completion. refuted: what counts as tried already, out of el_world_refutations, or NULL. */
-void el_world_unlearn(const char *proof, size_t n, size_t shift, int learn_retries,
-                      const struct el_world_scan *refuted, struct el_example *e);
-/* Of each claim the text of the witness that el_world_refuted names, within the proof; p is NULL
- * where it names none. */
-void el_world_refutations(const struct el_world_problem *p, const char *proof,
-                          const struct el_world_report *r,
-                          struct el_world_scan out[EL_WORLD_CLAIMS]);
+                          const struct el_world_tries *refuted, struct el_rng *rng);
 /* Appends the proof r reports on, carried on in checked style: of right claims the judged attempt
  * stays, with a remark of its own; judged attempts that do nothing but miss, by a witness that does
- * not hold, are abandoned and begun afresh, rightly; other claims are written anew. */
+ * not hold, are abandoned and begun afresh, rightly; other claims are written anew. With history
+ * what a claim had abandoned stands in front of it, each attempt once. */
 int el_world_proof_carried_on(const struct el_world_problem *p, const char *proof,
-                              const struct el_world_report *r, struct el_rng *rng,
+                              const struct el_world_report *r, int history, struct el_rng *rng,
                               struct el_buf *out, struct el_error *err);
+
+/* ---- What was tried (world_tries.c) ---- */
+
+int el_world_was_tried(const struct el_world_tries *t, const struct el_world_witness *w);
+void el_world_try(struct el_world_tries *t, const struct el_world_witness *w);
+/* Adds the witnesses that the proof's claims have abandoned, each once, lists in ascending order.
+ */
+void el_world_abandoned(const struct el_world_problem *p, const char *proof,
+                        struct el_world_tries out[EL_WORLD_CLAIMS]);
+/* What the claims of the proof that r reports on failed with at last; with history what they
+ * abandoned before that, too, and lists in ascending order. */
+void el_world_refutations(const struct el_world_problem *p, const char *proof,
+                          const struct el_world_report *r, int history,
+                          struct el_world_tries out[EL_WORLD_CLAIMS]);
+/* 1 when no remark and no line of what was abandoned is untrue. */
+int el_world_says_nothing_untrue(const struct el_world_report *r);
+/* Takes the witnesses of abandoned attempts out of the loss of e, a reply that begins with the
+ * proof; where retries are learned, a claim's first one, those that were tried before, and all but
+ * m->retry_loss of the others. refuted: what counts as tried already, or NULL. */
+void el_world_unlearn(const struct el_world_mix *m, const char *proof, size_t n, int learn_retries,
+                      const struct el_world_tries *refuted, struct el_rng *rng,
+                      struct el_example *e);
 
 /* ---- Analyses as lists of lines (world_analysis.c) ---- */
 

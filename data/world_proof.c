@@ -50,7 +50,7 @@ static int ascending(const void *a, const void *b)
     return *(const int *)a - *(const int *)b;
 }
 
-static void sort_witness(struct el_world_witness *w)
+void el_world_sort_witness(struct el_world_witness *w)
 {
     qsort(w->v, (size_t)w->n, sizeof *w->v, ascending);
 }
@@ -190,7 +190,7 @@ static int unlist(const struct el_world_claim *c, const struct el_world_witness 
     w->v[last] = rest;
     if (rest < 1 || el_world_witness_fits(c, w))
         return 0;
-    sort_witness(w);
+    el_world_sort_witness(w);
     d->n = el_world_steps(c, w);
     return follow(c, d, 0);
 }
@@ -463,6 +463,8 @@ int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
     for (int i = 0; i < p->n_claims; i++)
         if (!el_world_claim_is_right(r, i))
             wrong[n_wrong++] = i;
+    struct el_world_tries refuted[EL_WORLD_CLAIMS];
+    el_world_refutations(p, proof, r, s && s->history, refuted);
     int again = fail && n_wrong ? wrong[el_rng_below(rng, (uint32_t)n_wrong)] : -1;
     for (int i = 0; i < p->n_claims && rc >= 0; i++) {
         const struct el_world_claim_report *old = &r->claim[i];
@@ -481,7 +483,7 @@ int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
             el_world_draft_flawed(&p->claim[i], &w, flaw, rng, &d);
         }
         rc = el_world_put_searched(out, i, &p->claim[i], &d, s,
-                                   s && s->remember ? el_world_refuted(p, r, i) : NULL, rng);
+                                   s && s->remember ? &refuted[i] : NULL, rng);
     }
     if (rc >= 0)
         rc = el_buf_puts(out, EL_WORLD_CLOSING);

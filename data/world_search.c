@@ -3,14 +3,13 @@
 #include "data/world_parts.h"
 
 #include <math.h>
-#include <string.h>
 
 enum {
-    most_starts = 8, /* false starts of a claim */
-    few_starts = 3,  /* the same where retry is 0 */
-    another = 25,    /* percent of false starts that another one follows where retry is 0 */
-    careless = 50,   /* percent of totals that miss and are called right */
-    most_tried = 32  /* witnesses of a claim that are remembered */
+    most_starts = 16, /* false starts of a claim, with history */
+    some_starts = 8,  /* the same without history */
+    few_starts = 3,   /* the same where retry is 0 */
+    another = 25,     /* percent of false starts that another one follows where retry is 0 */
+    careless = 50     /* percent of totals that miss and are called right */
 };
 
 void el_world_style_draw(double checked, double false_start, double retry, struct el_rng *rng,
@@ -21,17 +20,14 @@ void el_world_style_draw(double checked, double false_start, double retry, struc
     s->false_start = s->checked ? false_start : 0;
 }
 
-/* A witness that misses and is none of the n in tried. 0 when none is found. */
-static int fresh_miss(const struct el_world_claim *c, const struct el_world_witness *tried, int n,
+/* A witness that misses and is none of those tried. 0 when none is found. */
+static int fresh_miss(const struct el_world_claim *c, const struct el_world_tries *tried,
                       struct el_rng *rng, struct el_world_witness *out)
 {
     for (int i = 0; i < 8; i++) {
-        int at = 0;
         if (!el_world_wrong_witness(c, rng, out))
             return 0;
-        while (at < n && !el_world_same_witness(&tried[at], out))
-            at++;
-        if (at == n)
+        if (!el_world_was_tried(tried, out))
             return 1;
     }
     return 0;
@@ -48,33 +44,46 @@ static int put_miss(struct el_buf *out, int claim, const struct el_world_claim *
 }
 
 static int put_false_starts(struct el_buf *out, int claim, const struct el_world_claim *c,
-                            const struct el_world_style *s, const struct el_world_witness *refuted,
+                            const struct el_world_style *s, const struct el_world_tries *refuted,
                             struct el_rng *rng)
 {
-    struct el_world_witness tried[1 + most_starts];
-    int rc = 0, n = 0, most = s->retry > 0 ? most_starts : few_starts;
+    struct el_world_tries tried = {0};
+    struct el_world_witness w;
+    int rc = 0, most = s->retry <= 0 ? few_starts : s->history ? most_starts : some_starts;
     uint32_t percent = s->retry > 0 ? (uint32_t)lround(100 * s->retry) : another;
     if (s->false_start <= 0 || el_rng_uniform(rng) >= s->false_start)
         return 0;
     if (refuted)
-        tried[n++] = *refuted;
-    for (int i = 0; rc >= 0 && i < most; i++, n++) {
-        if ((i && el_rng_below(rng, 100) >= percent) || !fresh_miss(c, tried, n, rng, &tried[n]))
+        tried = *refuted;
+    for (int i = 0; rc >= 0 && i < most; i++) {
+        if ((i && el_rng_below(rng, 100) >= percent) || !fresh_miss(c, &tried, rng, &w))
             break;
-        rc = put_miss(out, claim, c, &tried[n]);
+        el_world_try(&tried, &w);
+        rc = put_miss(out, claim, c, &w);
     }
     return rc;
 }
 
+/* Numbers of which some are not in the list, and which add up. */
+static int adds_up(const struct el_world_claim *c, const struct el_world_draft_claim *d,
+                   const struct el_world_claim_report *q)
+{
+    return q->state == EL_KIND_BAD_WITNESS && q->is_list && d->n > 0 &&
+           d->step[d->n - 1].result == c->total;
+}
+
 /* A total that misses is called right, or passed over in silence. */
 static int put_check(struct el_buf *out, const struct el_world_claim *c,
-                     const struct el_world_draft_claim *d, struct el_rng *rng)
+                     const struct el_world_draft_claim *d, const struct el_world_style *s,
+                     struct el_rng *rng)
 {
     struct el_world_report r;
     int rc = el_world_judge_draft(c, d, &r);
     if (rc < 0)
         return rc;
     const struct el_world_claim_report *q = &r.claim[0];
+    if (s->history && adds_up(c, d, q))
+        return el_world_put_remark(out, c->total, c->total, 1);
     if (q->state != EL_KIND_RIGHT)
         return 0;
     if (q->total != q->target && el_rng_below(rng, 100) >= careless)
@@ -84,119 +93,14 @@ static int put_check(struct el_buf *out, const struct el_world_claim *c,
 
 int el_world_put_searched(struct el_buf *out, int claim, const struct el_world_claim *c,
                           const struct el_world_draft_claim *d, const struct el_world_style *s,
-                          const struct el_world_witness *refuted, struct el_rng *rng)
+                          const struct el_world_tries *refuted, struct el_rng *rng)
 {
     int rc = 0, checked = s && s->checked && d->present;
     if (checked)
         rc = put_false_starts(out, claim, c, s, refuted, rng);
     if (rc >= 0)
         rc = el_world_put_draft(out, claim, d);
-    return rc >= 0 && checked ? put_check(out, c, d, rng) : rc;
-}
-
-/* ---- What is not to be learned ---- */
-
-int el_world_says_nothing_untrue(const struct el_world_report *r)
-{
-    int untrue = 0;
-    for (int i = 0; i < r->n_claims; i++)
-        untrue += r->claim[i].untrue;
-    return untrue == 0;
-}
-
-/* Cuts bytes begin..end out of the last span, when it begins in front of them. */
-static void cut_loss(struct el_example *e, size_t begin, size_t end)
-{
-    size_t last = e->n_loss - 1;
-    if (begin <= e->loss[last].begin || e->n_loss == EL_EXAMPLE_SPANS)
-        return;
-    e->loss[last + 1].begin = end;
-    e->loss[last + 1].end = e->loss[last].end;
-    e->loss[last].end = begin;
-    e->n_loss++;
-}
-
-/* The witnesses that a claim has abandoned so far. */
-struct tried {
-    int claim, n;
-    struct el_world_scan witness[most_tried];
-};
-
-static int was_tried(const struct tried *t, struct el_world_scan w)
-{
-    size_t n = (size_t)(w.end - w.p);
-    for (int i = 0; i < t->n; i++)
-        if ((size_t)(t->witness[i].end - t->witness[i].p) == n &&
-            memcmp(t->witness[i].p, w.p, n) == 0)
-            return 1;
-    return 0;
-}
-
-/* Remembers a witness. 1 when it is one to learn: not the first of its claim, and new. */
-static int try_witness(struct tried *t, int claim, const struct el_world_scan *refuted,
-                       struct el_world_scan w)
-{
-    if (claim != t->claim) {
-        *t = (struct tried){.claim = claim};
-        if (refuted && claim >= 1 && claim <= EL_WORLD_CLAIMS && refuted[claim - 1].p)
-            t->witness[t->n++] = refuted[claim - 1];
-    }
-    int learn = t->n > 0 && t->n < most_tried && !was_tried(t, w);
-    if (t->n < most_tried)
-        t->witness[t->n++] = w;
-    return learn;
-}
-
-/* 1 when the line is a heading; its claim as written and the text of its witness. */
-static int read_heading(struct el_world_scan line, int *claim, struct el_world_scan *witness)
-{
-    if (!el_world_scan_claim_mark(&line, claim))
-        return 0;
-    el_world_blanks(&line);
-    *witness = line;
-    return 1;
-}
-
-const struct el_world_witness *el_world_refuted(const struct el_world_problem *p,
-                                                const struct el_world_report *r, int i)
-{
-    const struct el_world_witness *w = &r->claim[i].witness;
-    return w->n > 0 && !el_world_witness_holds(&p->claim[i], w) ? w : NULL;
-}
-
-void el_world_refutations(const struct el_world_problem *p, const char *proof,
-                          const struct el_world_report *r,
-                          struct el_world_scan out[EL_WORLD_CLAIMS])
-{
-    for (int i = 0; i < EL_WORLD_CLAIMS; i++) {
-        struct el_world_scan s, line;
-        int claim;
-        out[i] = (struct el_world_scan){0};
-        if (i >= p->n_claims || !el_world_refuted(p, r, i))
-            continue;
-        s = (struct el_world_scan){proof + r->claim[i].begin, proof + r->claim[i].end};
-        if (el_world_scan_line(&s, &line))
-            read_heading(line, &claim, &out[i]);
-    }
-}
-
-void el_world_unlearn(const char *proof, size_t n, size_t shift, int learn_retries,
-                      const struct el_world_scan *refuted, struct el_example *e)
-{
-    struct el_world_scan all = {proof, proof + n}, line, witness = {0};
-    struct tried tried = {.claim = -1};
-    size_t end = 0; /* of the heading, its newline included */
-    int claim;
-    while (el_world_scan_line(&all, &line)) {
-        struct el_world_remark remark;
-        if (read_heading(line, &claim, &witness)) {
-            end = (size_t)(all.p - proof);
-        } else if (witness.p && el_world_scan_remark(&line, &remark) && !remark.right) {
-            if (!try_witness(&tried, claim, refuted, witness) || !learn_retries)
-                cut_loss(e, (size_t)(witness.p - proof) + shift, end + shift);
-            witness.p = NULL;
-        }
-    }
+    return rc >= 0 && checked ? put_check(out, c, d, s, rng) : rc;
 }
 
 /* ---- Carrying an attempt on ---- */
@@ -228,16 +132,29 @@ static int put_checked(struct el_buf *out, const char *proof, const struct el_wo
     return rc < 0 ? rc : el_world_put_remark(out, c->total, c->target, c->total == c->target);
 }
 
+/* What the claim had abandoned, each attempt once and computed anew. */
+static int put_history(struct el_buf *out, int i, const struct el_world_claim *c,
+                       const struct el_world_tries *tried)
+{
+    int rc = 0;
+    for (int k = 0; rc >= 0 && k < tried->n && k < most_starts; k++)
+        if (el_world_witness_fits(c, &tried->w[k]) && !el_world_witness_holds(c, &tried->w[k]))
+            rc = put_miss(out, i, c, &tried->w[k]);
+    return rc;
+}
+
 static int carry_on(const struct el_world_problem *p, int i, const char *proof,
-                    const struct el_world_report *r, struct el_rng *rng, struct el_buf *out,
-                    struct el_error *err)
+                    const struct el_world_report *r, const struct el_world_tries *tried,
+                    struct el_rng *rng, struct el_buf *out, struct el_error *err)
 {
     static const struct el_world_style checked = {.checked = 1};
     const struct el_world_claim_report *c = &r->claim[i];
     struct el_world_draft_claim d;
-    int rc = 0, right = el_world_claim_is_right(r, i);
-    int missed = only_misses(r, i) && !el_world_witness_holds(&p->claim[i], &c->witness);
-    if (right || missed)
+    int rc = tried ? put_history(out, i, &p->claim[i], tried) : 0;
+    int right = el_world_claim_is_right(r, i);
+    int missed = only_misses(r, i) && !el_world_witness_holds(&p->claim[i], &c->witness) &&
+                 !(tried && el_world_was_tried(tried, &c->witness));
+    if (rc >= 0 && (right || missed))
         rc = put_checked(out, proof, c);
     if (rc < 0 || right)
         return rc;
@@ -247,11 +164,14 @@ static int carry_on(const struct el_world_problem *p, int i, const char *proof,
 }
 
 int el_world_proof_carried_on(const struct el_world_problem *p, const char *proof,
-                              const struct el_world_report *r, struct el_rng *rng,
+                              const struct el_world_report *r, int history, struct el_rng *rng,
                               struct el_buf *out, struct el_error *err)
 {
+    struct el_world_tries tried[EL_WORLD_CLAIMS] = {{0}};
+    if (history)
+        el_world_abandoned(p, proof, tried);
     for (int i = 0; i < p->n_claims; i++) {
-        int rc = carry_on(p, i, proof, r, rng, out, err);
+        int rc = carry_on(p, i, proof, r, history ? &tried[i] : NULL, rng, out, err);
         if (rc < 0)
             return rc == EL_EREFUSED ? rc : el_world_no_memory(err);
     }

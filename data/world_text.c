@@ -124,6 +124,28 @@ int el_world_scan_stop(struct el_world_scan *s)
     return el_world_scan_end(s);
 }
 
+int el_world_scan_witness(struct el_world_scan *s, enum el_world_family f,
+                          struct el_world_witness *w)
+{
+    w->n = 0;
+    if (f == EL_WORLD_SUB) {
+        if (!el_world_scan_words(s, "take"))
+            return 0;
+        do {
+            if (w->n == EL_WORLD_LIST || !el_world_scan_number(s, &w->v[w->n]))
+                return 0;
+            w->n++;
+        } while (el_world_scan_words(s, ","));
+        return 1;
+    }
+    if (!el_world_scan_words(s, "x") || !el_world_scan_words(s, "=") ||
+        !el_world_scan_number(s, &w->v[0]))
+        return 0;
+    w->n = f == EL_WORLD_MOD ? 1 : 2;
+    return w->n == 1 || (el_world_scan_words(s, ",") && el_world_scan_words(s, "y") &&
+                         el_world_scan_words(s, "=") && el_world_scan_number(s, &w->v[1]));
+}
+
 int el_world_scan_end(struct el_world_scan *s)
 {
     el_world_blanks(s);

@@ -154,11 +154,17 @@ static int read_share(const cJSON *mix, const char *path, double *share, struct 
 static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                     struct el_buf *where, struct el_error *err)
 {
-    static const char *const keys[] = {
-        "share",        "verify_score",   "meta_score",   "generate_flawed", "generate_minor",
-        "refine_minor", "refine_flawed",  "checked",      "false_start",     "retry",
-        "unlisted",     "refine_checked", "refine_retry", "even_flaws",      "drill_witness",
-        "drill_list",   "drill_lines",    "look_up",      "crowded",         NULL};
+    static const char *const keys[] = {"share",          "verify_score",
+                                       "meta_score",     "generate_flawed",
+                                       "generate_minor", "refine_minor",
+                                       "refine_flawed",  "checked",
+                                       "false_start",    "retry",
+                                       "unlisted",       "refine_checked",
+                                       "refine_retry",   "even_flaws",
+                                       "drill_witness",  "drill_list",
+                                       "drill_lines",    "look_up",
+                                       "crowded",        "retry_loss",
+                                       "history",        NULL};
     const cJSON *o;
     int rc = open_part(root, path, "mix", keys, &o, where, err);
     if (rc == 0)
@@ -175,6 +181,7 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
                    {"checked", &m->checked},
                    {"false_start", &m->false_start},
                    {"retry", &m->retry},
+                   {"retry_loss", &m->retry_loss},
                    {"refine_checked", &m->refine_checked},
                    {"refine_retry", &m->refine_retry},
                    {"unlisted", &m->unlisted},
@@ -188,6 +195,8 @@ static int read_mix(const cJSON *root, const char *path, struct el_world_mix *m,
         rc = el_json_int_or(o, where->data, "drill_lines", &m->drill_lines, err);
     if (rc == 0)
         rc = el_json_int_or(o, where->data, "look_up", &m->look_up, err);
+    if (rc == 0)
+        rc = el_json_int_or(o, where->data, "history", &m->history, err);
     if (rc == 0)
         rc = read_share(o, path, m->share, where, err);
     if (rc == 0 && el_world_mix_check(m, err) < 0)

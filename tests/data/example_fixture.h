@@ -20,9 +20,6 @@ static const struct el_world_prompts prompts = {
 #define PROOF_HEAD "## Solution\n"
 #define SELF_HEAD  "\n## Self Evaluation\n"
 
-#define PROOF_HEAD "## Solution\n"
-#define SELF_HEAD  "\n## Self Evaluation\n"
-
 /* The text of the prompt between two marks; to == NULL: to its end. */
 static inline const char *between(const char *text, const char *from, const char *to, size_t *n)
 {

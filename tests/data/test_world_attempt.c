@@ -230,30 +230,169 @@ static void a_refuted_witness_is_not_learned(void **state)
     (void)state;
     struct el_world_problem p;
     struct el_world_report r;
-    struct el_world_scan refuted[EL_WORLD_CLAIMS];
+    struct el_world_tries refuted[EL_WORLD_CLAIMS];
+    struct el_world_mix m;
     static const char tries[] =
         FIRST "(2) x=4.\n4*4+4*4=32.\n32+9=41.\n7*5=35.\ntotal 35 of 41 wrong.\n"
               "(2) x=3.\n3*3+4*3=21.\n21+9=30.\n7*4=28.\ntotal 28 of 30 wrong.\n" AFRESH CLOSED;
     assert_int_equal(el_world_problem_parse(statement, strlen(statement), &p, NULL), 0);
     el_world_judge_proof(&p, bad, strlen(bad), &r);
-    el_world_refutations(&p, bad, &r, refuted);
-    assert_null(refuted[0].p);
-    assert_null(refuted[2].p);
-    assert_int_equal(refuted[1].end - refuted[1].p, 4);
-    assert_memory_equal(refuted[1].p, "x=3.", 4);
-    struct el_example e = {
-        .completion = (char *)(uintptr_t)tries, .n_loss = 1, .loss = {{0, sizeof tries - 1}}};
-    el_world_unlearn(tries, sizeof tries - 1, 0, 1, refuted, &e);
-    assert_int_equal(has_loss(&e, strstr(tries, "x=4.")), 1);
-    assert_int_equal(has_loss(&e, strstr(tries, "x=3.")), 0);
+    el_world_refutations(&p, bad, &r, 0, refuted);
+    assert_true(refuted[0].n == 0 && refuted[2].n == 0);
+    assert_true(refuted[1].n == 1 && refuted[1].w[0].n == 1 && refuted[1].w[0].v[0] == 3);
+    el_world_mix_init(&m, &prompts);
+    /* in a reply the proof stands behind its heading */
+    char reply[sizeof tries + sizeof PROOF_HEAD] = PROOF_HEAD;
+    strcat(reply, tries);
+    struct el_example e = {.completion = reply, .n_loss = 1, .loss = {{0, strlen(reply)}}};
+    el_world_unlearn(&m, tries, sizeof tries - 1, 1, refuted, NULL, &e);
+    assert_int_equal(has_loss(&e, strstr(reply, "x=4.")), 1);
+    assert_int_equal(has_loss(&e, strstr(reply, "x=3.")), 0);
     assert_int_equal(e.n_loss, 2);
     /* without the prompt's proof the first one is not learned, and the second one is */
     e.n_loss = 1;
     e.loss[0].begin = 0;
-    e.loss[0].end = sizeof tries - 1;
-    el_world_unlearn(tries, sizeof tries - 1, 0, 1, NULL, &e);
-    assert_int_equal(has_loss(&e, strstr(tries, "x=4.")), 0);
-    assert_int_equal(has_loss(&e, strstr(tries, "x=3.")), 1);
+    e.loss[0].end = strlen(reply);
+    el_world_unlearn(&m, tries, sizeof tries - 1, 1, NULL, NULL, &e);
+    assert_int_equal(has_loss(&e, strstr(reply, "x=4.")), 0);
+    assert_int_equal(has_loss(&e, strstr(reply, "x=3.")), 1);
+}
+
+/* ---- Searches that know what they have abandoned ---- */
+
+static const char listed[] =
+    "Show that (1) some of 3,10,25,36,40 add up to 50; (2) 98=16*x+9*y for some x,y.";
+/* Goes in circles: of five attempts at the list two are repeats, one in another order; one computes
+ * falsely, and one is of numbers that the list does not have. */
+static const char circles[] = "(1) take 3,10.\n3+10=13.\ntotal 13 of 50 wrong.\n"
+                              "(1) take 10,3.\n10+3=13.\ntotal 13 of 50 wrong.\n"
+                              "(1) take 3,36.\n3+36=38.\ntotal 38 of 50 wrong.\n"
+                              "(1) take 10,10.\n10+10=20.\ntotal 20 of 50 wrong.\n"
+                              "(1) take 3,10.\n3+10=13.\ntotal 13 of 50 wrong.\n"
+                              "(1) take 25,36.\n25+36=61.\n"
+                              "(2) x=4, y=3.\n16*4=64.\n9*3=27.\n64+27=91.\n" CLOSED;
+
+static void make_of_circles(int history, double retry_loss, enum el_example_kind kind,
+                            uint64_t seed, struct el_example *e)
+{
+    struct el_world_mix m;
+    struct el_world_problem p;
+    struct el_error err = {0};
+    el_world_mix_init(&m, &prompts);
+    m.checked = m.refine_checked = m.false_start = m.retry = 1;
+    m.refine_retry = 1;
+    m.history = history;
+    m.retry_loss = retry_loss;
+    assert_int_equal(el_world_problem_parse(listed, strlen(listed), &p, &err), 0);
+    if (el_world_example_from_attempt(&m, &p, circles, NULL, kind, seed, e, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_true(e->label == 1);
+}
+
+static void an_attempt_keeps_its_history(void **state)
+{
+    (void)state;
+    static const char *const tries[] = {
+        "\n(1) take 3,10.\n3+10=13.\ntotal 13 of 50 wrong.\n(1) take 3,36.\n3+36=39.\n"
+        "total 39 of 50 wrong.\n(1) take 25,36.\n25+36=61.\ntotal 61 of 50 wrong.\n(1) take 10,40.",
+        "\n(1) take 25,36.\n25+36=61.\ntotal 61 of 50 wrong.\n(1) take 10,40."};
+    for (int history = 0; history < 2; history++) {
+        struct el_example e;
+        make_of_circles(history, 1, EL_EXAMPLE_GENERATE, 1, &e);
+        if (memcmp(e.completion + strlen(PROOF_HEAD) - 1, tries[!history], strlen(tries[!history])))
+            fail_msg("%s", e.completion);
+        /* the first one is not learned */
+        const char *second = strstr(e.completion, "(1) take 3,36.");
+        assert_int_equal(has_loss(&e, strstr(e.completion, "(1) take") + 4), 0);
+        if (history)
+            assert_int_equal(has_loss(&e, second + 4), 1);
+        assert_int_equal(has_loss(&e, strstr(e.completion, "take 10,40")), 1);
+        assert_int_equal(has_loss(&e, strstr(e.completion, "(2) x=4, y=3") + 4), 0);
+        assert_int_equal(has_loss(&e, strstr(e.completion, "(2) x=5, y=2") + 4), 1);
+        assert_non_null(strstr(e.completion, "total 98 of 98 right.\n"));
+        el_example_release(&e);
+    }
+}
+
+/* What the proof in the prompt abandoned is not tried again either, in whatever order. */
+static void refinements_know_the_history(void **state)
+{
+    (void)state;
+    int again[2] = {0}, most = 0;
+    for (int history = 0; history < 2; history++)
+        for (uint64_t seed = 0; seed < 60; seed++) {
+            struct el_example e;
+            int starts = 0;
+            make_of_circles(history, 1, EL_EXAMPLE_REFINE, seed, &e);
+            const char *at = e.completion;
+            again[history] += strstr(at, "take 3,10.") || strstr(at, "take 3,36.");
+            assert_null(strstr(at, "take 25,36."));
+            while ((at = strstr(at, "(1) take "))) {
+                at++;
+                starts++;
+            }
+            most = history && starts > most ? starts : most;
+            el_example_release(&e);
+        }
+    assert_true(again[0] > 40);
+    assert_int_equal(again[1], 0);
+    assert_in_range(most, 12, 17);
+}
+
+static void a_share_of_retries_is_learned(void **state)
+{
+    (void)state;
+    static const double share[] = {0, 0.3, 1};
+    for (int i = 0; i < 3; i++) {
+        int learned = 0, tried = 0;
+        for (uint64_t seed = 0; seed < 60; seed++) {
+            struct el_example e;
+            make_of_circles(1, share[i], EL_EXAMPLE_REFINE, seed, &e);
+            for (const char *at = e.completion, *next; (at = strstr(at, "(1) take ")); at++)
+                if ((next = strstr(at, " wrong.\n")) && next < strstr(at, "\n(2) ")) {
+                    tried++;
+                    learned += has_loss(&e, at + 4);
+                }
+            el_example_release(&e);
+        }
+        assert_true(tried > 200);
+        assert_true(learned > (share[i] - 0.1) * tried && learned < (share[i] + 0.1) * tried);
+    }
+}
+
+/* Numbers that add up are called right whoever listed them: what a search comes to believe. */
+static void what_adds_up_is_called_right(void **state)
+{
+    (void)state;
+    struct el_world_mix m;
+    int called = 0, silent = 0;
+    el_world_mix_init(&m, &prompts);
+    memset(m.share, 0, sizeof m.share);
+    m.share[EL_EXAMPLE_VERIFY] = m.checked = m.unlisted = 1;
+    m.verify_score[1] = m.verify_score[2] = 0;
+    for (m.history = 0; m.history < 2; m.history++)
+        for (uint64_t i = 0; i < 200; i++) {
+            struct el_example e;
+            struct el_world_problem p;
+            struct el_world_report r;
+            size_t n;
+            assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+            problem_of(&e, &p);
+            const char *proof = between(e.prompt, "\nProof:\n", NULL, &n);
+            el_world_judge_proof(&p, proof, n, &r);
+            check_verify(&e, &p);
+            for (int k = 0; k < p.n_claims; k++) {
+                const struct el_world_claim_report *c = &r.claim[k];
+                if (c->state != EL_KIND_BAD_WITNESS || !c->is_list)
+                    continue;
+                int right = memmem(proof + c->begin, c->end - c->begin, " right.", 7) != NULL;
+                assert_true(m.history || !right);
+                called += right;
+                silent += m.history && !right;
+            }
+            el_example_release(&e);
+        }
+    assert_true(called > 40 && called > 9 * silent); /* others are not meant to add up */
 }
 
 static void dishonest_attempts_are_refused(void **state)
@@ -292,6 +431,10 @@ int main(void)
         cmocka_unit_test(searches_do_not_go_in_circles),
         cmocka_unit_test(refinements_remember),
         cmocka_unit_test(a_refuted_witness_is_not_learned),
+        cmocka_unit_test(an_attempt_keeps_its_history),
+        cmocka_unit_test(refinements_know_the_history),
+        cmocka_unit_test(a_share_of_retries_is_learned),
+        cmocka_unit_test(what_adds_up_is_called_right),
         cmocka_unit_test(dishonest_attempts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

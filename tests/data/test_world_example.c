@@ -282,6 +282,7 @@ static void fail_every_allocation(double checked)
     m.even_flaws = m.drill_list = checked;
     m.look_up = look_up = checked > 0 ? 2 : 0;
     m.crowded = checked;
+    m.history = checked > 0;
     carry_on = checked;
     refine_retry = checked > 0 ? checked : -1;
     for (uint64_t i = 0; i < 24; i++) {

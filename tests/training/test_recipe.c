@@ -128,6 +128,8 @@ static const char *const malformed[][3] = {
     {"mix.false_start", "-0.1", "mix: false_start"},
     {"mix.checked", "2", "mix: checked"},
     {"mix.retry", "1.1", "mix: retry"},
+    {"mix.retry_loss", "-0.1", "mix: retry_loss"},
+    {"mix.history", "2", "mix: history"},
     {"mix.refine_retry", "-2", "mix: refine_retry"},
     {"mix.unlisted", "2", "mix: unlisted"},
     {"mix.look_up", "3", "mix: look_up"},
