@@ -62,14 +62,6 @@ void el_world_abandoned(const struct el_world_problem *p, const char *proof,
     }
 }
 
-/* The witness that claim i failed with: NULL when it holds, or there is none. */
-static const struct el_world_witness *refuted(const struct el_world_problem *p,
-                                              const struct el_world_report *r, int i)
-{
-    const struct el_world_witness *w = &r->claim[i].witness;
-    return w->n > 0 && !el_world_witness_holds(&p->claim[i], w) ? w : NULL;
-}
-
 void el_world_refutations(const struct el_world_problem *p, const char *proof,
                           const struct el_world_report *r, int history,
                           struct el_world_tries out[EL_WORLD_CLAIMS])
@@ -78,10 +70,9 @@ void el_world_refutations(const struct el_world_problem *p, const char *proof,
     if (history)
         el_world_abandoned(p, proof, out);
     for (int i = 0; i < p->n_claims; i++) {
-        struct el_world_witness w;
-        if (!refuted(p, r, i))
+        struct el_world_witness w = r->claim[i].witness;
+        if (w.n == 0 || el_world_witness_holds(&p->claim[i], &w))
             continue;
-        w = *refuted(p, r, i);
         if (history && p->claim[i].family == EL_WORLD_SUB)
             el_world_sort_witness(&w);
         if (!el_world_was_tried(&out[i], &w))
