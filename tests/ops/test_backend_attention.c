@@ -213,6 +213,61 @@ static void check_backward(struct bench *b)
               "attention dkv over a plain cache");
 }
 
+/* The selection of each row with one key changed: what neighbours of a trained model are like. */
+static void make_alike(struct bench *b, const struct el_rows *at, int32_t *selected, int topk)
+{
+    for (int i = 1; i < at->rows; i++) {
+        int32_t *row = selected + (int64_t)i * topk, *before = row - topk;
+        int n = 0;
+        while (n < topk && before[n] >= 0)
+            n++;
+        if (at->seq[i] != at->seq[i - 1] || at->pos[i] <= at->pos[i - 1] || n == 0)
+            continue;
+        memcpy(row, before, (size_t)topk * sizeof *row);
+        if (n < topk && bench_below(b, 2))
+            row[n++] = at->pos[i];
+        else
+            row[n - 1] = at->pos[i];
+    }
+}
+
+/* Rows are worked on a few at a time: none may notice. */
+static void check_alone(struct bench *b)
+{
+    struct paged p = random_batch(b);
+    struct el_attn a = random_attention(b, &p);
+    if (bench_below(b, 4)) {
+        a.topk = bench_size(b, 1, 100);
+        int32_t *selected = random_selection(b, &a.at, a.topk, 0);
+        if (bench_below(b, 4))
+            make_alike(b, &a.at, selected, a.topk);
+        a.selected = selected;
+    }
+    bench_run(b, b->ops, 1, EL_OP_attn, &a);
+    struct el_attn_bwd d = backward_of(b, &p, &a), alone = d;
+    int64_t width = a.latent + a.rope, dq = (int64_t)a.at.rows * a.heads * width;
+    alone.dq = bench_output(b, dq);
+    alone.dkv = bench_twin(b, d.dkv, p.cache_rows * width);
+    bench_run(b, b->ops, 2, EL_OP_attn_bwd, &d);
+    for (int i = 0; i < a.at.rows; i++) {
+        struct el_attn_bwd one = alone;
+        int64_t first = (int64_t)i * a.heads;
+        one.at = some_rows(a.at, i, 1);
+        one.q += first * width, one.dq += first * width;
+        one.out += first * a.latent, one.dout += first * a.latent, one.lse += first;
+        one.selected = a.selected ? a.selected + (int64_t)i * a.topk : NULL;
+        bench_run(b, b->ops, 1, EL_OP_attn_bwd, &one);
+    }
+    same_bits(d.dq, alone.dq, dq, "attention dq of rows one by one");
+    same_bits(d.dkv, alone.dkv, p.cache_rows * width, "attention dkv of rows one by one");
+}
+
+static void backward_of_a_row_does_not_depend_on_its_neighbours(void **state)
+{
+    (void)state;
+    for_every_backend(check_alone, CASES);
+}
+
 static void backward_agrees_and_is_ordered(void **state)
 {
     (void)state;
@@ -295,6 +350,7 @@ int main(void)
         cmocka_unit_test(selecting_everything_is_dense),
         cmocka_unit_test(no_row_sees_a_later_key),
         cmocka_unit_test(backward_agrees_and_is_ordered),
+        cmocka_unit_test(backward_of_a_row_does_not_depend_on_its_neighbours),
         cmocka_unit_test(shared_rows_gather_their_sequences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,12 +3,9 @@
 
 enum { CASES = 30 };
 
-static struct el_gemm random_product(struct bench *b)
+static struct el_gemm product_of(struct bench *b, int m, int n, int k)
 {
-    struct el_gemm g = {.m = bench_size(b, 1, 90),
-                        .n = bench_size(b, 1, 200),
-                        .k = bench_size(b, 1, 600),
-                        .accumulate = bench_below(b, 2)};
+    struct el_gemm g = {.m = m, .n = n, .k = k, .accumulate = bench_below(b, 2)};
     int64_t a_pad = bench_below(b, 4), b_pad = bench_below(b, 4);
     int form = bench_below(b, 5);
     g.a_row = form == 1 ? 1 : g.k + a_pad;
@@ -26,6 +23,12 @@ static struct el_gemm random_product(struct bench *b)
     return g;
 }
 
+static struct el_gemm random_product(struct bench *b)
+{
+    int m = bench_size(b, 1, 90), n = bench_size(b, 1, 200);
+    return product_of(b, m, n, bench_size(b, 1, 600));
+}
+
 static int64_t c_size(const struct el_gemm *g)
 {
     return (g->m - 1) * g->c_row + g->n;
@@ -37,9 +40,9 @@ static double tolerance(const struct el_gemm *g)
     return 3e-7 * sqrt(g->k) * 4;
 }
 
-static void check_product(struct bench *b)
+static void check_product_of(struct bench *b, struct el_gemm g)
 {
-    struct el_gemm g = random_product(b), expected = g;
+    struct el_gemm expected = g;
     float *start = bench_twin(b, g.c, c_size(&g));
     expected.c = bench_twin(b, g.c, c_size(&g));
     bench_run(b, el_ops_ref(), 1, EL_OP_gemm, &expected);
@@ -66,10 +69,28 @@ static void check_product(struct bench *b)
     }
 }
 
+static void check_product(struct bench *b)
+{
+    check_product_of(b, random_product(b));
+}
+
 static void a_row_does_not_depend_on_the_batch(void **state)
 {
     (void)state;
     for_every_backend(check_product, CASES);
+}
+
+/* Several blocks of rows and so many panels that both sides are packed. */
+static void check_large(struct bench *b)
+{
+    int m = 380 + bench_below(b, 500), n = 100 + bench_below(b, 250);
+    check_product_of(b, product_of(b, m, n, bench_size(b, 1, 300)));
+}
+
+static void a_row_does_not_depend_on_a_large_batch(void **state)
+{
+    (void)state;
+    for_every_backend(check_large, 6);
 }
 
 /* What products of a batch or of groups give must be what each gives alone. */
@@ -106,7 +127,7 @@ static void a_batch_is_its_products(void **state)
 
 static void check_groups(struct bench *b, enum el_group group)
 {
-    int rows = bench_size(b, 1, 300);
+    int rows = bench_below(b, 8) ? bench_size(b, 1, 300) : 2500;
     struct el_gemm g = {.n = bench_size(b, 1, 70),
                         .batch = GROUPS,
                         .group = group,
@@ -249,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_does_not_depend_on_the_batch),
+        cmocka_unit_test(a_row_does_not_depend_on_a_large_batch),
         cmocka_unit_test(a_batch_is_its_products),
         cmocka_unit_test(groups_are_their_products),
         cmocka_unit_test(packed_ahead_gives_the_same_bits),

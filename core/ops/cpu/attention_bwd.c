@@ -1,68 +1,105 @@
-/* Backward pass of attention, row by row on the tile kernel. With P the softmax weights (recomputed
- * from the scores and the forward pass's lse) and D = dout . out per head:
+/* Backward pass of attention on the tile kernel, a few neighbouring rows at a time. With P the
+ * softmax weights (recomputed from the scores and the forward pass's lse) and D = dout . out per
+ * head:
  *
  *   dS (H x n)      = scale * P * (dout * values^T - D)
  *   dq (H x (r+dr)) = dS * keys
  *   dkv (n x (r+dr)) += dS^T * q,   and on its first r values += P^T * dout
  *
+ * n are the keys that one of the rows sees, P and dS are zero where a row does not see a key. The
+ * sum into dkv is one product that runs over rows, and for each row over P and then dS of its
+ * heads:
+ *
+ *   dkv += [ P_0^T dS_0^T P_1^T dS_1^T ... ] * [ dout_0 0 ; q_0 ; dout_1 0 ; q_1 ; ... ]
+ *
  * A family of sequences belongs to one thread, which takes its rows in ascending order: the sums
  * into dkv have one order at any thread count. */
+#include "core/base/unroll.h"
 #include "core/ops/attention.h"
 #include "core/ops/cpu/cpu.h"
-#include "core/ops/cpu/keys.h"
+#include "core/ops/cpu/key_union.h"
 #include "core/ops/cpu/vec.h"
 
 #include <string.h>
 
-/* One row's state: p and ds (H x stride), and a chunk of dkv rows when they are scattered. */
+enum { STRIP_KEYS = 96 }; /* keys whose weights are packed at a time */
+
+/* A few rows' state. */
 struct scratch {
-    float *p, *ds, *chunk;
+    float *p, *ds;         /* (rows * H, stride) */
+    float *d;              /* (rows * H) */
+    float *right;          /* dout and q as panels: [panel][2 * rows * H][EL_PANEL] */
+    const float **columns; /* (2 * rows * H) of p and ds, in the order of `right` */
+    float *strips, *chunk; /* weights of STRIP_KEYS keys; dkv rows when they are scattered */
     int64_t stride;
+    struct el_key_union set;
+    struct el_keys keys;
 };
 
-static size_t score_bytes(const struct el_attn_bwd *a)
+/* Cuts a thread's part of the workspace; with m NULL only counts its bytes. */
+static size_t carve(const struct el_attn_bwd *a, struct scratch *m, char *base)
 {
-    int64_t n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
-    return el_cpu_round((size_t)(a->heads * n) * sizeof(float));
-}
-
-static size_t chunk_bytes(const struct el_attn_bwd *a)
-{
-    return el_cpu_round((size_t)EL_KEY_CHUNK * (size_t)(a->latent + a->rope) * sizeof(float));
-}
-
-static size_t thread_bytes(const struct el_attn_bwd *a)
-{
-    return 2 * score_bytes(a) + chunk_bytes(a) +
-           EL_CPU(keys_bytes)(&a->at, a->latent + a->rope, a->selected);
+    const int width = a->latent + a->rope;
+    int rows = EL_CPU(union_rows)(&a->at, a->selected, a->topk, a->heads);
+    size_t stride = (size_t)EL_CPU(union_stride)(&a->at, a->selected, a->topk);
+    size_t queries = (size_t)rows * (size_t)a->heads;
+    size_t wide = (size_t)(width + EL_PANEL - 1) / EL_PANEL * EL_PANEL;
+    const size_t size[] = {
+        el_cpu_round((queries * stride + EL_STRIPS_SLACK) * sizeof(float)),
+        el_cpu_round((queries * stride + EL_STRIPS_SLACK) * sizeof(float)),
+        el_cpu_round(queries * sizeof(float)),
+        el_cpu_round(2 * queries * wide * sizeof(float)),
+        el_cpu_round(2 * queries * sizeof(float *)),
+        el_cpu_round((2 * queries * STRIP_KEYS + EL_STRIPS_SLACK) * sizeof(float)),
+        el_cpu_round((size_t)EL_KEY_CHUNK * (size_t)width * sizeof(float)),
+        EL_CPU(union_bytes)(&a->at, a->selected, a->topk, rows),
+        EL_CPU(keys_bytes)(&a->at, width, a->selected),
+    };
+    enum { PARTS = sizeof size / sizeof *size };
+    size_t start[PARTS + 1] = {0};
+    for (int i = 0; i < PARTS; i++)
+        start[i + 1] = start[i] + size[i];
+    if (m) {
+        m->p = (float *)(base + start[0]);
+        m->ds = (float *)(base + start[1]);
+        m->d = (float *)(base + start[2]);
+        m->right = (float *)(base + start[3]);
+        m->columns = (const float **)(base + start[4]);
+        m->strips = (float *)(base + start[5]);
+        m->chunk = (float *)(base + start[6]);
+        m->stride = (int64_t)stride;
+        EL_CPU(union_init)(&m->set, &a->at, a->selected, a->topk, rows, base + start[7]);
+        EL_CPU(keys_init)
+        (&m->keys, &a->at, EL_CPU(key_cache)(a->kv, NULL, width, 0), a->selected, a->topk,
+         base + start[8]);
+    }
+    return start[PARTS];
 }
 
 static size_t attn_bwd_workspace(const struct el_stream *s, const void *args)
 {
-    return (size_t)s->threads * thread_bytes(args);
+    return (size_t)s->threads * carve(args, NULL, NULL);
 }
 
-/* p = scores, ds = dout * values^T. */
-static void both_scores(const struct el_attn_bwd *a, struct el_keys *k, int64_t first,
-                        const struct scratch *m)
+/* p = scores, ds = dout * values^T, for the panel of keys j.. */
+static void both_scores(const struct el_attn_bwd *a, int64_t first, struct scratch *m, int j)
 {
-    for (int j = 0; j < k->n; j += EL_PANEL) {
-        struct el_panel t = {.m = a->heads,
-                             .cols = k->n - j < EL_PANEL ? k->n - j : EL_PANEL,
-                             .k = k->width,
-                             .a = a->q + first * k->width,
-                             .a_row = k->width,
-                             .a_col = 1,
-                             .b = EL_CPU(keys_panel)(k, j),
-                             .b_row = EL_PANEL,
-                             .c = m->p + j,
-                             .c_row = m->stride};
-        EL_CPU(panel)(&t);
-        t.k = t.a_row = a->latent; /* the value is the key's first part */
-        t.a = a->dout + first * a->latent;
-        t.c = m->ds + j;
-        EL_CPU(panel)(&t);
-    }
+    struct el_keys *k = &m->keys;
+    struct el_panel t = {.m = m->set.rows * a->heads,
+                         .cols = k->n - j < EL_PANEL ? k->n - j : EL_PANEL,
+                         .k = k->width,
+                         .a = a->q + first * k->width,
+                         .a_row = k->width,
+                         .a_col = 1,
+                         .b = EL_CPU(keys_panel)(k, j),
+                         .b_row = EL_PANEL,
+                         .c = m->p + j,
+                         .c_row = m->stride};
+    EL_CPU(panel)(&t);
+    t.k = t.a_row = a->latent; /* the value is the key's first part */
+    t.a = a->dout + first * a->latent;
+    t.c = m->ds + j;
+    EL_CPU(panel)(&t);
 }
 
 VEC float dot(const float *x, const float *y, int n)
@@ -76,72 +113,126 @@ VEC float dot(const float *x, const float *y, int n)
     return vacc_sum(sum);
 }
 
-/* Scores to weights, in place; dout * values^T to scale * p * (that - d). */
-static void weigh(float *p, float *ds, int n, float scale, float lse, float d)
+/* A panel's scores to weights, in place; dout * values^T to scale * p * (that - d). Whatever a
+ * score is that a row does not see, it leaves zeros. */
+static void weigh(float *p, float *ds, const int32_t *member, float scale, float lse, float d)
 {
-    for (int j = 0; j < n; j += VL) {
+    UNROLL
+    for (int j = 0; j < EL_PANEL; j += VL) {
+        vi seen = vload_int(member + j);
         vf w = vexp(vload(p + j) * vset(scale) - vset(lse));
-        vstore(p + j, w);
-        vstore(ds + j, vset(scale) * w * (vload(ds + j) - vset(d)));
+        vf s = vset(scale) * w * (vload(ds + j) - vset(d));
+        vstore(p + j, (vf)((vi)w & seen));
+        vstore(ds + j, (vf)((vi)s & seen));
     }
 }
 
-/* rows (count x width) += ds^T q, its first part += p^T dout, for keys j.. of the row. */
-static void add_to_rows(const struct el_attn_bwd *a, int64_t first, const struct scratch *m, int j,
-                        int count, float *rows)
+/* P and dS of all keys. */
+static void weights(const struct el_attn_bwd *a, int64_t first, struct scratch *m)
+{
+    int queries = m->set.rows * a->heads;
+    for (int i = 0; i < queries; i++)
+        m->d[i] =
+            dot(a->dout + (first + i) * a->latent, a->out + (first + i) * a->latent, a->latent);
+    for (int j = 0; j < m->set.n; j += EL_PANEL) {
+        both_scores(a, first, m, j);
+        for (int i = 0; i < queries; i++)
+            weigh(m->p + i * m->stride + j, m->ds + i * m->stride + j,
+                  m->set.member + i / a->heads * m->stride + j, a->scale, a->lse[first + i],
+                  m->d[i]);
+    }
+}
+
+/* dq = dS * keys, continued from chunk to chunk. */
+static void add_to_queries(const struct el_attn_bwd *a, int64_t first, struct scratch *m, int j,
+                           int count)
 {
     const int width = a->latent + a->rope;
-    struct el_panel t = {.m = count,
-                         .cols = a->latent,
-                         .k = a->heads,
-                         .a = m->p + j,
-                         .a_row = 1,
-                         .a_col = m->stride,
-                         .b = a->dout + first * a->latent,
-                         .b_row = a->latent,
-                         .c = rows,
-                         .c_row = width,
-                         .accumulate = 1};
-    EL_CPU(panels)(t);
-    t.cols = width;
-    t.a = m->ds + j;
-    t.b = a->q + first * width;
-    t.b_row = width;
-    EL_CPU(panels)(t);
+    EL_CPU(panels)
+    ((struct el_panel){.m = m->set.rows * a->heads,
+                       .cols = width,
+                       .k = count,
+                       .a = m->ds + j,
+                       .a_row = m->stride,
+                       .a_col = 1,
+                       .b = EL_CPU(keys_rows)(&m->keys, j, count),
+                       .b_row = width,
+                       .c = a->dq + first * width,
+                       .c_row = width,
+                       .accumulate = j > 0});
 }
 
-static void one_row(const struct el_attn_bwd *a, struct el_keys *k, int row,
-                    const struct scratch *m)
+/* Values from.. of a row of n as a line of a panel, zeros behind them. */
+static float *put_line(float *to, const float *row, int from, int n)
+{
+    for (int v = 0; v < EL_PANEL; v += VL) {
+        int left = n - from - v;
+        vstore(to + v, left > 0 ? vload_n(row + from + v, left) : (vf){0});
+    }
+    return to + EL_PANEL;
+}
+
+/* The right side of the product into dkv, and the columns of its left side. */
+static void sides(const struct el_attn_bwd *a, int64_t first, struct scratch *m)
+{
+    const int width = a->latent + a->rope;
+    float *to = m->right;
+    for (int c = 0; c < width; c += EL_PANEL)
+        for (int row = 0; row < m->set.rows; row++) {
+            int64_t at = first + (int64_t)row * a->heads;
+            for (int h = 0; h < a->heads; h++)
+                to = put_line(to, a->dout + (at + h) * a->latent, c, a->latent);
+            for (int h = 0; h < a->heads; h++)
+                to = put_line(to, a->q + (at + h) * width, c, width);
+        }
+    const float **column = m->columns;
+    for (int row = 0; row < m->set.rows; row++)
+        for (int part = 0; part < 2; part++)
+            for (int h = 0; h < a->heads; h++)
+                *column++ = (part ? m->ds : m->p) + ((int64_t)row * a->heads + h) * m->stride;
+}
+
+/* rows (count x width) += the product, for keys j.. */
+static void add_to_rows(const struct el_attn_bwd *a, struct scratch *m, int j, int count,
+                        float *rows)
+{
+    const int width = a->latent + a->rope, k = 2 * m->set.rows * a->heads;
+    for (int i = 0; i < count; i += STRIP_KEYS) {
+        struct el_panel t = {.m = count - i < STRIP_KEYS ? count - i : STRIP_KEYS,
+                             .k = k,
+                             .a = m->strips,
+                             .strips = 1,
+                             .b_row = EL_PANEL,
+                             .c_row = width,
+                             .accumulate = 1};
+        EL_CPU(pack_strip_columns)(m->strips, m->columns, j + i, t.m, k);
+        for (int c = 0; c < width; c += EL_PANEL) {
+            t.cols = width - c < EL_PANEL ? width - c : EL_PANEL;
+            t.b = m->right + (int64_t)c * k;
+            t.c = rows + (int64_t)i * width + c;
+            EL_CPU(panel)(&t);
+        }
+    }
+}
+
+/* Rows from `row` on, before `end`; returns how many. */
+static int some_rows(const struct el_attn_bwd *a, struct scratch *m, int row, int end)
 {
     int64_t first = (int64_t)row * a->heads;
-    float *dq = a->dq + first * k->width;
-    EL_CPU(keys_row)(k, row);
-    both_scores(a, k, first, m);
-    for (int h = 0; h < a->heads; h++) {
-        int64_t at = first + h;
-        float d = dot(a->dout + at * a->latent, a->out + at * a->latent, a->latent);
-        weigh(m->p + h * m->stride, m->ds + h * m->stride, k->n, a->scale, a->lse[at], d);
+    int rows = EL_CPU(union_take)(&m->set, &m->keys, row, end), n = m->set.n;
+    size_t queries = (size_t)rows * (size_t)a->heads;
+    if (n == 0)
+        memset(a->dq + first * m->keys.width, 0, queries * (size_t)m->keys.width * sizeof *a->dq);
+    weights(a, first, m);
+    sides(a, first, m);
+    for (int j = 0; j < n; j += EL_KEY_CHUNK) {
+        int count = n - j < EL_KEY_CHUNK ? n - j : EL_KEY_CHUNK;
+        add_to_queries(a, first, m, j, count);
+        float *to = EL_CPU(keys_open)(&m->keys, a->dkv, j, count, m->chunk);
+        add_to_rows(a, m, j, count, to);
+        EL_CPU(keys_close)(&m->keys, a->dkv, j, count, to);
     }
-    if (k->n == 0)
-        memset(dq, 0, (size_t)a->heads * (size_t)k->width * sizeof *dq);
-    for (int j = 0; j < k->n; j += EL_KEY_CHUNK) {
-        int count = k->n - j < EL_KEY_CHUNK ? k->n - j : EL_KEY_CHUNK;
-        EL_CPU(panels)
-        ((struct el_panel){.m = a->heads,
-                           .cols = k->width,
-                           .k = count,
-                           .a = m->ds + j,
-                           .a_row = m->stride,
-                           .a_col = 1,
-                           .b = EL_CPU(keys_rows)(k, j, count),
-                           .b_row = k->width,
-                           .c = dq,
-                           .c_row = k->width,
-                           .accumulate = j > 0});
-        float *rows = EL_CPU(keys_open)(k, a->dkv, j, count, m->chunk);
-        add_to_rows(a, first, m, j, count, rows);
-        EL_CPU(keys_close)(k, a->dkv, j, count, rows);
-    }
+    return rows;
 }
 
 static void attn_bwd(struct el_stream *s, const void *args)
@@ -149,23 +240,17 @@ static void attn_bwd(struct el_stream *s, const void *args)
     const struct el_attn_bwd *a = args;
     int width = a->latent + a->rope, n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
     int threads = el_cpu_threads(s, (double)a->at.rows * n * a->heads * width);
+    size_t bytes = carve(a, NULL, NULL);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        char *mine = (char *)s->ws + (size_t)omp_get_thread_num() * thread_bytes(a);
-        struct scratch m = {.p = (float *)mine,
-                            .ds = (float *)(mine + score_bytes(a)),
-                            .chunk = (float *)(mine + 2 * score_bytes(a)),
-                            .stride = n};
-        struct el_keys k;
-        EL_CPU(keys_init)
-        (&k, &a->at, EL_CPU(key_cache)(a->kv, NULL, width, 0), a->selected, a->topk,
-         mine + 2 * score_bytes(a) + chunk_bytes(a));
+        struct scratch m;
+        carve(a, &m, (char *)s->ws + (size_t)omp_get_thread_num() * bytes);
 #pragma omp for schedule(dynamic, 1)
         for (int f = 0; f < EL_CPU(families)(&a->at); f++) {
-            int lo, hi;
-            EL_CPU(rows_of_family)(&a->at, f, &lo, &hi);
-            for (int row = lo; row < hi; row++)
-                one_row(a, &k, row, &m);
+            int row, end;
+            EL_CPU(rows_of_family)(&a->at, f, &row, &end);
+            while (row < end)
+                row += some_rows(a, &m, row, end);
         }
     }
 }

@@ -72,8 +72,13 @@ struct el_ahead {
 void EL_CPU(panel)(const struct el_panel *t);
 
 /* A's m rows of k values tile by tile, each as k columns of its height: what the panel reads then
- * lies side by side. dst (m*k) */
+ * lies side by side. dst: m*k floats, and EL_STRIPS_SLACK behind them that may be overwritten. */
+enum { EL_STRIPS_SLACK = 16 };
 void EL_CPU(pack_strips)(float *dst, const struct el_panel *t);
+
+/* The same for A(i,p) = columns[p][from + i], i < m, p < k. A whole vector is read at the end of
+ * each column: up to EL_STRIPS_SLACK floats behind its last. */
+void EL_CPU(pack_strip_columns)(float *dst, const float *const *columns, int from, int m, int k);
 
 /* The same over any number of columns with B in place (b_col = 1): panel after panel. */
 void EL_CPU(panels)(struct el_panel t);
@@ -88,6 +93,8 @@ void EL_CPU(pack_rows)(float *dst, const float *const *rows, int cols, int k);
  * become 0. */
 void EL_CPU(pack_panel)(float *panel, const float *b, int64_t b_row, int64_t b_col, int cols,
                         int k);
+/* The op gemm_pack, for products that pack their own B. */
+void EL_CPU(gemm_pack)(struct el_stream *s, const void *args);
 
 /* The k largest of order[0..n-1], equal ones by the lowest index: their indices, ascending, to
  * selected[0..k-1]. 1 <= k <= n. order holds INT32_MIN from n up to a whole panel; spare is scratch

@@ -3,9 +3,11 @@
  *
  * A thread takes the panels of a block of rows that are its own together. For each block of k:
  *
- *   - A's block is packed into strips, unless its rows are contiguous;
+ *   - A's block is packed into strips, where enough panels will meet it;
  *   - for each panel: B's panel (k block x EL_PANEL) is packed into the thread's scratch, unless it
  *     was packed ahead (gemm_pack.c), and tiles over the rows continue the sums in C.
+ *
+ * Where several blocks of rows will meet B, all of it is packed ahead here, once.
  *
  * A's block stays in the second-level cache while it meets all panels, and B's panel in the first
  * while it meets all rows; C goes through memory once for each block of k. */
@@ -17,6 +19,7 @@
 enum {
     K_BLOCK = 256,   /* a packed panel of 256 x 32 floats is 32 KiB */
     ROW_BLOCK = 384, /* a block of A of 384 x 256 floats is 384 KiB */
+    TALLEST = 12,    /* rows of a tile at most */
     FEW_ROWS = 24,   /* up to here B is read in place where its rows are contiguous */
 };
 
@@ -92,15 +95,15 @@ static void prepare_b(const struct el_gemm *g, const struct product *p, int k0, 
     }
 }
 
-/* The rows of A from k0 on: in place, or as strips where a row's values are scattered and enough
- * panels will meet them. */
+/* The rows of A from k0 on: in place, or as strips where enough panels will meet them, sooner where
+ * a row's values are scattered. */
 static void prepare_a(const struct el_gemm *g, const struct product *p, const struct block *it,
                       int k0, struct el_panel *t, float *strips)
 {
     t->a = p->a + it->row * g->a_row + k0 * g->a_col;
     t->a_row = g->a_row;
     t->a_col = g->a_col;
-    t->strips = g->a_col != 1 && it->cols > 4 * EL_PANEL;
+    t->strips = it->cols > (g->a_col != 1 ? 4 : 8) * EL_PANEL;
     if (t->strips) {
         EL_CPU(pack_strips)(strips, t);
         t->a = strips;
@@ -131,7 +134,8 @@ static void run_block(const struct el_gemm *g, const struct product *p, const st
             memset(c + i * g->c_row + it->col, 0, (size_t)it->cols * sizeof *c);
 }
 
-/* Rows of a block: large ones, but enough items for the threads to share evenly. */
+/* Rows of a block: large ones of nearly equal height, but enough items for the threads to share
+ * evenly. */
 static int row_block(const struct el_gemm *g, int threads)
 {
     int panels = ceil_div(g->n, EL_PANEL), m = g->m;
@@ -141,7 +145,8 @@ static int row_block(const struct el_gemm *g, int threads)
     while (threads > 1 && block > 24 &&
            (int64_t)products(g) * ceil_div(m, block) * panels < 6 * threads)
         block /= 2;
-    return block;
+    int even = ceil_div(m, ceil_div(m > 0 ? m : 1, block));
+    return ceil_div(even > 0 ? even : 1, TALLEST) * TALLEST;
 }
 
 /* Total weight when `s` is NULL; else runs the items that start inside lo..hi-1 of it, those of one
@@ -168,29 +173,63 @@ static double walk(const struct el_gemm *g, int rows_at_once, double lo, double 
     return at;
 }
 
-enum { PANEL_FLOATS = K_BLOCK * EL_PANEL, SCRATCH_FLOATS = PANEL_FLOATS + K_BLOCK * ROW_BLOCK };
+enum {
+    PANEL_FLOATS = K_BLOCK * EL_PANEL,
+    SCRATCH_FLOATS = PANEL_FLOATS + K_BLOCK * ROW_BLOCK + EL_STRIPS_SLACK,
+    AHEAD_FLOATS = 16 << 20, /* of B at most */
+};
+
+/* Floats of B packed ahead; 0: each block of rows packs what it meets. */
+static int64_t ahead_floats(const struct el_gemm *g, int block)
+{
+    int batch = products(g), m = g->group == EL_GROUP_ROWS ? ceil_div(g->m, batch) : g->m;
+    int64_t floats = batch * el_gemm_packed_floats(g->n, g->k);
+    int worth = !g->packed && g->group != EL_GROUP_K && m > block && floats <= AHEAD_FLOATS;
+    return worth ? floats : 0;
+}
+
+static int threads_of(const struct el_stream *s, const struct el_gemm *g)
+{
+    return el_cpu_threads(s, (double)g->m * g->n * g->k *
+                                 (g->group == EL_GROUP_NONE ? products(g) : 1));
+}
 
 static size_t gemm_workspace(const struct el_stream *s, const void *args)
 {
-    (void)args;
-    return (size_t)s->threads * SCRATCH_FLOATS * sizeof(float);
+    const struct el_gemm *g = args;
+    int64_t ahead = ahead_floats(g, row_block(g, threads_of(s, g)));
+    return ((size_t)s->threads * SCRATCH_FLOATS + (size_t)ahead) * sizeof(float);
+}
+
+static void pack_ahead(struct el_stream *s, struct el_gemm *g, float *packed)
+{
+    struct el_gemm_pack p = {.n = g->n,
+                             .k = g->k,
+                             .b = g->b,
+                             .b_row = g->b_row,
+                             .b_col = g->b_col,
+                             .batch = products(g),
+                             .b_batch = g->b_batch,
+                             .packed = packed};
+    EL_CPU(gemm_pack)(s, &p);
+    g->packed = packed;
 }
 
 static void gemm(struct el_stream *s, const void *args)
 {
-    const struct el_gemm *g = args;
-    if (g->m <= 0 && g->group != EL_GROUP_K)
+    struct el_gemm g = *(const struct el_gemm *)args;
+    if (g.m <= 0 && g.group != EL_GROUP_K)
         return;
-    int threads = el_cpu_threads(s, (double)g->m * g->n * g->k *
-                                        (g->group == EL_GROUP_NONE ? products(g) : 1));
-    int block = row_block(g, threads);
-    double total = walk(g, block, 0, 0, NULL);
+    int threads = threads_of(s, &g), block = row_block(&g, threads);
+    if (ahead_floats(&g, block))
+        pack_ahead(s, &g, (float *)s->ws + (size_t)s->threads * SCRATCH_FLOATS);
+    double total = walk(&g, block, 0, 0, NULL);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         int id = omp_get_thread_num(), n = omp_get_num_threads();
         float *own = (float *)s->ws + (size_t)id * SCRATCH_FLOATS;
         const struct scratch scratch = {own, own + PANEL_FLOATS};
-        walk(g, block, total * id / n, id + 1 < n ? total * (id + 1) / n : total + 1, &scratch);
+        walk(&g, block, total * id / n, id + 1 < n ? total * (id + 1) / n : total + 1, &scratch);
     }
 }
 

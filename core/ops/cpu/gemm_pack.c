@@ -22,7 +22,7 @@ void EL_CPU(pack_panel)(float *panel, const float *b, int64_t b_row, int64_t b_c
     }
 }
 
-static void gemm_pack(struct el_stream *s, const void *args)
+void EL_CPU(gemm_pack)(struct el_stream *s, const void *args)
 {
     const struct el_gemm_pack *g = args;
     int panels = (g->n + EL_PANEL - 1) / EL_PANEL, batch = g->batch > 1 ? g->batch : 1;
@@ -39,5 +39,5 @@ static void gemm_pack(struct el_stream *s, const void *args)
 
 void EL_CPU(init_gemm_pack)(struct el_ops *t)
 {
-    t->run[EL_OP_gemm_pack] = gemm_pack;
+    t->run[EL_OP_gemm_pack] = EL_CPU(gemm_pack);
 }

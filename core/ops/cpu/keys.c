@@ -86,6 +86,14 @@ void EL_CPU(keys_row)(struct el_keys *k, int row)
         k->n++;
 }
 
+void EL_CPU(keys_list)(struct el_keys *k, int row, const int32_t *list, int n)
+{
+    k->table = k->at->tables + (int64_t)k->at->seq[row] * k->at->table_stride;
+    k->list = list;
+    k->n = n;
+    k->count = 0;
+}
+
 int64_t EL_CPU(keys_place)(const struct el_keys *k, int i)
 {
     int position = k->list ? k->list[i] : i;

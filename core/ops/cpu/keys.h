@@ -49,6 +49,8 @@ struct el_key_cache EL_CPU(key_cache)(const float *data, const uint8_t *fp8, int
 void EL_CPU(keys_init)(struct el_keys *k, const struct el_rows *at, struct el_key_cache cache,
                        const int32_t *selected, int topk, void *scratch);
 void EL_CPU(keys_row)(struct el_keys *k, int row);
+/* Instead: the n ascending positions at `list` of the row's sequence. */
+void EL_CPU(keys_list)(struct el_keys *k, int row, const int32_t *list, int n);
 /* The cache row of key i. */
 int64_t EL_CPU(keys_place)(const struct el_keys *k, int i);
 /* Where keys from..from+count-1 lie one after another in the cache, as a cache row; -1 when they

@@ -122,6 +122,15 @@ static int height(int m, int tile)
     return m / tiles + (tile < m % tiles);
 }
 
+/* The lines of C that a tile continues, which lie a row apart. */
+static void fetch_c(const float *c, int64_t c_row, int rows, int cols)
+{
+    for (int i = 0; i < rows; i++, c += c_row) {
+        __builtin_prefetch(c, 1);
+        __builtin_prefetch(c + cols - 1, 1);
+    }
+}
+
 void EL_CPU(panel)(const struct el_panel *t)
 {
     if (t->m <= 0 || t->cols <= 0)
@@ -135,6 +144,8 @@ void EL_CPU(panel)(const struct el_panel *t)
         int64_t ar = t->strips ? 1 : t->a_row, ac = t->strips ? rows : t->a_col;
         const float *a = t->a + row * (t->strips ? (int64_t)t->k : ar);
         float *c = t->c + row * t->c_row;
+        if (t->strips && i + 1 < tiles)
+            fetch_c(c + rows * t->c_row, t->c_row, height(t->m, i + 1), t->cols);
         if (nv == 2 && last == VL)
             tile_rows(rows, 2, 0, t, last, a, ar, ac, c);
         else if (nv == 2)
@@ -143,19 +154,6 @@ void EL_CPU(panel)(const struct el_panel *t)
             tile_rows(rows, 1, 0, t, last, a, ar, ac, c);
         else
             tile_rows(rows, 1, 1, t, last, a, ar, ac, c);
-        row += rows;
-    }
-}
-
-void EL_CPU(pack_strips)(float *dst, const struct el_panel *t)
-{
-    int tiles = t->m > 0 ? tiles_of(t->m) : 0, row = 0;
-    for (int i = 0; i < tiles; i++) {
-        int rows = height(t->m, i);
-        const float *a = t->a + row * t->a_row;
-        for (int p = 0; p < t->k; p++, a += t->a_col)
-            for (int r = 0; r < rows; r++)
-                *dst++ = a[r * t->a_row];
         row += rows;
     }
 }
@@ -294,4 +292,66 @@ void EL_CPU(pack_transposed)(float *dst, const float *src, int64_t src_row, int 
     for (int j = 0; j < cols; j++)
         rows[j] = src + j * src_row;
     EL_CPU(pack_rows)(dst, rows, cols, k);
+}
+
+/* Strips of A. A store takes a whole vector, of which the strip's next column overwrites what is
+ * behind its height. */
+
+/* Rows are contiguous: squares of them are transposed. */
+VEC void strip_of_rows(float *dst, const float *a, int64_t a_row, int rows, int k)
+{
+    const float *at[VL];
+    vf x[VL];
+    int p = 0;
+    for (int i = 0; i < VL; i++)
+        at[i] = a + (i < rows ? i : 0) * a_row;
+    for (; p + VL <= k; p += VL) {
+        load_square(x, at, p);
+        UNROLL
+        for (int i = 0; i < VL; i++, dst += rows)
+            vstore(dst, x[i]);
+    }
+    for (; p < k; p++)
+        for (int r = 0; r < rows; r++)
+            *dst++ = at[r][p];
+}
+
+/* Columns are contiguous; `whole`: a vector of each may be read. */
+VEC void strip_of_columns(const int whole, float *dst, const float *a, int64_t a_col, int rows,
+                          int k)
+{
+    for (int p = 0; p < k; p++, a += a_col, dst += rows)
+        vstore(dst, whole ? vload(a) : vload_part(a, rows));
+}
+
+void EL_CPU(pack_strips)(float *dst, const struct el_panel *t)
+{
+    int tiles = t->m > 0 ? tiles_of(t->m) : 0, row = 0;
+    for (int i = 0; i < tiles; i++) {
+        int rows = height(t->m, i);
+        const float *a = t->a + row * t->a_row;
+        if (t->a_col == 1)
+            strip_of_rows(dst, a, t->a_row, rows, t->k);
+        else if (t->a_row == 1 && row + VL <= t->m)
+            strip_of_columns(1, dst, a, t->a_col, rows, t->k);
+        else if (t->a_row == 1)
+            strip_of_columns(0, dst, a, t->a_col, rows, t->k);
+        else
+            for (int p = 0; p < t->k; p++)
+                for (int r = 0; r < rows; r++)
+                    dst[p * rows + r] = a[r * t->a_row + p * t->a_col];
+        dst += rows * t->k;
+        row += rows;
+    }
+}
+
+void EL_CPU(pack_strip_columns)(float *dst, const float *const *columns, int from, int m, int k)
+{
+    int tiles = m > 0 ? tiles_of(m) : 0, row = from;
+    for (int i = 0; i < tiles; i++) {
+        int rows = height(m, i);
+        for (int p = 0; p < k; p++, dst += rows)
+            vstore(dst, vload(columns[p] + row));
+        row += rows;
+    }
 }
