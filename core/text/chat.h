@@ -1,4 +1,4 @@
-/* The DeepSeek-V3.2 chat shape as token ids (facts: section "Tokenizer and chat format").
+/* The chat shape of DeepSeek-V3.2 as token ids.
  *
  *   BOS system <User>u<Assistant></think>answer EOS <User>u<Assistant><think>
  *
