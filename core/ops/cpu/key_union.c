@@ -28,11 +28,12 @@ int EL_CPU(union_rows)(const struct el_rows *at, const int32_t *selected, int to
     return rows > 1 ? (int)rows : 1;
 }
 
-/* Where the parts of the scratch begin; returns its size. */
+/* Where parts of the scratch begin, in bytes. */
 struct parts {
     size_t rank, list, member;
 };
 
+/* Returns the size of all of it. */
 static size_t parts_of(const struct el_rows *at, const int32_t *selected, int stride, int rows,
                        struct parts *p)
 {
