@@ -62,6 +62,8 @@
  *     no closing.                         (only when the closing line is missing)
  *     Based on my evaluation, the final overall score should be:
  *     \boxed{0}
+ * With look_up 3 the list is restated in front of the first number: "(3) some of 8,19,27."
+ *
  * A repeated line is judged "again." instead of right or wrong. "take 20 of 19 wrong." says that
  * the witness is bad; so does "bad witness.", where nothing is looked up.
  *
@@ -240,6 +242,7 @@ struct el_world_line {
 struct el_world_claim_report {
     enum el_world_kind state; /* RIGHT: the lines below are judged; else the whole claim's defect */
     int is_list;              /* the claim is one of a list */
+    int n_list, list[EL_WORLD_LIST]; /* which is this one */
     int listed[EL_WORLD_LIST];       /* then for each number of the witness the nearest entry of the
                                         list that no earlier number has taken, the smaller of two; 0
                                         where none is left */
@@ -432,7 +435,8 @@ struct el_world_mix {
     int look_up;            /* 0: analyses say at most that a witness is bad. 1: they look
                                up the numbers taken from lists. 2: meta-analyses verify anew
                                the claims that have issues, too, and inventions are drawn
-                               more widely */
+                               more widely. 3: the list is restated where its numbers are
+                               looked up */
     double drill_witness;   /* share of drills that ask for bare witnesses */
     double drill_list;      /* share of the others that look numbers up in a list */
     int drill_lines;        /* lines of a drill but of that for bare witnesses,

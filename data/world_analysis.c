@@ -8,12 +8,13 @@ struct entry {
     int is_total;
     int is_taken; /* the line on a number that is taken from a list */
     int taken, listed;
+    const struct el_world_claim_report *restated; /* the line that is this claim's list */
     enum el_world_kind kind;
     struct el_world_step step;
     int total, target;
 };
 
-enum { MOST = EL_WORLD_CLAIMS * (EL_WORLD_LINES + 2 * EL_WORLD_LIST + 1) + 1 };
+enum { MOST = EL_WORLD_CLAIMS * (EL_WORLD_LINES + 2 * EL_WORLD_LIST + 2) + 1 };
 
 struct list {
     int n;
@@ -60,6 +61,8 @@ static void add_taken(struct list *l, int claim, const struct el_world_claim_rep
 static void add_claim(struct list *l, int claim, const struct el_world_report *r)
 {
     const struct el_world_claim_report *c = &r->claim[claim];
+    if (is_looked_up(r, c) && r->look_up > 2)
+        l->entry[l->n++] = (struct entry){.claim = claim, .restated = c, .kind = EL_KIND_RIGHT};
     if (is_looked_up(r, c))
         add_taken(l, claim, c);
     else if (c->state != EL_KIND_RIGHT)
@@ -103,8 +106,18 @@ static int put_taken(struct el_buf *out, const struct entry *e)
     return rc < 0 ? rc : el_buf_puts(out, e->kind == EL_KIND_RIGHT ? " right.\n" : " wrong.\n");
 }
 
+static int put_restated(struct el_buf *out, const struct el_world_claim_report *c)
+{
+    int rc = el_buf_puts(out, EL_WORLD_SOME);
+    for (int i = 0; i < c->n_list && rc >= 0; i++)
+        rc = el_buf_printf(out, "%s%d", i ? "," : "", c->list[i]);
+    return rc < 0 ? rc : el_buf_puts(out, ".\n");
+}
+
 static int put_entry(struct el_buf *out, const struct entry *e)
 {
+    if (e->restated)
+        return put_restated(out, e->restated);
     if (e->is_total)
         return el_world_put_remark(out, e->total, e->target, e->kind == EL_KIND_RIGHT);
     if (e->is_taken)
@@ -182,7 +195,7 @@ static int pick(const struct list *l, int (*fits)(const struct entry *), struct 
 
 static int is_right(const struct entry *e)
 {
-    return e->kind == EL_KIND_RIGHT;
+    return e->kind == EL_KIND_RIGHT && !e->restated;
 }
 
 static int is_issue(const struct entry *e)

@@ -118,8 +118,8 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
                               refined[i].value);
     if (rc == 0 && m->history != 0 && m->history != 1)
         rc = el_error_set(err, EL_EINVAL, "history is %d, expected 0 or 1", m->history);
-    if (rc == 0 && (m->look_up < 0 || m->look_up > 2))
-        rc = el_error_set(err, EL_EINVAL, "look_up is %d, expected 0, 1 or 2", m->look_up);
+    if (rc == 0 && (m->look_up < 0 || m->look_up > 3))
+        rc = el_error_set(err, EL_EINVAL, "look_up is %d, expected 0 to 3", m->look_up);
     if (rc == 0 && (m->drill_lines < 1 || m->drill_lines > EL_EXAMPLE_SPANS))
         rc = el_error_set(err, EL_EINVAL, "drill_lines is %d, expected 1 to %d", m->drill_lines,
                           EL_EXAMPLE_SPANS);

@@ -200,8 +200,11 @@ static void judge_claim(const struct el_world_claim *c, const struct raw *raw,
 {
     out->state = EL_KIND_RIGHT;
     out->is_list = c->family == EL_WORLD_SUB;
-    if (out->is_list)
+    if (out->is_list) {
+        out->n_list = c->n;
+        memcpy(out->list, c->v, (size_t)c->n * sizeof *c->v);
         el_world_look_up(c, &out->witness, out->listed);
+    }
     out->withdrawn = raw->abandoned;
     if (raw->malformed || raw->abandoned)
         out->state = EL_KIND_MALFORMED;

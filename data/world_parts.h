@@ -15,6 +15,7 @@
 #define EL_WORLD_FIND       "Find: "
 #define EL_WORLD_LOOK_UP    "Drill: "
 #define EL_WORLD_TAKEN      "take %d of " /* the number taken */
+#define EL_WORLD_SOME       "some of "    /* the numbers of a list */
 
 /* ---- Ranges: the knobs of difficulty (world_claim.c) ---- */
 

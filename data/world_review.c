@@ -103,6 +103,19 @@ static int scan_taken(struct el_world_scan s, struct claimed *out)
     return out->kind == EL_KIND_RIGHT || out->kind == EL_KIND_BAD_WITNESS;
 }
 
+/* "some of 8,19,27.": claims nothing, whatever the list is; look-ups show what was misread. */
+static int scan_restated(struct el_world_scan s, struct claimed *out)
+{
+    int number;
+    if (!el_world_scan_words(&s, EL_WORLD_SOME) || !el_world_scan_number(&s, &number))
+        return 0;
+    while (el_world_scan_words(&s, ","))
+        if (!el_world_scan_number(&s, &number))
+            return 0;
+    out->kind = EL_KIND_RIGHT;
+    return el_world_scan_stop(&s);
+}
+
 /* Reads the line behind its claim number. */
 static void read_line(struct el_world_scan s, struct claimed *out)
 {
@@ -123,7 +136,7 @@ static void read_line(struct el_world_scan s, struct claimed *out)
     t = s;
     if (el_world_scan_step(&t, &out->step) && scan_judgement(t, out))
         return;
-    if (!scan_taken(s, out) && !scan_whole(&s, out))
+    if (!scan_taken(s, out) && !scan_restated(s, out) && !scan_whole(&s, out))
         out->kind = EL_KIND_UNREADABLE;
 }
 

@@ -258,7 +258,7 @@ static int put_claim(struct el_buf *out, const struct el_world_claim *c)
     default:
         break;
     }
-    int rc = el_buf_puts(out, "some of ");
+    int rc = el_buf_puts(out, EL_WORLD_SOME);
     if (rc >= 0)
         rc = put_list(out, v, c->n);
     return rc < 0 ? rc : el_buf_printf(out, " add up to %d", c->total);
@@ -326,7 +326,7 @@ static int scan_sub(struct el_world_scan *s, struct el_world_claim *c)
 static int scan_claim(struct el_world_scan *s, struct el_world_claim *c)
 {
     memset(c, 0, sizeof *c);
-    if (el_world_scan_words(s, "some of "))
+    if (el_world_scan_words(s, EL_WORLD_SOME))
         return scan_sub(s, c);
     int first;
     if (!el_world_scan_number(s, &first))

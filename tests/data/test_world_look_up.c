@@ -103,13 +103,13 @@ static void unlisted_numbers_are_shown(void **state)
 static void analyses_look_lists_up(void **state)
 {
     (void)state;
-    int seen[2][EL_EXAMPLE_DRILL] = {{0}};
+    int seen[2][EL_EXAMPLE_DRILL] = {{0}}, restated[2][EL_EXAMPLE_DRILL] = {{0}};
     for (int on = 0; on < 2; on++)
         for (uint64_t i = 0; i < 400; i++) {
             struct el_world_mix m;
             struct el_example e;
             el_world_mix_init(&m, &prompts);
-            m.look_up = on;
+            m.look_up = 3 * on;
             m.share[EL_EXAMPLE_DRILL] = 0;
             assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
             const char *prompted = strstr(e.prompt, "Review:\n"),
@@ -117,11 +117,14 @@ static void analyses_look_lists_up(void **state)
                        *own = e.kind == EL_EXAMPLE_VERIFY ? e.completion : self;
             seen[on][e.kind] += prompted && strstr(prompted, "take ");
             seen[on][e.kind] += own && strstr(own, "take ");
+            restated[on][e.kind] +=
+                (prompted && strstr(prompted, "some of ")) || (own && strstr(own, "some of "));
             el_example_release(&e);
         }
     for (int kind = 0; kind < EL_EXAMPLE_DRILL; kind++) {
         assert_int_equal(seen[0][kind], 0);
         assert_true(seen[1][kind] > 10);
+        assert_true(restated[0][kind] == 0 && restated[1][kind] > 10);
     }
 }
 
@@ -142,7 +145,7 @@ static void count_verdicts(const char *text, int *verdicts, int *right)
 static void analyses_to_judge_may_be_crowded(void **state)
 {
     (void)state;
-    int many[2] = {0}, right[3] = {0}, n = 300;
+    int many[2] = {0}, right[4] = {0}, n = 300;
     for (int on = 0; on < 2; on++)
         for (int i = 0; i < n; i++) {
             struct el_world_mix m;
@@ -153,7 +156,7 @@ static void analyses_to_judge_may_be_crowded(void **state)
             memset(m.share, 0, sizeof m.share);
             m.share[EL_EXAMPLE_META] = 1;
             m.crowded = on;
-            m.look_up = i % 3;
+            m.look_up = i % 4;
             assert_int_equal(el_world_example(&m, (uint64_t)i, &e, NULL), 0);
             count_verdicts(e.completion, &verdicts, &found);
             many[on] += verdicts >= 4;
@@ -165,7 +168,7 @@ static void analyses_to_judge_may_be_crowded(void **state)
     assert_in_range(many[0], 0, n / 5);
     assert_in_range(many[1], n / 2, n);
     assert_int_equal(right[0] + right[1], 0);
-    assert_true(right[2] > n);
+    assert_true(right[2] > n / 2 && right[3] > n / 2);
 }
 
 /* The same of a model's own attempt: its self-evaluation, its verification, a refinement's prompt,
