@@ -72,10 +72,11 @@
  * place (numbers misquoted, another kind), invented otherwise; a line that cannot be read claims
  * something that cannot be mapped and is invented. ms: 0 when issues are claimed and all are
  * invented; 0.5 when some are invented, one is misstated, or the score does not follow from the
- * claimed issues; else 1. An analysis without both key phrases and a legal box has ms 0.
+ * claimed issues; else 1. A restated list claims nothing, whatever its numbers are: look-ups show
+ * what was misread. An analysis without both key phrases and a legal box has ms 0.
  *
  * Meta-analysis. A claim that has issues is verified anew, once, in front of the first of them
- * (look_up 2); every claimed issue restated, then its verdict; whether the score follows:
+ * (look_up 2 and 3); every claimed issue restated, then its verdict; whether the score follows:
  *     Here is my analysis of the "solution evaluation":
  *     (1) 16*5=80 right.
  *     9*2=19 wrong.
@@ -242,7 +243,7 @@ struct el_world_line {
 struct el_world_claim_report {
     enum el_world_kind state; /* RIGHT: the lines below are judged; else the whole claim's defect */
     int is_list;              /* the claim is one of a list */
-    int n_list, list[EL_WORLD_LIST]; /* which is this one */
+    int n_list, list[EL_WORLD_LIST]; /* then the list, as it is stated */
     int listed[EL_WORLD_LIST];       /* then for each number of the witness the nearest entry of the
                                         list that no earlier number has taken, the smaller of two; 0
                                         where none is left */
@@ -296,11 +297,12 @@ int el_world_analysis_true(const struct el_world_report *r, struct el_buf *out);
 enum el_world_review_flaw {
     EL_REVIEW_NONE,      /* [1] */
     EL_REVIEW_INVENTED,  /* [0, 0.5 with real ones] a right line called wrong, score follows; of a
-                            report with look_up 2 also a whole claim called malformed or the like,
-                            or a line that the proof does not have */
+                            report with look_up 2 or 3 also a whole claim called malformed or
+                            the like, or a line that the proof does not have */
     EL_REVIEW_MISSTATED, /* [0.5] a real issue with a misquoted number */
     EL_REVIEW_MISSED,    /* [1] a defect judged right, score follows: nothing false is claimed */
-    EL_REVIEW_DROPPED,   /* [1] the line of a defect left out, score follows */
+    EL_REVIEW_DROPPED,   /* [1] the line of a defect left out, score follows; a restated list
+                            stays */
     EL_REVIEW_SCORE,     /* [0.5] the score does not follow */
     EL_REVIEW_FLAWS
 };
@@ -341,10 +343,10 @@ void el_world_judge_analysis(const struct el_world_report *r, const char *text, 
 /* ---- Meta-analyses (world_meta.c) ---- */
 
 /* Appends the truthful meta-analysis of the analysis `text` that v reviews, of the proof that r
- * reports on. Each issue is quoted, and with r->look_up 2 a claim at issue is verified anew, once,
- * in front of its first issue: whoever judges compares lines then. EL_EREFUSED when the analysis
- * has no legal format or has issues that cannot be quoted (unreadable lines over 120 bytes, more
- * than EL_WORLD_ISSUES issues). */
+ * reports on. Each issue is quoted, and with r->look_up 2 or 3 a claim at issue is verified anew,
+ * once, in front of its first issue: whoever judges compares lines then. EL_EREFUSED when the
+ * analysis has no legal format or has issues that cannot be quoted (unreadable lines over 120
+ * bytes, more than EL_WORLD_ISSUES issues). */
 int el_world_meta_true(const struct el_world_report *r, const struct el_world_review *v,
                        const char *text, size_t n, struct el_buf *out, struct el_error *err);
 

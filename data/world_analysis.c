@@ -109,8 +109,8 @@ static int put_taken(struct el_buf *out, const struct entry *e)
 static int put_restated(struct el_buf *out, const struct el_world_claim_report *c)
 {
     int rc = el_buf_puts(out, EL_WORLD_SOME);
-    for (int i = 0; i < c->n_list && rc >= 0; i++)
-        rc = el_buf_printf(out, "%s%d", i ? "," : "", c->list[i]);
+    if (rc >= 0)
+        rc = el_world_put_numbers(out, c->list, c->n_list);
     return rc < 0 ? rc : el_buf_puts(out, ".\n");
 }
 

@@ -92,6 +92,7 @@ int el_world_put_heading(struct el_buf *out, int claim, enum el_world_family f,
 int el_world_put_remark(struct el_buf *out, int total, int target,
                         int right);                                /* "total 33 of 49 wrong.\n" */
 int el_world_put_taken(struct el_buf *out, int taken, int listed); /* "take 20 of 19" */
+int el_world_put_numbers(struct el_buf *out, const int *v, int n); /* "8,19,30" */
 const char *el_world_score_text(double score);                     /* "0", "0.5", "1" */
 void el_world_trim(const char **text, size_t *n);
 void el_world_cut(struct el_buf *out, size_t len); /* back to an earlier length */

@@ -206,7 +206,7 @@ int el_world_put_step(struct el_buf *out, const struct el_world_step *s)
     return rc < 0 ? rc : el_buf_printf(out, "%d", s->result);
 }
 
-static int put_list(struct el_buf *out, const int *v, int n)
+int el_world_put_numbers(struct el_buf *out, const int *v, int n)
 {
     int rc = 0;
     for (int i = 0; i < n && rc >= 0; i++)
@@ -221,7 +221,7 @@ int el_world_put_heading(struct el_buf *out, int claim, enum el_world_family f,
     if (rc >= 0 && f == EL_WORLD_SUB) {
         rc = el_buf_puts(out, "take ");
         if (rc >= 0)
-            rc = put_list(out, w->v, w->n);
+            rc = el_world_put_numbers(out, w->v, w->n);
     } else if (rc >= 0 && f == EL_WORLD_MOD) {
         rc = el_buf_printf(out, "x=%d", w->v[0]);
     } else if (rc >= 0) {
@@ -260,7 +260,7 @@ static int put_claim(struct el_buf *out, const struct el_world_claim *c)
     }
     int rc = el_buf_puts(out, EL_WORLD_SOME);
     if (rc >= 0)
-        rc = put_list(out, v, c->n);
+        rc = el_world_put_numbers(out, v, c->n);
     return rc < 0 ? rc : el_buf_printf(out, " add up to %d", c->total);
 }
 

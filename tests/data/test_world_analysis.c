@@ -365,7 +365,7 @@ static void inventions_are_wide_with_look_up(void **state)
                     count[is_wide(&f.r, &v.issue[k], f.text.data)]++;
         }
         assert_in_range(count[0], 500, 1000);
-        assert_true(on >= 2 ? count[1] > 15 && count[2] > 15 : count[1] == 0 && count[2] == 0);
+        assert_true(on < 2 ? count[1] == 0 && count[2] == 0 : count[1] > 15 && count[2] > 15);
     }
     teardown(&f);
 }

@@ -71,10 +71,11 @@ static inline void fill_tables(struct bench *b, struct paged *p)
     p->plain.block_shift = 30;
 }
 
-static inline struct paged random_batch(struct bench *b)
+/* Sequences of up to `longest` rows. */
+static inline struct paged batch_of(struct bench *b, int longest)
 {
     struct paged p = {0};
-    int longest = bench_below(b, 3) ? 40 : 200, total = 0;
+    int total = 0;
     p.at.sequences = 1 + bench_below(b, MAX_SEQUENCES);
     p.at.block_shift = bench_below(b, 6);
     for (int s = 0; s < p.at.sequences; s++) {
@@ -88,6 +89,11 @@ static inline struct paged random_batch(struct bench *b)
     fill_rows(b, &p, seq, pos);
     fill_tables(b, &p);
     return p;
+}
+
+static inline struct paged random_batch(struct bench *b)
+{
+    return batch_of(b, bench_below(b, 3) ? 40 : 200);
 }
 
 /* Every value of a sequence's keys behind position pos becomes x. */

@@ -7,7 +7,7 @@ enum { CASES = 10 };
 static struct el_attn random_attention(struct bench *b, const struct paged *p)
 {
     struct el_attn a = {.at = p->at,
-                        .heads = bench_size(b, 1, 16),
+                        .heads = bench_below(b, 20) ? bench_size(b, 1, 16) : 70,
                         .latent = bench_size(b, 1, 70),
                         .rope = bench_below(b, 20),
                         .scale = 0.3f};
@@ -231,13 +231,12 @@ static void make_alike(struct bench *b, const struct el_rows *at, int32_t *selec
     }
 }
 
-/* Rows are worked on a few at a time: none may notice. */
-static void check_alone(struct bench *b)
+/* Rows are worked on a few at a time: none may notice. With more than one chunk of keys, too. */
+static void check_alone_of(struct bench *b, struct paged p, int most_topk)
 {
-    struct paged p = random_batch(b);
     struct el_attn a = random_attention(b, &p);
     if (bench_below(b, 4)) {
-        a.topk = bench_size(b, 1, 100);
+        a.topk = bench_size(b, 1, most_topk);
         int32_t *selected = random_selection(b, &a.at, a.topk, 0);
         if (bench_below(b, 4))
             make_alike(b, &a.at, selected, a.topk);
@@ -262,10 +261,21 @@ static void check_alone(struct bench *b)
     same_bits(d.dkv, alone.dkv, p.cache_rows * width, "attention dkv of rows one by one");
 }
 
+static void check_alone(struct bench *b)
+{
+    check_alone_of(b, random_batch(b), 100);
+}
+
+static void check_alone_long(struct bench *b)
+{
+    check_alone_of(b, batch_of(b, 600), 400);
+}
+
 static void backward_of_a_row_does_not_depend_on_its_neighbours(void **state)
 {
     (void)state;
     for_every_backend(check_alone, CASES);
+    for_every_backend(check_alone_long, 3);
 }
 
 static void backward_agrees_and_is_ordered(void **state)

@@ -128,7 +128,7 @@ static void a_batch_is_its_products(void **state)
 static void check_groups(struct bench *b, enum el_group group)
 {
     int rows = bench_below(b, 8) ? bench_size(b, 1, 300) : 2500;
-    struct el_gemm g = {.n = bench_size(b, 1, 70),
+    struct el_gemm g = {.n = bench_size(b, 1, bench_below(b, 4) ? 70 : 400),
                         .batch = GROUPS,
                         .group = group,
                         .offsets = random_offsets(b, rows),

@@ -71,6 +71,9 @@ struct el_ahead {
 };
 void EL_CPU(panel)(const struct el_panel *t);
 
+/* The same over any number of columns with B in place (b_col = 1): panel after panel. */
+void EL_CPU(panels)(struct el_panel t);
+
 /* A's m rows of k values tile by tile, each as k columns of its height: what the panel reads then
  * lies side by side. dst: m*k floats, and EL_STRIPS_SLACK behind them that may be overwritten. */
 enum { EL_STRIPS_SLACK = 16 };
@@ -79,9 +82,6 @@ void EL_CPU(pack_strips)(float *dst, const struct el_panel *t);
 /* The same for A(i,p) = columns[p][from + i], i < m, p < k. A whole vector is read at the end of
  * each column: up to EL_STRIPS_SLACK floats behind its last. */
 void EL_CPU(pack_strip_columns)(float *dst, const float *const *columns, int from, int m, int k);
-
-/* The same over any number of columns with B in place (b_col = 1): panel after panel. */
-void EL_CPU(panels)(struct el_panel t);
 
 /* dst[p*EL_PANEL + j] = src[j*src_row + p]: transposes `cols` (at most EL_PANEL) rows of k values
  * into a panel. Lanes behind cols become 0. dst is 64-byte aligned. */

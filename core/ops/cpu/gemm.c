@@ -22,6 +22,7 @@ enum {
     TALLEST = 12,    /* rows of a tile at most */
     FEW_ROWS = 24,   /* up to here B is read in place where its rows are contiguous */
 };
+_Static_assert(ROW_BLOCK % TALLEST == 0, "a block of rows is no whole number of tiles");
 
 /* One product of a batch or group. */
 struct product {
@@ -134,13 +135,17 @@ static void run_block(const struct el_gemm *g, const struct product *p, const st
             memset(c + i * g->c_row + it->col, 0, (size_t)it->cols * sizeof *c);
 }
 
+/* Rows of a product; of groups, on average. */
+static int mean_rows(const struct el_gemm *g)
+{
+    return g->group == EL_GROUP_ROWS && g->batch > 0 ? ceil_div(g->m, g->batch) : g->m;
+}
+
 /* Rows of a block: large ones of nearly equal height, but enough items for the threads to share
  * evenly. */
 static int row_block(const struct el_gemm *g, int threads)
 {
-    int panels = ceil_div(g->n, EL_PANEL), m = g->m;
-    if (g->group == EL_GROUP_ROWS)
-        m = ceil_div(m, g->batch > 0 ? g->batch : 1);
+    int panels = ceil_div(g->n, EL_PANEL), m = mean_rows(g);
     int block = ROW_BLOCK;
     while (threads > 1 && block > 24 &&
            (int64_t)products(g) * ceil_div(m, block) * panels < 6 * threads)
@@ -182,9 +187,9 @@ enum {
 /* Floats of B packed ahead; 0: each block of rows packs what it meets. */
 static int64_t ahead_floats(const struct el_gemm *g, int block)
 {
-    int batch = products(g), m = g->group == EL_GROUP_ROWS ? ceil_div(g->m, batch) : g->m;
-    int64_t floats = batch * el_gemm_packed_floats(g->n, g->k);
-    int worth = !g->packed && g->group != EL_GROUP_K && m > block && floats <= AHEAD_FLOATS;
+    int64_t floats = products(g) * el_gemm_packed_floats(g->n, g->k);
+    int worth =
+        !g->packed && g->group != EL_GROUP_K && mean_rows(g) > block && floats <= AHEAD_FLOATS;
     return worth ? floats : 0;
 }
 

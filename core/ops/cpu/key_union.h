@@ -1,8 +1,8 @@
 /* The keys of several rows of one sequence at a time. Neighbouring rows see nearly the same keys:
  * taken together, their queries make one tall product with the union of their sets, and each key is
  * fetched and transposed once. What a row does not see is masked, so that its sums, which run over
- * ascending positions, only gain terms of zero: no bit changes but, where a sum is zero, its sign.
- */
+ * ascending positions, only gain terms of zero: of finite values no bit changes but the sign of a
+ * sum that is zero. */
 #ifndef EL_OPS_CPU_KEY_UNION_H
 #define EL_OPS_CPU_KEY_UNION_H
 

@@ -21,6 +21,8 @@
 #define MR 4
 #endif
 
+_Static_assert(MR <= VL && VL <= EL_STRIPS_SLACK, "a strip's columns are written as vectors");
+
 /* `last` lanes of the last vector are in use (VL when `part` is 0). rows, nv and part are
  * compile-time constants at every call. */
 VEC void tile(const int rows, const int nv, const int part, const struct el_panel *t, int last,
