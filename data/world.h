@@ -242,8 +242,8 @@ struct el_world_line {
 
 struct el_world_claim_report {
     enum el_world_kind state; /* RIGHT: the lines below are judged; else the whole claim's defect */
-    int is_list;              /* the claim is one of a list */
-    int n_list, list[EL_WORLD_LIST]; /* then the list, as it is stated */
+    int n_list, list[EL_WORLD_LIST]; /* of a claim of a list: the list as it is stated; else n_list
+                                        is 0 */
     int listed[EL_WORLD_LIST];       /* then for each number of the witness the nearest entry of the
                                         list that no earlier number has taken, the smaller of two; 0
                                         where none is left */

@@ -40,14 +40,16 @@ static int is_looked_up(const struct el_world_report *r, const struct el_world_c
     int foreign = 0;
     for (int i = 0; i < c->witness.n; i++)
         foreign += !is_found(c, i);
-    return r->look_up && c->is_list &&
+    return r->look_up && c->n_list > 0 &&
            (c->state == EL_KIND_RIGHT || (c->state == EL_KIND_BAD_WITNESS && foreign > 0));
 }
 
-/* Up to the first number that is not in the list. */
-static void add_taken(struct list *l, int claim, const struct el_world_claim_report *c)
+/* The list, where it is restated; the numbers taken up to the first that is not in it. */
+static void add_taken(struct list *l, int claim, const struct el_world_claim_report *c, int restate)
 {
     int found = 1;
+    if (restate)
+        l->entry[l->n++] = (struct entry){.claim = claim, .restated = c, .kind = EL_KIND_RIGHT};
     for (int i = 0; i < c->witness.n && found; i++) {
         found = is_found(c, i);
         l->entry[l->n++] = (struct entry){.claim = claim,
@@ -61,10 +63,8 @@ static void add_taken(struct list *l, int claim, const struct el_world_claim_rep
 static void add_claim(struct list *l, int claim, const struct el_world_report *r)
 {
     const struct el_world_claim_report *c = &r->claim[claim];
-    if (is_looked_up(r, c) && r->look_up > 2)
-        l->entry[l->n++] = (struct entry){.claim = claim, .restated = c, .kind = EL_KIND_RIGHT};
     if (is_looked_up(r, c))
-        add_taken(l, claim, c);
+        add_taken(l, claim, c, r->look_up > 2);
     else if (c->state != EL_KIND_RIGHT)
         l->entry[l->n++] = (struct entry){.claim = claim, .kind = c->state};
     if (c->state != EL_KIND_RIGHT)

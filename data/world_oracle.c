@@ -199,8 +199,7 @@ static void judge_claim(const struct el_world_claim *c, const struct raw *raw,
                         struct el_world_claim_report *out)
 {
     out->state = EL_KIND_RIGHT;
-    out->is_list = c->family == EL_WORLD_SUB;
-    if (out->is_list) {
+    if (c->family == EL_WORLD_SUB) {
         out->n_list = c->n;
         memcpy(out->list, c->v, (size_t)c->n * sizeof *c->v);
         el_world_look_up(c, &out->witness, out->listed);

@@ -146,7 +146,7 @@ static void read_line(struct el_world_scan s, struct claimed *out)
  * differ. */
 static int is_foreign(const struct el_world_claim_report *q, int taken, int listed)
 {
-    for (int i = 0; q->is_list && i < q->witness.n; i++)
+    for (int i = 0; q->n_list > 0 && i < q->witness.n; i++)
         if (q->witness.v[i] == taken && q->listed[i] == listed && (listed == 0 || taken != listed))
             return 1;
     return 0;

@@ -68,7 +68,7 @@ static int put_false_starts(struct el_buf *out, int claim, const struct el_world
 static int adds_up(const struct el_world_claim *c, const struct el_world_draft_claim *d,
                    const struct el_world_claim_report *q)
 {
-    return q->state == EL_KIND_BAD_WITNESS && q->is_list && d->n > 0 &&
+    return q->state == EL_KIND_BAD_WITNESS && q->n_list > 0 && d->n > 0 &&
            d->step[d->n - 1].result == c->total;
 }
 

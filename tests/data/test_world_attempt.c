@@ -383,7 +383,7 @@ static void what_adds_up_is_called_right(void **state)
             check_verify(&e, &p);
             for (int k = 0; k < p.n_claims; k++) {
                 const struct el_world_claim_report *c = &r.claim[k];
-                if (c->state != EL_KIND_BAD_WITNESS || !c->is_list)
+                if (c->state != EL_KIND_BAD_WITNESS || c->n_list == 0)
                     continue;
                 int right = memmem(proof + c->begin, c->end - c->begin, " right.", 7) != NULL;
                 assert_true(m.history || !right);

@@ -126,7 +126,7 @@ static struct plan make_plan(const struct el_stream *s, const struct el_attn *a)
     p.together = p.threads > 1 && row >= TOGETHER && !a->mass &&
                  (a->at.rows < 2 * p.threads || p.longest * a->heads > LONG_SCORES);
     int units = 2 * p.threads, columns = (a->latent + units - 1) / units;
-    p.columns = (columns + EL_PANEL - 1) / EL_PANEL * EL_PANEL;
+    p.columns = EL_CPU(whole_panels)(columns);
     p.scores = score_bytes(a);
     size_t keys = (size_t)EL_PANEL * (size_t)width, copy = (size_t)SPAN * (size_t)p.columns;
     keys *= a->kv_fp8 ? 2 : 1;

@@ -43,7 +43,7 @@ static size_t carve(const struct el_attn_bwd *a, struct scratch *m, char *base)
     int rows = EL_CPU(union_rows)(&a->at, a->selected, a->topk, a->heads);
     size_t stride = (size_t)EL_CPU(union_stride)(&a->at, a->selected, a->topk);
     size_t queries = (size_t)rows * (size_t)a->heads;
-    size_t wide = (size_t)(width + EL_PANEL - 1) / EL_PANEL * EL_PANEL;
+    size_t wide = (size_t)EL_CPU(whole_panels)(width);
     const size_t size[] = {
         el_cpu_round((queries * stride + EL_STRIPS_SLACK) * sizeof(float)),
         el_cpu_round((queries * stride + EL_STRIPS_SLACK) * sizeof(float)),
@@ -136,10 +136,12 @@ static void weights(const struct el_attn_bwd *a, int64_t first, struct scratch *
             dot(a->dout + (first + i) * a->latent, a->out + (first + i) * a->latent, a->latent);
     for (int j = 0; j < m->set.n; j += EL_PANEL) {
         both_scores(a, first, m, j);
-        for (int i = 0; i < queries; i++)
-            weigh(m->p + i * m->stride + j, m->ds + i * m->stride + j,
-                  m->set.member + i / a->heads * m->stride + j, a->scale, a->lse[first + i],
-                  m->d[i]);
+        for (int row = 0, i = 0; row < m->set.rows; row++) {
+            const int32_t *member = m->set.member + row * m->stride + j;
+            for (int h = 0; h < a->heads; h++, i++)
+                weigh(m->p + i * m->stride + j, m->ds + i * m->stride + j, member, a->scale,
+                      a->lse[first + i], m->d[i]);
+        }
     }
 }
 

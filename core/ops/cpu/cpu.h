@@ -47,6 +47,12 @@ void EL_CPU(init_optim)(struct el_ops *t);
 #define EL_PANEL 8
 #endif
 
+/* n rounded up to whole panels. */
+static inline int EL_CPU(whole_panels)(int64_t n)
+{
+    return (int)((n + EL_PANEL - 1) / EL_PANEL * EL_PANEL);
+}
+
 /* One panel of a matrix product: C(i,j) = [C(i,j) +] sum over p of A(i,p) B(p,j), i < m,
  * j < cols <= EL_PANEL, p < k in this order, one fused multiply-add a term. The bits of a row do
  * not depend on m. B(p,j) = b[p*b_row + j]; nothing outside the operands is read. */

@@ -8,17 +8,12 @@ enum {
     SCORES = 512 * 1024, /* floats that a group's scores may take */
 };
 
-static int round_panel(int64_t n)
-{
-    return (int)((n + EL_PANEL - 1) / EL_PANEL * EL_PANEL);
-}
-
 /* Half as many again as one row sees: a union that is larger costs more than it saves. */
 int EL_CPU(union_stride)(const struct el_rows *at, const int32_t *selected, int topk)
 {
     int64_t all = (int64_t)at->max_pos + 1, some = topk + (int64_t)topk / 2;
     int64_t n = selected && some < all ? some : all;
-    return round_panel(n > 0 ? n : 1);
+    return EL_CPU(whole_panels)(n > 0 ? n : 1);
 }
 
 int EL_CPU(union_rows)(const struct el_rows *at, const int32_t *selected, int topk, int heads)
@@ -87,7 +82,7 @@ static int take_dense(struct el_key_union *u, struct el_keys *k, int row, int ro
     EL_CPU(keys_row)(k, last);
     u->n = k->n;
     for (int i = 0; i < rows; i++)
-        for (int j = 0; j < round_panel(u->n); j++)
+        for (int j = 0; j < EL_CPU(whole_panels)(u->n); j++)
             u->member[i * (int64_t)u->stride + j] = -(j <= u->at->pos[row + i]);
     return rows;
 }

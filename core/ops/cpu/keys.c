@@ -6,15 +6,10 @@
 /* Kept panels take at most 8 MiB a thread; keys behind are transposed anew for each row. */
 static const int64_t panel_floats = 2 << 20;
 
-static int round_panel(int n)
-{
-    return (n + EL_PANEL - 1) / EL_PANEL * EL_PANEL;
-}
-
 static int kept_keys(const struct el_rows *at, int width, const int32_t *selected)
 {
     int64_t fit = panel_floats / width / EL_PANEL * EL_PANEL;
-    int all = round_panel(at->max_pos + 1);
+    int all = EL_CPU(whole_panels)(at->max_pos + 1);
     return selected ? 0 : fit < all ? (int)fit : all;
 }
 
@@ -26,7 +21,7 @@ size_t EL_CPU(keys_bytes)(const struct el_rows *at, int width, const int32_t *se
 
 int EL_CPU(keys_longest)(const struct el_rows *at, const int32_t *selected, int topk)
 {
-    return round_panel(selected ? topk : at->max_pos + 1);
+    return EL_CPU(whole_panels)(selected ? topk : at->max_pos + 1);
 }
 
 struct el_key_cache EL_CPU(key_cache)(const float *data, const uint8_t *fp8, int width, int tail)
