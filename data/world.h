@@ -188,10 +188,11 @@ enum el_world_flaw {
     EL_FLAW_UNADDRESSED, /* [0] the claim is left out */
     EL_FLAW_BAD_WITNESS, /* [0] x=0, or a number that is not in the list */
     EL_FLAW_UNLISTED,    /* [0] the same in a list, and the total fits; else as WITNESS */
-    EL_FLAW_MALFORMED,   /* [0] a line breaks off */
-    EL_FLAW_OMITTED,     /* [0.5] one step left out */
-    EL_FLAW_REPEATED,    /* [0.5] one step twice */
-    EL_FLAW_UNCLOSED,    /* [0.5] no closing line */
+    EL_FLAW_REUSED,    /* [0] an entry of a list twice, the total fits or nearly; else as WITNESS */
+    EL_FLAW_MALFORMED, /* [0] a line breaks off */
+    EL_FLAW_OMITTED,   /* [0.5] one step left out */
+    EL_FLAW_REPEATED,  /* [0.5] one step twice */
+    EL_FLAW_UNCLOSED,  /* [0.5] no closing line */
     EL_FLAWS
 };
 const char *el_world_flaw_name(int flaw);
@@ -431,6 +432,8 @@ struct el_world_mix {
     double unlisted;        /* share of the fatal flaws of lists, in proofs that are drawn,
                                whose numbers add up but are not all in the list: what a
                                model that searches comes to believe */
+    double reused;          /* share of those that take an entry of the list twice instead;
+                               where no such numbers add up, some that nearly do */
     double crowded;         /* share of the analyses to judge, of those that are drawn, of
                                which up to six lines are invented or misstated, as far as
                                there is room: many verdicts an example */

@@ -100,6 +100,7 @@ int el_world_mix_check(const struct el_world_mix *m, struct el_error *err)
                  {"retry", m->retry},
                  {"retry_loss", m->retry_loss},
                  {"unlisted", m->unlisted},
+                 {"reused", m->reused},
                  {"crowded", m->crowded},
                  {"even_flaws", m->even_flaws},
                  {"drill_witness", m->drill_witness},
@@ -229,6 +230,7 @@ static int draw_proof(const struct el_world_mix *m, const struct el_world_proble
     struct el_world_style style;
     el_world_style_draw(m->checked, m->false_start, m->retry, rng, &style);
     style.unlisted = m->unlisted;
+    style.reused = m->reused;
     style.history = m->history;
     style.even = m->even_flaws;
     return el_world_proof_with_score(p, score, &style, rng, &w->proof, err);

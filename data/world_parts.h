@@ -104,6 +104,7 @@ struct el_world_style {
     double false_start; /* then: share of the claims that begin with attempts that are abandoned */
     double retry;       /* as in el_world_mix */
     double unlisted;    /* as in el_world_mix */
+    double reused;      /* as in el_world_mix */
     double even;        /* as even_flaws in el_world_mix */
     int history;        /* as in el_world_mix */
     int remember;       /* what a revised proof failed with is not tried again */

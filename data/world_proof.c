@@ -6,8 +6,8 @@
 const char *el_world_flaw_name(int flaw)
 {
     static const char *const names[EL_FLAWS] = {
-        "none",        "slip",     "witness",   "bent",    "swapped",  "copy",    "unaddressed",
-        "bad witness", "unlisted", "malformed", "omitted", "repeated", "unclosed"};
+        "none",        "slip",     "witness", "bent",      "swapped", "copy",     "unaddressed",
+        "bad witness", "unlisted", "reused",  "malformed", "omitted", "repeated", "unclosed"};
     return flaw >= 0 && flaw < EL_FLAWS ? names[flaw] : NULL;
 }
 
@@ -195,6 +195,46 @@ static int unlist(const struct el_world_claim *c, const struct el_world_witness 
     return follow(c, d, 0);
 }
 
+/* The entry `twice`, once more than the list has it, and those of the set `others`: up to four
+ * numbers, as attempts take them. How far they are from the total, -1 where they are none of this.
+ */
+static int reused(const struct el_world_claim *c, int twice, uint32_t others,
+                  struct el_world_witness *w)
+{
+    int sum = 2 * c->v[twice];
+    *w = (struct el_world_witness){2, {c->v[twice], c->v[twice]}};
+    if (others >> twice & 1)
+        return -1;
+    for (int i = 0; i < c->n; i++)
+        if (others >> i & 1) {
+            if (w->n == 4)
+                return -1;
+            sum += w->v[w->n++] = c->v[i];
+        }
+    return el_world_witness_fits(c, w) ? -1 : abs(sum - c->total);
+}
+
+/* Numbers of the list, one of them twice, that add up, or nearly where none do. */
+static int reuse(const struct el_world_claim *c, struct el_rng *rng, struct el_world_draft_claim *d)
+{
+    int best = -1;
+    uint32_t as_good = 0;
+    for (int twice = 0; twice < c->n; twice++)
+        for (uint32_t others = 0; others < 1u << c->n; others++) {
+            struct el_world_witness w;
+            int off = reused(c, twice, others, &w);
+            if (off < 0 || (best >= 0 && off > best))
+                continue;
+            as_good = off == best ? as_good + 1 : 1;
+            best = off;
+            if (el_rng_below(rng, as_good) == 0)
+                d->witness = w;
+        }
+    el_world_sort_witness(&d->witness);
+    d->n = el_world_steps(c, &d->witness);
+    return best >= 0 && follow(c, d, 0);
+}
+
 static int omit(struct el_rng *rng, struct el_world_draft_claim *d)
 {
     if (d->n < 1)
@@ -237,6 +277,9 @@ static int apply(const struct el_world_claim *c, const struct el_world_witness *
         return spoil_witness(c, rng, d);
     case EL_FLAW_UNLISTED:
         return c->family == EL_WORLD_SUB ? unlist(c, right, rng, d)
+                                         : apply(c, right, EL_FLAW_WITNESS, rng, d);
+    case EL_FLAW_REUSED:
+        return c->family == EL_WORLD_SUB ? reuse(c, rng, d)
                                          : apply(c, right, EL_FLAW_WITNESS, rng, d);
     case EL_FLAW_MALFORMED:
         d->cut = 1;
@@ -391,7 +434,7 @@ static enum el_world_flaw fatal_flaw(const struct el_world_claim *c, const struc
         EL_FLAW_SLIP, EL_FLAW_WITNESS,     EL_FLAW_BENT,        EL_FLAW_SWAPPED,
         EL_FLAW_COPY, EL_FLAW_UNADDRESSED, EL_FLAW_BAD_WITNESS, EL_FLAW_MALFORMED};
     if (c->family == EL_WORLD_SUB && comes_up(s->unlisted, rng))
-        return EL_FLAW_UNLISTED;
+        return comes_up(s->reused, rng) ? EL_FLAW_REUSED : EL_FLAW_UNLISTED;
     if (comes_up(s->even, rng))
         return all[el_rng_below(rng, sizeof all / sizeof *all)];
     return usual_fatal(rng);

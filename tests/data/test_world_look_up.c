@@ -99,6 +99,36 @@ static void unlisted_numbers_are_shown(void **state)
     assert_true(seen[0] < 5 && seen[1] > lists[1] / 3);
 }
 
+/* A number that is taken twice is looked up twice; the second time what is left of the list is
+ * nearest. */
+static void reused_numbers_are_looked_up(void **state)
+{
+    (void)state;
+    int seen = 0;
+    for (uint64_t i = 0; i < 400; i++) {
+        struct el_world_mix m;
+        struct el_example e;
+        el_world_mix_init(&m, &prompts);
+        memset(m.share, 0, sizeof m.share);
+        m.share[EL_EXAMPLE_VERIFY] = 1;
+        m.verify_score[1] = m.verify_score[2] = 0;
+        m.unlisted = m.reused = 1;
+        m.look_up = 3;
+        assert_int_equal(el_world_example(&m, i, &e, NULL), 0);
+        int v, again, listed;
+        const char *take = strstr(e.completion, ".\ntake ");
+        for (; take; take = strstr(take + 1, ".\ntake "))
+            if (sscanf(take, ".\ntake %d of %*d right.\ntake %d of %d", &v, &again, &listed) == 3 &&
+                v == again && listed != v) {
+                assert_true(e.label == 0);
+                seen++;
+            }
+        el_example_release(&e);
+    }
+    print_message("%d numbers are looked up twice\n", seen);
+    assert_true(seen > 150);
+}
+
 /* Every analysis, whoever's it is, restates the numbers of lists, or none does. */
 static void analyses_look_lists_up(void **state)
 {
@@ -218,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(list_drills_judge_truly),
         cmocka_unit_test(unlisted_numbers_are_shown),
+        cmocka_unit_test(reused_numbers_are_looked_up),
         cmocka_unit_test(analyses_look_lists_up),
         cmocka_unit_test(analyses_to_judge_may_be_crowded),
         cmocka_unit_test(attempts_are_looked_up),

@@ -213,6 +213,7 @@ static int answer_with(int flaw)
     case EL_FLAW_BAD_WITNESS:
         return 0;
     case EL_FLAW_UNLISTED:
+    case EL_FLAW_REUSED:
     case EL_FLAW_WITNESS: /* these become slips where a claim cannot have them */
     case EL_FLAW_BENT:
     case EL_FLAW_SWAPPED:
@@ -292,6 +293,66 @@ static void unlisted_numbers_add_up(void **state)
         lists++;
     }
     assert_true(lists > 150 && others > 100);
+    el_buf_release(&b);
+}
+
+/* How often w takes v, less how often the list has it. */
+static int taken_too_often(const struct el_world_claim *c, const struct el_world_witness *w, int v)
+{
+    int n = 0;
+    for (int i = 0; i < w->n; i++)
+        n += w->v[i] == v;
+    for (int i = 0; i < c->n; i++)
+        n -= c->v[i] == v;
+    return n;
+}
+
+static int list_has(const struct el_world_claim *c, int v)
+{
+    for (int i = 0; i < c->n; i++)
+        if (c->v[i] == v)
+            return 1;
+    return 0;
+}
+
+/* The numbers come from the list, one of them once too often; they add up, or nearly. */
+static void reused_numbers_add_up(void **state)
+{
+    (void)state;
+    struct el_rng rng;
+    struct el_buf b;
+    int lists = 0, fit = 0, far = 0;
+    el_rng_init(&rng, 4);
+    el_buf_init(&b);
+    for (uint64_t i = 0; i < 1000; i++) {
+        struct el_world_problem p;
+        struct el_world_report r;
+        enum el_world_flaw flaw[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
+        el_world_problem(EL_WORLD_TRAIN, i, &p);
+        int at = p.n_claims - 1, sum = 0, too_often = 0;
+        const struct el_world_claim *c = &p.claim[at];
+        const struct el_world_witness *w = &r.claim[at].witness;
+        if (c->family != EL_WORLD_SUB)
+            continue;
+        flaw[at] = EL_FLAW_REUSED;
+        el_buf_clear(&b);
+        assert_int_equal(el_world_proof_flawed(&p, flaw, &rng, &b, NULL), 0);
+        el_world_judge_proof(&p, b.data, b.len, &r);
+        assert_true(r.score == 0);
+        assert_int_equal(r.claim[at].state, EL_KIND_BAD_WITNESS);
+        for (int k = 0; k < w->n; k++) {
+            assert_true(k == 0 || w->v[k] >= w->v[k - 1]);
+            sum += w->v[k];
+            assert_true(list_has(c, w->v[k]));
+            too_often += (k == 0 || w->v[k] != w->v[k - 1]) && taken_too_often(c, w, w->v[k]) == 1;
+        }
+        assert_int_equal(too_often, 1);
+        lists++;
+        fit += sum == c->total;
+        far += abs(sum - c->total) > 10;
+    }
+    print_message("%d lists reuse a number, %d of them add up, %d are far off\n", lists, fit, far);
+    assert_true(lists > 500 && fit > lists / 5 && far < lists / 5);
     el_buf_release(&b);
 }
 
@@ -408,6 +469,7 @@ int main(void)
         cmocka_unit_test(good_proofs_score_1),
         cmocka_unit_test(every_flaw_has_its_score),
         cmocka_unit_test(unlisted_numbers_add_up),
+        cmocka_unit_test(reused_numbers_add_up),
         cmocka_unit_test(an_abandoned_answer_is_none),
         cmocka_unit_test(a_mended_proof_keeps_what_was_right),
         cmocka_unit_test(a_false_claim_has_no_proof),

@@ -132,6 +132,7 @@ static const char *const malformed[][3] = {
     {"mix.history", "2", "mix: history"},
     {"mix.refine_retry", "-2", "mix: refine_retry"},
     {"mix.unlisted", "2", "mix: unlisted"},
+    {"mix.reused", "-1", "mix: reused"},
     {"mix.look_up", "4", "mix: look_up"},
     {"mix.crowded", "1.5", "mix: crowded"},
     {"mix.drill_list", "-1", "mix: drill_list"},
