@@ -15,35 +15,30 @@ def seconds(work):
     return time.perf_counter() - start
 
 
-class Candidate:
-    """One way of doing a kind of work. run() does it once and returns the seconds that count."""
-
-    def __init__(self, name, run):
-        self.name, self.run = name, run
-
-    def best_of(self, repeats):
-        return min(self.run() for _ in range(repeats))
-
-
-def compiled(function):
-    return torch.compile(function, dynamic=False)
+def compiled(function, how, constant_weights=True):
+    """function as `how` says: eager as it is, compiled, or compiled with what the compiler can do
+    beyond its defaults: kernels chosen by timing them, and weights laid out ahead."""
+    if how == "eager":
+        return function
+    options = {"max_autotune": True, "freezing": constant_weights} if how == "tuned" else None
+    return torch.compile(function, dynamic=False, options=options)
 
 
-def ways_of(kind, sparse, compile_it):
+def ways_of(kind, sparse, how):
     """Choices that matter for a kind of work. Sorting by expert makes shapes depend on data, which
     torch.compile does not take."""
-    experts = ["every", "grouped"] if compile_it else ["every", "grouped", "sorted", "padded"]
+    experts = ["every", "grouped"] + (["sorted", "padded"] if how == "eager" else [])
     attention = ["sdpa", "padded"] if kind != "decode" else ["sdpa"]
     keys = ["mask", "gather"] if kind == "decode" and sparse else ["mask"]
     for a, k, e in itertools.product(attention, keys, experts):
         yield Ways(attention=a, keys=k, experts=e)
 
 
-def train(model, shape, sparse, ways, compile_it):
+def train(model, shape, sparse, ways, how):
     """A whole optimiser step: forward, backward, clipping, AdamW."""
     tokens = torch.randint(model.c["vocab_size"], (shape["tokens"] // shape["length"], shape["length"]))
     optimizer = AdamW(model.parameters(), lr=1e-6, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
-    loss = compiled(model.loss) if compile_it else model.loss
+    loss = compiled(model.loss, how, constant_weights=False)
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -54,9 +49,9 @@ def train(model, shape, sparse, ways, compile_it):
     return lambda: seconds(step)
 
 
-def prefill(model, shape, sparse, ways, compile_it):
+def prefill(model, shape, sparse, ways, how):
     tokens = torch.randint(model.c["vocab_size"], (1, shape["prompt"]))
-    forward = compiled(model.next_token) if compile_it else model.next_token
+    forward = compiled(model.next_token, how)
 
     @torch.inference_mode()
     def run():
@@ -65,7 +60,7 @@ def prefill(model, shape, sparse, ways, compile_it):
     return run
 
 
-def decode(model, shape, sparse, ways, compile_it):
+def decode(model, shape, sparse, ways, how):
     """Greedy steps of many sequences at once, behind prompts that are in the cache already."""
     n, prompt, steps = shape["sequences"], shape["prompt"], shape["steps"]
     with torch.inference_mode():
@@ -74,7 +69,7 @@ def decode(model, shape, sparse, ways, compile_it):
         for i in range(0, n, 8):
             part = [(kv[i : i + 8], ki[i : i + 8]) for kv, ki in cache]
             model.fill_cache(prompts[i : i + 8], part, Ways(), sparse)
-    forward = compiled(model.decode) if compile_it else model.decode
+    forward = compiled(model.decode, how)
 
     @torch.inference_mode()
     def run():
@@ -90,32 +85,51 @@ def decode(model, shape, sparse, ways, compile_it):
 KINDS = {"train": train, "prefill": prefill, "decode": decode}
 
 
+class Candidate:
+    """One way of doing a kind of work. run() does it once and returns the seconds that count."""
+
+    def __init__(self, kind, model, shape, sparse, ways, how):
+        self.arguments = kind, model, shape, sparse, ways
+        self.how = how
+        self.name = f"{how}, {ways.attention}, {ways.keys}, {ways.experts}"
+        self.run = KINDS[kind](model, shape, sparse, ways, how)
+
+    def tuned(self):
+        return Candidate(*self.arguments, "tuned")
+
+
 def candidates(kind, model, shape, sparse, with_compile):
-    for compile_it in (False, True) if with_compile else (False,):
-        for ways in ways_of(kind, sparse, compile_it):
-            how = "compiled" if compile_it else "eager"
-            name = f"{how}, {ways.attention}, {ways.keys}, {ways.experts}"
-            yield Candidate(name, KINDS[kind](model, shape, sparse, ways, compile_it))
+    for how in ("eager", "compiled") if with_compile else ("eager",):
+        for ways in ways_of(kind, sparse, how):
+            yield Candidate(kind, model, shape, sparse, ways, how)
+
+
+def try_out(c, tell):
+    """Seconds of the better of two runs; infinite when c fails in this version of PyTorch."""
+    torch._dynamo.reset()
+    try:
+        c.run()
+        took = min(c.run() for _ in range(2))
+    except Exception as problem:  # whatever an operator or the compiler raises
+        tell(f"    {c.name}: failed, {type(problem).__name__}: {str(problem).splitlines()[0][:80]}")
+        return float("inf")
+    tell(f"    {c.name}: {took * 1e3:.1f} ms")
+    return took
 
 
 def fastest(kind, model, shape, sparse, with_compile, only, tell):
-    """Tries all; a candidate that fails in this version of PyTorch is named and passed over."""
-    best, best_time = None, float("inf")
-    for c in candidates(kind, model, shape, sparse, with_compile):
-        if only not in c.name:
-            continue
-        torch._dynamo.reset()
-        try:
-            c.run()
-            took = c.best_of(2)
-        except Exception as problem:  # whatever an operator or the compiler raises
-            tell(f"    {c.name}: failed, {type(problem).__name__}: {str(problem).splitlines()[0][:80]}")
-            continue
-        tell(f"    {c.name}: {took * 1e3:.1f} ms")
-        if took < best_time:
-            best, best_time = c, took
-    if best is None:
+    """Tries all whose name has `only` in it, and the fastest of those that are compiled once more as
+    well as the compiler can: that takes it minutes, too long for each."""
+    timed = [(try_out(c, tell), c) for c in candidates(kind, model, shape, sparse, with_compile) if only in c.name]
+    timed = sorted((t, i, c) for i, (t, c) in enumerate(timed) if t < float("inf"))
+    if not timed:
         raise RuntimeError(f"PyTorch has no way that works for {kind}")
+    took, _, best = timed[0]
+    quickest = next((c for _, _, c in timed if c.how == "compiled"), None)
+    if quickest:
+        tuned = quickest.tuned()
+        if try_out(tuned, tell) < took:
+            best = tuned
     torch._dynamo.reset()
     best.run()
     return best
