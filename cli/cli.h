@@ -96,7 +96,7 @@ struct cli_usage {
 };
 
 /* Accepts --name value, --name=value and options after arguments; "--" ends the options and "-" is
- * an argument. Moves the arguments to argv[1..*argc). --help prints to stdout. */
+ * an argument. Moves the arguments to argv[1..*argc). --help and -h print to stdout. */
 int cli_parse(int *argc, char **argv, const struct cli_usage *usage);
 
 /* A struct el_progress that people can watch, on stderr: on a terminal one line that is redrawn,

@@ -16,8 +16,7 @@ static void print_help(FILE *out)
                  "Writes, verifies and refines mathematical proofs with a language model.\n\n");
     for (const struct command *c = commands; c->name; c++)
         fprintf(out, "  %-10s %s\n", c->name, c->help);
-    fprintf(out,
-            "\nelenchus COMMAND --help describes a command, elenchus --version the program.\n");
+    fprintf(out, "\nelenchus help COMMAND describes a command, elenchus --version the program.\n");
 }
 
 /* Edit distance (Levenshtein) of short words: insert, delete or replace a letter costs 1. */
@@ -57,24 +56,42 @@ static int unknown_command(const char *name)
     return cli_usage_error("unknown command '%.40s' (elenchus --help lists them)", name);
 }
 
+static int run_command(int argc, char **argv)
+{
+    for (const struct command *c = commands; c->name; c++)
+        if (strcmp(argv[0], c->name) == 0)
+            return c->run(argc, argv);
+    return unknown_command(argv[0]);
+}
+
+/* elenchus help [COMMAND] */
+static int help(int argc, char **argv)
+{
+    char option[] = "--help";
+    char *asked[] = {argc > 1 ? argv[1] : NULL, option, NULL};
+    if (argc > 2)
+        return cli_usage_error("too many arguments\nusage: elenchus help [COMMAND]");
+    if (asked[0])
+        return run_command(2, asked);
+    print_help(stdout);
+    return CLI_DONE;
+}
+
 static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0) {
-        print_help(stdout);
-        return CLI_DONE;
-    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return help(1, argv);
+    if (strcmp(argv[1], "help") == 0)
+        return help(argc - 1, argv + 1);
     if (strcmp(argv[1], "--version") == 0) {
         printf("elenchus %s\n", EL_VERSION);
         return CLI_DONE;
     }
-    for (const struct command *c = commands; c->name; c++)
-        if (strcmp(argv[1], c->name) == 0)
-            return c->run(argc - 1, argv + 1);
-    return unknown_command(argv[1]);
+    return run_command(argc - 1, argv + 1);
 }
 
 int main(int argc, char **argv)

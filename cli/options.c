@@ -19,7 +19,7 @@ static void print_help(const struct cli_usage *u)
     printf("usage: elenchus %s [options]\n\n%s\n\n", u->synopsis, u->help);
     for (const struct cli_option *o = u->options; o->name; o++)
         print_option(o);
-    printf("  %-24s %s\n", "--help", "print this text");
+    printf("  %-24s %s\n", "-h, --help", "print this text");
 }
 
 static int out_of_range(const struct cli_option *o, const char *text, const char *what)
@@ -119,12 +119,17 @@ static int check_count(int n, const char *name, const struct cli_usage *u)
                            n < u->min_args ? "few" : "many", u->synopsis, name);
 }
 
+static int is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int cli_parse(int *argc, char **argv, const struct cli_usage *u)
 {
     int kept = 1, options = 1;
     for (int i = 1; i < *argc; i++) {
         int rc = CLI_GO;
-        if (options && strcmp(argv[i], "--help") == 0) {
+        if (options && is_help(argv[i])) {
             print_help(u);
             return CLI_DONE;
         }

@@ -87,6 +87,7 @@ static void wrong_usage_is_status_2(void **state)
     static const char *const lines[][3] = {
         {"--unknown"},
         {"-x"},
+        {"-hx"},
         {"--coun", "3"},
         {"--count"},
         {"--count", "0"},

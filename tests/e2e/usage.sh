@@ -15,10 +15,26 @@ for file in cli/cmd_*.c; do
     echo "$commands" | grep -qx "${name%.c}" || fail "--help does not name ${name%.c}"
 done
 
+for asked in -h help; do
+    status 0 "$program" $asked
+    same "$work/out" "$work/help"
+done
+status 2 "$program" help trian
+says err "did you mean 'train'"
+status 2 "$program" help train world
+status 1 "$program" train --out "$work/none" -- -h # a name, behind "--"
+says err -h
+
 for command in $commands; do
     status 0 "$program" "$command" --help
     says out "usage: elenchus $command"
     [ ! -s "$work/err" ] || fail "$command --help writes to stderr"
+    cp "$work/out" "$work/help"
+    for asked in "$command -h" "help $command"; do
+        # shellcheck disable=SC2086 # words
+        status 0 "$program" $asked
+        same "$work/out" "$work/help"
+    done
     status 2 "$program" "$command" --no-such-option
     says err --no-such-option
 done
