@@ -1,3 +1,4 @@
+#include "cli/choices.h"
 #include "cli/cli.h"
 #include "cli/model_note.h"
 
@@ -26,6 +27,7 @@ static const char details[] =
 struct arguments {
     const char *kind, *model, *config, *json, *isa, *attention, *stage, *compute;
     enum el_compute how;
+    const struct el_ops *table;
     int threads, repeats, sequences, prompt, steps, tokens, length, ops, context, queries;
 };
 
@@ -199,11 +201,7 @@ static int work(const struct arguments *a, struct el_error *err)
 {
     struct el_stream s;
     struct work w = {.a = a};
-    const struct el_ops *table = a->isa ? el_ops_find(a->isa) : el_ops_cpu();
-    if (!table)
-        return el_error_set(err, EL_EINVAL, "--isa: '%s' is none of this machine's op tables",
-                            a->isa);
-    el_stream_init(&s, el_device_host(), table, a->threads);
+    el_stream_init(&s, el_device_host(), a->table, a->threads);
     el_bench_init(&w.bench, &s, a->repeats);
     el_buf_init(&w.line);
     w.bench.show = show;
@@ -222,7 +220,6 @@ static int check(struct arguments *a)
 {
     static const char *const kinds[] = {"gemm", "attention", "decode", "prefill", "train", "all"};
     enum el_attention mode;
-    struct el_error err;
     size_t i = 0, n = sizeof kinds / sizeof *kinds;
     while (i < n && strcmp(a->kind, kinds[i]) != 0)
         i++;
@@ -234,13 +231,16 @@ static int check(struct arguments *a)
         return cli_usage_error("--model and --config exclude each other");
     if (a->context && strcmp(a->kind, "attention") != 0)
         return cli_usage_error("--context belongs to attention");
-    if (a->attention && el_attention_parse(a->attention, &mode, &err) < 0)
-        return cli_usage_error("--attention: %s", err.msg);
+    int rc = a->attention ? cli_choose_attention(a->attention, &mode) : CLI_GO;
+    if (rc == CLI_GO)
+        rc = cli_choose_compute(a->compute, &a->how);
+    if (rc == CLI_GO)
+        rc = cli_choose_isa(a->isa, &a->table);
+    if (rc != CLI_GO)
+        return rc;
     if (a->attention && mode == EL_ATTENTION_MHA && strcmp(a->kind, "decode") == 0)
         return cli_usage_error("--attention mha: what is decoded is attended in the absorbed form, "
                                "mqa");
-    if (el_compute_parse(a->compute, &a->how, &err) < 0)
-        return cli_usage_error("--compute: %s", err.msg);
     if (a->how == EL_COMPUTE_BF16 && (wants(a, "train") || strcmp(a->kind, "attention") == 0))
         return cli_usage_error("--compute bf16 belongs to gemm, decode and prefill: training and "
                                "attention compute in fp32");

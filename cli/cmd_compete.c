@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "cli/choices.h"
 #include "cli/model_note.h"
 #include "cli/prompts.h"
 #include "core/base/alloc.h"
@@ -28,9 +29,13 @@ static const char details[] =
     "to\n"
     "compare at equal tokens (elenchus eval STORE --run A --against B) give it more rounds.";
 
-/* What was given on the command line; -1 or NaN: not given. */
+/* What was given on the command line; -1 or NaN: not given. check() fills the values that names
+ * stand for. */
 struct flags {
     const char *model, *run, *store, *prompts, *config, *feedback, *control, *attention, *compute;
+    int feedback_kind, control_kind;
+    enum el_attention mode;
+    enum el_compute how;
     int threads, rounds, analyses, analyse_all, feedback_analyses, top_k, max_tokens, thinking;
     int json, batch, context;
     double temperature, top_p;
@@ -69,20 +74,6 @@ static int read_preset(struct el_settings *s, const char *name, struct el_error 
     return rc;
 }
 
-static int read_names(struct el_settings *s, const struct flags *f, struct el_error *err)
-{
-    if (f->feedback && (s->feedback = el_feedback_from_name(f->feedback)) < 0)
-        return el_error_set(err, EL_EINVAL, "--feedback: '%s' is not self, verifier or both",
-                            f->feedback);
-    if (f->control && (s->control = el_control_from_name(f->control)) < 0)
-        return el_error_set(err, EL_EINVAL, "--control: '%s' is not none, shuffle or resample",
-                            f->control);
-    if (strlen(f->run) >= sizeof s->name)
-        return el_error_set(err, EL_EINVAL, "--run: longer than %zu bytes", sizeof s->name - 1);
-    strcpy(s->name, f->run);
-    return 0;
-}
-
 /* Defaults, then the preset, then the command line. */
 static int make_settings(struct el_settings *s, const struct flags *f, struct el_error *err)
 {
@@ -90,6 +81,9 @@ static int make_settings(struct el_settings *s, const struct flags *f, struct el
     int rc = f->config ? read_preset(s, f->config, err) : 0;
     if (rc < 0)
         return rc;
+    strcpy(s->name, f->run);
+    set_int(&s->feedback, f->feedback_kind);
+    set_int(&s->control, f->control_kind);
     set_int(&s->threads, f->threads);
     set_int(&s->rounds, f->rounds);
     set_int(&s->analyses, f->analyses);
@@ -102,13 +96,12 @@ static int make_settings(struct el_settings *s, const struct flags *f, struct el
         s->seed = f->seed;
     set_sampling(&s->generator, f);
     set_sampling(&s->verifier, f);
-    rc = read_names(s, f, err);
-    return rc < 0 ? rc : el_settings_check(s, err);
+    rc = el_settings_check(s, err);
+    return rc < 0 && f->config ? el_error_prefix(err, "%s", f->config) : rc;
 }
 
 /* What sparse attention reads: recorded with the run, for the report. */
-static int read_topk(struct el_settings *s, const struct flags *f, enum el_attention attention,
-                     struct el_error *err)
+static int read_topk(struct el_settings *s, const struct flags *f, struct el_error *err)
 {
     struct el_config config;
     char *path = el_path_join(f->model, "config.json");
@@ -117,7 +110,7 @@ static int read_topk(struct el_settings *s, const struct flags *f, enum el_atten
     el_free(path);
     if (rc < 0)
         return rc;
-    s->index_topk = attention != EL_ATTENTION_DENSE ? config.index_topk : 0;
+    s->index_topk = f->mode != EL_ATTENTION_DENSE ? config.index_topk : 0;
     return 0;
 }
 
@@ -179,20 +172,16 @@ static int print_report(struct el_store *store, const char *name, int json, stru
 
 /* With the problems known: the model, the run, the report. */
 static int compete(const struct flags *f, struct el_settings *s, const struct el_contest *contest,
-                   struct el_store *store, struct el_error *err)
+                   const struct el_prompt_set *prompts, struct el_store *store,
+                   struct el_error *err)
 {
-    struct el_local_options local = {.model = f->model, .batch = f->batch, .context = f->context};
+    const struct el_local_options local = {.model = f->model,
+                                           .attention = f->mode,
+                                           .compute = f->how,
+                                           .batch = f->batch,
+                                           .context = f->context};
     struct el_backend *backend = NULL;
-    struct el_prompt_set *prompts = NULL;
     int rc = el_contest_check_domain(contest, f->model, err);
-    if (rc == 0)
-        rc = el_attention_parse(f->attention, &local.attention, err);
-    if (rc == 0)
-        rc = el_compute_parse(f->compute, &local.compute, err);
-    if (rc == 0)
-        rc = read_topk(s, f, local.attention, err);
-    if (rc == 0)
-        rc = cli_prompts_load(f->prompts, f->model, &prompts, err);
     if (rc == 0) {
         cli_model_note(f->model);
         rc = el_local_open(&local, &backend, err);
@@ -206,7 +195,6 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
     if (rc == 0)
         rc = run(&o, err);
     el_backend_free(backend);
-    el_prompt_set_free(prompts);
     return rc < 0 ? rc : print_report(store, s->name, f->json, err);
 }
 
@@ -215,17 +203,42 @@ static int command(const char *source, const struct flags *f, struct el_error *e
     struct el_settings settings;
     struct el_store *store = NULL;
     struct el_contest contest;
+    struct el_prompt_set *prompts = NULL;
     el_contest_init(&contest);
     int rc = make_settings(&settings, f, err);
+    if (rc == 0)
+        rc = read_topk(&settings, f, err);
+    if (rc == 0)
+        rc = cli_prompts_load(f->prompts, f->model, &prompts, err);
     if (rc == 0)
         rc = el_store_open(f->store, EL_STORE_CREATE, &store, err);
     if (rc == 0)
         rc = el_contest_read(&contest, source, store, err);
     if (rc == 0)
-        rc = compete(f, &settings, &contest, store, err);
+        rc = compete(f, &settings, &contest, prompts, store, err);
     el_contest_release(&contest);
+    el_prompt_set_free(prompts);
     el_store_close(store);
     return rc;
+}
+
+static int check(struct flags *f, const char *source)
+{
+    struct el_error err = {0};
+    if (!f->model || !f->run || !f->store)
+        return cli_usage_error("compete needs --model, --run and --store");
+    f->feedback_kind = f->feedback ? el_feedback_from_name(f->feedback) : -1;
+    if (f->feedback && f->feedback_kind < 0)
+        return cli_usage_error("--feedback: '%s' is not self, verifier or both", f->feedback);
+    f->control_kind = f->control ? el_control_from_name(f->control) : -1;
+    if (f->control && f->control_kind < 0)
+        return cli_usage_error("--control: '%s' is not none, shuffle or resample", f->control);
+    if (el_contest_check_source(source, &err) < 0)
+        return cli_usage_error("PROBLEMS %s", err.msg);
+    int rc = cli_check_run_name(f->run, sizeof((struct el_settings *)NULL)->name);
+    if (rc == CLI_GO)
+        rc = cli_choose_attention(f->attention, &f->mode);
+    return rc == CLI_GO ? cli_choose_compute(f->compute, &f->how) : rc;
 }
 
 int cmd_compete(int argc, char **argv)
@@ -280,10 +293,10 @@ int cmd_compete(int argc, char **argv)
     const struct cli_usage usage = {"compete PROBLEMS --model DIR --run NAME --store FILE.db",
                                     details, options, 1, 1};
     int rc = cli_parse(&argc, argv, &usage);
+    if (rc == CLI_GO)
+        rc = check(&f, argv[1]);
     if (rc != CLI_GO)
         return rc;
-    if (!f.model || !f.run || !f.store)
-        return cli_usage_error("compete needs --model, --run and --store");
     struct el_error err = {0};
     return command(argv[1], &f, &err) < 0 ? cli_fail(&err) : CLI_DONE;
 }

@@ -262,14 +262,18 @@ int cmd_eval(int argc, char **argv)
     if (rc != CLI_GO)
         return rc;
     int by_arm = roles.models.n && !f.training && !f.roles;
-    if (!!f.run + !!f.roles + f.ratings + f.training + by_arm != 1)
+    int asked = !!f.run + !!f.roles + f.ratings + f.training + by_arm;
+    if (asked != 1)
         return cli_usage_error(
-            "eval needs one of --run NAME, --ratings, --roles MODEL, --training");
+            "eval takes %s of --run NAME, --ratings, --roles MODEL, --training, --arm NAME WHAT...",
+            asked ? "only one" : "one");
     roles.resamples = f.resamples;
     roles.seed = f.seed;
     roles.json = f.json;
-    if (f.training && f.against)
+    if (f.against && !f.run)
         return cli_usage_error("--against goes with --run");
+    if (f.html && !f.run && !f.training)
+        return cli_usage_error("--html goes with --run or --training");
     if (f.training)
         return eval_training(&f, &roles.models, argv + 1, argc - 1);
     if (argc < 2 || (argc > 2 && !f.roles && !by_arm))

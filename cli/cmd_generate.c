@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "cli/choices.h"
 #include "cli/model_note.h"
 #include "cli/prompts.h"
 #include "core/base/alloc.h"
@@ -26,6 +27,8 @@ static const char details[] =
 
 struct arguments {
     const char *model, *prompt, *problem, *prompts, *attention, *compute;
+    enum el_attention mode;
+    enum el_compute how;
     struct el_sampling sampling;
     uint64_t seed;
     const char *mtp_hidden;
@@ -224,6 +227,8 @@ static int run(struct work *w, struct el_error *err)
 {
     int streams = w->a->n == 1 && !w->a->json;
     struct el_local_options o = {.model = w->a->model,
+                                 .attention = w->a->mode,
+                                 .compute = w->a->how,
                                  .batch = w->a->n < 64 ? w->a->n : 64,
                                  .context = w->a->context,
                                  .threads = w->a->threads,
@@ -233,10 +238,6 @@ static int run(struct work *w, struct el_error *err)
                                  .on_text = streams ? stream_text : NULL};
     struct cli_progress progress;
     int rc = make_prompt(w, err);
-    if (rc == 0)
-        rc = el_attention_parse(w->a->attention, &o.attention, err);
-    if (rc == 0)
-        rc = el_compute_parse(w->a->compute, &o.compute, err);
     if (rc == 0) {
         cli_model_note(w->a->model);
         rc = el_local_open(&o, &w->backend, err);
@@ -268,6 +269,20 @@ static int generate(const struct arguments *a, struct el_error *err)
     el_backend_free(w.backend);
     el_buf_release(&w.prompt);
     return rc;
+}
+
+static int check(struct arguments *a)
+{
+    if (!a->model)
+        return cli_usage_error("generate needs --model");
+    if (a->prompt && a->problem)
+        return cli_usage_error("--prompt and --problem exclude each other");
+    if (a->prompts && !a->problem)
+        return cli_usage_error("--prompts goes with --problem: a prompt of your own is in no set");
+    if (strcmp(a->mtp_hidden, "pre") != 0 && strcmp(a->mtp_hidden, "post") != 0)
+        return cli_usage_error("--mtp-hidden '%s': expected pre or post", a->mtp_hidden);
+    int rc = cli_choose_attention(a->attention, &a->mode);
+    return rc == CLI_GO ? cli_choose_compute(a->compute, &a->how) : rc;
 }
 
 int cmd_generate(int argc, char **argv)
@@ -309,21 +324,11 @@ int cmd_generate(int argc, char **argv)
     };
     const struct cli_usage usage = {"generate --model DIR [--prompt TEXT | --problem TEXT]",
                                     details, options, 0, 0};
-    enum el_attention mode;
-    enum el_compute compute;
     struct el_error err = {0};
     int rc = cli_parse(&argc, argv, &usage);
+    if (rc == CLI_GO)
+        rc = check(&a);
     if (rc != CLI_GO)
         return rc;
-    if (!a.model)
-        return cli_usage_error("generate needs --model");
-    if (a.prompt && a.problem)
-        return cli_usage_error("--prompt and --problem exclude each other");
-    if (strcmp(a.mtp_hidden, "pre") != 0 && strcmp(a.mtp_hidden, "post") != 0)
-        return cli_usage_error("--mtp-hidden '%s': expected pre or post", a.mtp_hidden);
-    if (el_attention_parse(a.attention, &mode, &err) < 0)
-        return cli_usage_error("--attention: %s", err.msg);
-    if (el_compute_parse(a.compute, &compute, &err) < 0)
-        return cli_usage_error("--compute: %s", err.msg);
     return generate(&a, &err) < 0 ? cli_fail(&err) : CLI_DONE;
 }

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include "cli/choices.h"
 #include "cli/label_queue.h"
 #include "cli/model_note.h"
 #include "cli/prompts.h"
@@ -39,10 +40,14 @@ static const char details[] =
     "  elenchus label grid.db --model models/small --n 16 --m 8 --grid     # on the small world\n"
     "  elenchus label grid.db --n 16 --m 8 --grid --json";
 
-/* What was given on the command line; -1, NaN or NULL: not given. */
+/* What was given on the command line; -1, NaN or NULL: not given. check() fills the values that
+ * names and numbers stand for. */
 struct flags {
     const char *model, *meta_model, *run, *prompts, *attention, *compute, *config;
     const char *lowest, *explain, *set, *proofs_of, *without;
+    int lowest_kind, confirm_halves;
+    enum el_attention mode;
+    enum el_compute how;
     int n, m, k, retries, top_k, max_tokens, thinking, limit, all, discard, grid, queued;
     int json, batch, context, resamples;
     double temperature, top_p, confirm;
@@ -65,16 +70,20 @@ static void set_sampling(struct el_sampling *s, const struct flags *f)
     set_int(&s->max_tokens, f->max_tokens);
 }
 
+/* k has a default that nobody typed: the message says so. */
 static int set_rule(struct el_label_rule *r, const struct flags *f, struct el_error *err)
 {
     set_int(&r->n, f->n);
     set_int(&r->m, f->m);
     set_int(&r->k, f->k);
-    if (!isnan(f->confirm) && (r->confirm = el_score_from_value(f->confirm)) < EL_SCORE_HALF)
-        return el_error_set(err, EL_EINVAL, "--confirm: expected 0.5 or 1");
-    if (f->lowest && (r->lowest = el_lowest_from_name(f->lowest)) < 0)
-        return el_error_set(err, EL_EINVAL, "--lowest: '%s' is not any or valid", f->lowest);
-    return 0;
+    set_int(&r->confirm, f->confirm_halves);
+    set_int(&r->lowest, f->lowest_kind);
+    if (r->n < 1 || r->k <= r->n)
+        return 0;
+    return el_error_set(err, EL_EINVAL,
+                        "--k is %d%s, and --n is %d: k valid ones of a proof's n analyses make "
+                        "its label, so expected --k from 1 to %d",
+                        r->k, f->k < 0 && !f->config ? " unless given" : "", r->n, r->n);
 }
 
 static int read_preset(struct el_label_settings *s, const char *path, struct el_error *err)
@@ -92,8 +101,6 @@ static int make_settings(struct el_label_settings *s, const struct flags *f, str
 {
     el_label_settings_init(s);
     int rc = f->config ? read_preset(s, f->config, err) : 0;
-    if (rc == 0 && f->run && strlen(f->run) >= sizeof s->name)
-        rc = el_error_set(err, EL_EINVAL, "--run: longer than %zu bytes", sizeof s->name - 1);
     if (rc < 0)
         return rc;
     if (f->run)
@@ -109,7 +116,10 @@ static int make_settings(struct el_label_settings *s, const struct flags *f, str
     set_sampling(&s->verifier, f);
     set_sampling(&s->meta_verifier, f);
     rc = set_rule(&s->rule, f, err);
-    return rc == 0 ? el_label_settings_check(s, err) : rc;
+    if (rc < 0)
+        return rc;
+    rc = el_label_settings_check(s, err);
+    return rc < 0 && f->config ? el_error_set(err, EL_EFORMAT, "%s: %s", f->config, err->msg) : rc;
 }
 
 /* ------------------------------------------------------------------------------- out of the store
@@ -239,13 +249,13 @@ static int run(struct el_label_options *o, struct el_error *err)
 static int open_backend(const struct flags *f, const char *model, struct el_backend **out,
                         struct el_error *err)
 {
-    struct el_local_options local = {.model = model, .batch = f->batch, .context = f->context};
-    int rc = el_attention_parse(f->attention, &local.attention, err);
-    if (rc == 0)
-        rc = el_compute_parse(f->compute, &local.compute, err);
-    if (rc == 0)
-        cli_model_note(model);
-    return rc == 0 ? el_local_open(&local, out, err) : rc;
+    const struct el_local_options local = {.model = model,
+                                           .attention = f->mode,
+                                           .compute = f->how,
+                                           .batch = f->batch,
+                                           .context = f->context};
+    cli_model_note(model);
+    return el_local_open(&local, out, err);
 }
 
 static int ask(struct el_store *store, const struct flags *f, const struct el_label_settings *s,
@@ -310,22 +320,51 @@ static int label(struct el_store *store, const struct flags *f, const struct el_
     return rc;
 }
 
-static int command(const char *path, const struct flags *f, struct el_error *err)
+static int work(const char *path, const struct flags *f, const struct el_label_settings *s,
+                struct el_error *err)
 {
-    struct el_label_settings s;
     struct el_store *store = NULL;
-    int rc = make_settings(&s, f, err);
-    if (rc == 0)
-        rc = el_store_open(path, f->model ? 0 : EL_STORE_READONLY, &store, err);
+    int rc = el_store_open(path, f->model ? 0 : EL_STORE_READONLY, &store, err);
     if (rc == 0 && f->model)
-        rc = label(store, f, &s, err);
+        rc = label(store, f, s, err);
     if (rc == 0)
         rc = f->queued    ? cli_label_queue(store, f->set, f->json, err)
              : f->explain ? print_explanation(store, f, err)
-             : f->grid    ? print_grid(store, &s, f, err)
-                          : print_report(store, s.name, f, err);
+             : f->grid    ? print_grid(store, s, f, err)
+                          : print_report(store, s->name, f, err);
     el_store_close(store);
     return rc;
+}
+
+static int command(const char *path, const struct flags *f)
+{
+    struct el_label_settings s;
+    struct el_error err = {0};
+    int rc = make_settings(&s, f, &err);
+    if (rc == EL_EINVAL) /* options that are legal, but not together */
+        return cli_usage_error("%s", err.msg);
+    if (rc == 0)
+        rc = work(path, f, &s, &err);
+    return rc < 0 ? cli_fail(&err) : CLI_DONE;
+}
+
+static int check(struct flags *f)
+{
+    if (!!f->explain + f->queued + (f->model || f->grid) > 1)
+        return cli_usage_error("--explain, --queued, and --model or --grid exclude each other");
+    if (f->meta_model && !f->model)
+        return cli_usage_error("--meta-model goes with --model");
+    f->lowest_kind = f->lowest ? el_lowest_from_name(f->lowest) : -1;
+    if (f->lowest && f->lowest_kind < 0)
+        return cli_usage_error("--lowest: '%s' is not any or valid", f->lowest);
+    f->confirm_halves = isnan(f->confirm) ? -1 : el_score_from_value(f->confirm);
+    if (!isnan(f->confirm) && f->confirm_halves < EL_SCORE_HALF)
+        return cli_usage_error("--confirm: expected 0.5 or 1");
+    int rc = f->run ? cli_check_run_name(f->run, sizeof((struct el_label_settings *)NULL)->name)
+                    : CLI_GO;
+    if (rc == CLI_GO)
+        rc = cli_choose_attention(f->attention, &f->mode);
+    return rc == CLI_GO ? cli_choose_compute(f->compute, &f->how) : rc;
 }
 
 int cmd_label(int argc, char **argv)
@@ -392,12 +431,7 @@ int cmd_label(int argc, char **argv)
     };
     const struct cli_usage usage = {"label STORE.db [--model DIR]", details, options, 1, 1};
     int rc = cli_parse(&argc, argv, &usage);
-    if (rc != CLI_GO)
-        return rc;
-    if (!!f.explain + f.queued + (f.model || f.grid) > 1)
-        return cli_usage_error("--explain, --queued, and --model or --grid exclude each other");
-    if (f.meta_model && !f.model)
-        return cli_usage_error("--meta-model goes with --model");
-    struct el_error err = {0};
-    return command(argv[1], &f, &err) < 0 ? cli_fail(&err) : CLI_DONE;
+    if (rc == CLI_GO)
+        rc = check(&f);
+    return rc == CLI_GO ? command(argv[1], &f) : rc;
 }

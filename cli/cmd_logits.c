@@ -1,3 +1,4 @@
+#include "cli/choices.h"
 #include "cli/cli.h"
 #include "cli/model_note.h"
 
@@ -9,6 +10,7 @@ const char cmd_logits_help[] = "write a model's logits for given tokens to a saf
 
 struct arguments {
     const char *model, *tokens, *out, *attention, *compute, *isa;
+    const struct el_ops *ops;
     int trace, greedy, threads, fp8;
 };
 
@@ -18,16 +20,12 @@ static int work(const struct arguments *a, const struct el_logits_options *o, st
     struct el_token_batch tokens = {0};
     struct el_stream s;
     struct cli_progress progress;
-    const struct el_ops *ops = a->isa ? el_ops_find(a->isa) : el_ops_cpu();
-    if (!ops)
-        return el_error_set(err, EL_EINVAL, "--isa: '%s' is none of this machine's op tables",
-                            a->isa);
     cli_model_note(a->model);
     int rc = el_weights_load(a->model, el_device_host(), &w, NULL, NULL, err);
     if (rc == 0)
         rc = el_token_file_load(a->tokens, w->config.vocab_size, &tokens, err);
     if (rc == 0) {
-        el_stream_init(&s, el_device_host(), ops, a->threads);
+        el_stream_init(&s, el_device_host(), a->ops, a->threads);
         cli_progress_init(&progress, "logits", "tokens");
         rc = el_logits_write(w, &s, &tokens, o, a->out, &progress.base, err);
         cli_progress_finish(&progress);
@@ -38,19 +36,17 @@ static int work(const struct arguments *a, const struct el_logits_options *o, st
     return rc;
 }
 
-static int check(const struct arguments *a, struct el_logits_options *o)
+static int check(struct arguments *a, struct el_logits_options *o)
 {
-    struct el_error err = {0};
     if (!a->model || !a->tokens || !a->out)
         return cli_usage_error("--model, --tokens and --out are needed");
-    if (el_attention_parse(a->attention, &o->attention, &err) < 0)
-        return cli_usage_error("--attention: %s", err.msg);
-    if (el_compute_parse(a->compute, &o->compute, &err) < 0)
-        return cli_usage_error("--compute: %s", err.msg);
     o->trace = a->trace;
     o->greedy = a->greedy;
     o->fp8 = a->fp8;
-    return CLI_GO;
+    int rc = cli_choose_attention(a->attention, &o->attention);
+    if (rc == CLI_GO)
+        rc = cli_choose_compute(a->compute, &o->compute);
+    return rc == CLI_GO ? cli_choose_isa(a->isa, &a->ops) : rc;
 }
 
 int cmd_logits(int argc, char **argv)

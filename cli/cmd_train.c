@@ -1,3 +1,4 @@
+#include "cli/choices.h"
 #include "cli/cli.h"
 #include "training/rl/iterate.h"
 #include "training/run.h"
@@ -37,11 +38,15 @@ static const char long_help[] =
     "\n"
     "The finished model is OUT/model; metrics are OUT/metrics.jsonl.";
 
+/* What a recipe trains: a model by stages, roles, or roles by a plan of several recipes. */
+enum kind { STAGES, ROLES, PLAN };
+
 struct arguments {
     struct el_train_options sft;
     struct el_rl_overrides over;
     const char *record;
     int seed;
+    enum kind kind;
 };
 
 /* A name without a slash stands for the recipe of that name that comes with the program. */
@@ -53,15 +58,37 @@ static char *find_recipe(const char *name)
                                                                               : el_strdup(path);
 }
 
-/* iterate: a plan of several recipes. */
-static int train_roles(const struct arguments *a, int iterate, struct el_error *err)
+static int read_kind(struct arguments *a, struct el_error *err)
+{
+    int roles = el_rl_recipe_is(a->sft.recipe, err);
+    int plan = roles < 0 ? roles : el_rl_iterate_is(a->sft.recipe, err);
+    if (plan < 0)
+        return plan;
+    a->kind = plan ? PLAN : roles ? ROLES : STAGES;
+    return 0;
+}
+
+/* Whether the options are for recipes of this kind. */
+static int check_options(const struct arguments *a)
 {
     const struct el_train_options *s = &a->sft;
-    if (iterate && (s->export_only || a->over.judge || a->over.store))
-        return el_error_set(err, EL_EINVAL,
-                            "--export, --judge and --data: not for a plan of several recipes");
-    if (s->dump_gradients)
-        return el_error_set(err, EL_EINVAL, "--dump-gradients: not for a recipe that trains roles");
+    const struct el_rl_overrides *o = &a->over;
+    if (a->kind == STAGES && (o->model || o->judge || o->store || a->record || a->seed >= 0))
+        return cli_usage_error(
+            "%s: --model, --judge, --data, --store and --seed are for recipes that train roles",
+            s->recipe);
+    if (a->kind == PLAN && (s->export_only || o->judge || o->store))
+        return cli_usage_error(
+            "%s: --export, --judge and --data are not for a plan of several recipes", s->recipe);
+    if (a->kind != STAGES && s->dump_gradients)
+        return cli_usage_error("%s: --dump-gradients is not for a recipe that trains roles",
+                               s->recipe);
+    return CLI_GO;
+}
+
+static int train_roles(const struct arguments *a, struct el_error *err)
+{
+    const struct el_train_options *s = &a->sft;
     const struct el_rl_options o = {.recipe = s->recipe,
                                     .out = s->out,
                                     .root = s->root,
@@ -73,24 +100,31 @@ static int train_roles(const struct arguments *a, int iterate, struct el_error *
                                     .progress = s->progress,
                                     .say = s->say,
                                     .user = s->user};
-    return iterate ? el_rl_iterate(&o, err) : el_rl_train(&o, err);
+    return a->kind == PLAN ? el_rl_iterate(&o, err) : el_rl_train(&o, err);
 }
 
-static int train(const struct arguments *a, struct el_error *err)
+static int run(struct arguments *a, struct cli_progress *progress, struct el_error *err)
 {
-    int roles = el_rl_recipe_is(a->sft.recipe, err);
-    int plan = roles < 0 ? roles : el_rl_iterate_is(a->sft.recipe, err);
-    if (plan < 0)
-        return plan;
-    if (roles || plan)
-        return train_roles(a, plan, err);
-    if (a->over.model || a->over.judge || a->over.store || a->record || a->over.seed >= 0)
-        return el_error_set(
-            err, EL_EINVAL,
-            "%s: --model, --judge, --data, --store and --seed are for recipes that train "
-            "roles",
-            a->sft.recipe);
-    return el_train(&a->sft, err);
+    cli_progress_init(progress, "training", "steps");
+    a->sft.progress = &progress->base;
+    int rc = a->kind == STAGES ? el_train(&a->sft, err) : train_roles(a, err);
+    cli_progress_finish(progress);
+    return rc;
+}
+
+/* With the recipe's name resolved. */
+static int train(struct arguments *a)
+{
+    struct el_error err = {0};
+    if (read_kind(a, &err) < 0)
+        return cli_fail(&err);
+    int rc = check_options(a);
+    if (rc != CLI_GO)
+        return rc;
+    int failed = run(a, a->sft.user, &err);
+    if (failed == EL_EINTR)
+        fprintf(stderr, "The same command goes on from there.\n");
+    return failed < 0 ? cli_fail(&err) : CLI_DONE;
 }
 
 int cmd_train(int argc, char **argv)
@@ -117,21 +151,20 @@ int cmd_train(int argc, char **argv)
         {0},
     };
     const struct cli_usage usage = {"train RECIPE", long_help, options, 1, 1};
+    const struct el_ops *table; /* only whether there is one: the training looks it up again */
     int rc = cli_parse(&argc, argv, &usage);
+    if (rc == CLI_GO)
+        rc = cli_choose_isa(a.sft.isa, &table);
     if (rc != CLI_GO)
         return rc;
     if (!a.sft.out)
         return cli_usage_error("train: --out DIR is required: the run's checkpoint goes there");
-    struct el_error err = {0};
     char *recipe = find_recipe(argv[1]);
+    if (!recipe)
+        return cli_fail(&(struct el_error){.code = EL_ENOMEM, .msg = "out of memory"});
     a.sft.recipe = recipe;
     a.over.seed = a.seed;
-    cli_progress_init(&progress, "training", "steps");
-    a.sft.progress = &progress.base;
-    int failed = recipe ? train(&a, &err) : el_error_set(&err, EL_ENOMEM, "out of memory");
-    cli_progress_finish(&progress);
+    rc = train(&a);
     el_free(recipe);
-    if (failed == EL_EINTR)
-        fprintf(stderr, "The same command goes on from there.\n");
-    return failed < 0 ? cli_fail(&err) : CLI_DONE;
+    return rc;
 }

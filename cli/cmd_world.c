@@ -167,10 +167,10 @@ int cmd_world(int argc, char **argv)
     int split = el_world_split_from_name(split_name);
     if (split < 0)
         return cli_usage_error("--split: '%.40s' is none of train, valid, test, large", split_name);
-    if (tokenizer)
-        return write_tokenizer(tokenizer);
-    if (export)
-        return export_problems(export, split, index, count);
+    if (!!tokenizer + !!export + !!store > 1)
+        return cli_usage_error("--store, --export and --write-tokenizer exclude each other");
+    if ((tokenizer || export) && json)
+        return cli_usage_error("--json goes with what is printed, or with --store");
     if (!store && (label || plan.scores || plan.analyses || plan.claims || plan.checked > 0))
         return cli_usage_error(
             "--scores, --analyses, --claims, --checked, --label go with --store FILE.db");
@@ -178,6 +178,10 @@ int cmd_world(int argc, char **argv)
         return cli_usage_error("--false-starts goes with --checked SHARE");
     if (set && !label)
         return cli_usage_error("--set goes with --label");
+    if (tokenizer)
+        return write_tokenizer(tokenizer);
+    if (export)
+        return export_problems(export, split, index, count);
     plan.split = (enum el_world_split)split;
     plan.first = index;
     plan.problems = count;

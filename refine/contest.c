@@ -99,16 +99,37 @@ static int parse_world(const char *source, int *split, uint64_t *count, uint64_t
     return *rest ? -1 : 0;
 }
 
+static int check_world(const char *source, int *split, uint64_t *count, uint64_t *start,
+                       struct el_error *err)
+{
+    if (parse_world(source, split, count, start) == 0)
+        return 0;
+    return el_error_set(err, EL_EINVAL,
+                        "'%s': expected world:SPLIT:COUNT[:START] with SPLIT train, valid, "
+                        "test or large",
+                        source);
+}
+
+static int is_world_source(const char *source)
+{
+    return strncmp(source, "world:", strlen("world:")) == 0;
+}
+
+int el_contest_check_source(const char *source, struct el_error *err)
+{
+    int split;
+    uint64_t count, start;
+    return is_world_source(source) ? check_world(source, &split, &count, &start, err) : 0;
+}
+
 static int read_world(struct el_contest *c, const char *source, struct el_store *store,
                       struct el_error *err)
 {
-    int split, rc = 0;
+    int split;
     uint64_t count, start;
-    if (parse_world(source, &split, &count, &start) < 0)
-        return el_error_set(err, EL_EINVAL,
-                            "'%s': expected world:SPLIT:COUNT[:START] with SPLIT train, valid, "
-                            "test or large",
-                            source);
+    int rc = check_world(source, &split, &count, &start, err);
+    if (rc < 0)
+        return rc;
     struct el_buf text;
     el_buf_init(&text);
     for (uint64_t i = start; rc == 0 && i < start + count; i++) {
@@ -265,7 +286,7 @@ static int is_store(const char *path)
 static int read_any(struct el_contest *c, const char *source, struct el_store *store,
                     struct el_error *err)
 {
-    if (strncmp(source, "world:", 6) == 0)
+    if (is_world_source(source))
         return read_world(c, source, store, err);
     if (is_store(source))
         return read_store(c, source, NULL, store, err);

@@ -25,6 +25,10 @@ void el_contest_release(struct el_contest *c);
 int el_contest_read(struct el_contest *c, const char *source, struct el_store *store,
                     struct el_error *err);
 
+/* What is wrong with a source as it is written, before anything is read: EL_EINVAL for a world:...
+ * that is none of those above, else 0. */
+int el_contest_check_source(const char *source, struct el_error *err);
+
 /* The problems with these keys, in this order, out of the store. */
 int el_contest_load(struct el_contest *c, struct el_store *store, const char *const *keys, int n,
                     struct el_error *err);

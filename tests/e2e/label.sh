@@ -96,8 +96,8 @@ status 1 label "$work/a.db" --explain 99
 says err 99
 status 1 label "$work/a.db" --run nosuch
 says err nosuch
-status 1 label "$work/a.db" --model $model --k 9
-says err 'k is 9, expected 1 to 8'
+status 2 label "$work/a.db" --model $model --k 9
+says err '--k is 9, and --n is 8'
 status 2 label "$work/a.db" --model $model --explain 1
 status 2 "$program" label
 status 0 "$program" label --help

@@ -39,6 +39,55 @@ for command in $commands; do
     says err --no-such-option
 done
 
+# wrong TEXT COMMAND...: wrong usage, with TEXT in the message and nothing printed or made.
+wrong()
+{
+    text=$1
+    shift
+    status 2 "$program" "$@"
+    says err "$text"
+    [ ! -s "$work/out" ] || fail "an error was printed on stdout: $*"
+    [ ! -e "$work/new" ] || fail "something was made: $*"
+}
+compete="compete world:test:1 --model models/small --store $work/new"
+# shellcheck disable=SC2086 # words
+{
+    wrong "--feedback: 'bad'" $compete --run a --feedback bad
+    wrong "--control: 'bad'" $compete --run a --control bad
+    wrong --attention $compete --run a --attention bad
+    wrong --compute $compete --run a --compute bad
+    wrong 'a run needs a name' $compete --run ''
+    wrong 'without blanks' $compete --run 'a b'
+    wrong 'longer than 63 bytes' $compete --run "$(printf %070d 0)"
+}
+wrong world:SPLIT:COUNT compete world:foo:3 --model models/small --run a --store "$work/new"
+label="label $work/new --model models/small"
+# shellcheck disable=SC2086 # words
+{
+    wrong "--lowest: 'bad'" $label --lowest bad
+    wrong '0.5 or 1' $label --confirm 0.7
+    wrong --attention $label --attention bad
+    wrong --compute $label --compute bad
+    wrong 'a run needs a name' $label --run ''
+    wrong '--k is 2 unless given, and --n is 1' $label --n 1
+    wrong '--k is 9, and --n is 8' $label --k 9
+}
+wrong "--isa: 'bad'" train configs/train/tiny.json --out "$work/new" --isa bad
+wrong "--isa: 'bad'" bench gemm --isa bad
+wrong "--isa: 'bad'" logits --model m --tokens t --out "$work/new" --isa bad
+wrong 'recipes that train roles' train configs/train/tiny.json --out "$work/new" --model models/small
+wrong 'a plan of several' train iterate --out "$work/new" --data "$work/a.db"
+wrong --dump-gradients train verifier --out "$work/new" --dump-gradients "$work/g"
+wrong 'exclude each other' world --export "$work/new" --store "$work/new"
+wrong 'exclude each other' world --write-tokenizer "$work/new" --export "$work/new"
+wrong 'go with --store' world --export "$work/new" --scores
+wrong --json world --export "$work/new" --json
+wrong 'goes with --problem' generate --model models/small --prompts "$work" --prompt x
+wrong 'only one of' eval "$work/a.db" --run a --ratings
+wrong 'takes one of' eval "$work/a.db"
+wrong 'goes with --run' eval "$work/a.db" --ratings --against a
+wrong 'goes with --run' eval "$work/a.db" --ratings --html "$work/new"
+
 status 2 "$program"
 status 2 "$program" trian
 says err "did you mean 'train'"

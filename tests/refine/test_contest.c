@@ -79,8 +79,11 @@ static void test_world_and_stores(void **state)
         assert_int_equal(el_contest_read(&c, wrong[i], store, &a->err), EL_EINVAL);
         assert_non_null(strstr(a->err.msg, "world:SPLIT:COUNT"));
         el_contest_release(&c);
+        assert_int_equal(el_contest_check_source(wrong[i], &a->err), EL_EINVAL);
     }
     el_contest_init(&c);
+    assert_int_equal(el_contest_check_source("world:test:4:2", &a->err), 0);
+    assert_int_equal(el_contest_check_source("not/read/yet.json", &a->err), 0);
     assert_int_equal(el_contest_read(&c, "world:test:4:2", store, &a->err), 0);
     assert_int_equal(c.n, 4);
     assert_string_equal(c.problems[0].external_id, "2");
