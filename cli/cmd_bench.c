@@ -1,9 +1,11 @@
 #include "cli/choices.h"
 #include "cli/cli.h"
 #include "cli/model_note.h"
+#include "cli/output.h"
 
 #include "bench/cases.h"
 #include "core/base/io.h"
+#include "core/model/inspect.h"
 #include "core/run/engine.h"
 
 #include <string.h>
@@ -145,26 +147,32 @@ static int one_model(struct work *w, const char *folder, const char *config, str
     return rc;
 }
 
-/* Attention at growing contexts. No weights are needed. */
-static int curve(struct work *w, struct el_error *err)
+/* The shape for --context: no weights are needed. */
+static int curve_config(const struct arguments *a, struct el_config *c, struct el_error *err)
 {
-    enum { FROM = 1024 };
-    const struct arguments *a = w->a;
     const char *path = a->config ? a->config : EL_SOURCE_DIR "/configs/models/671b-attention.json";
     struct el_buf file;
-    struct el_config c;
     el_buf_init(&file);
     int rc = a->model ? el_buf_printf(&file, "%s/config.json", a->model)
                       : el_buf_printf(&file, "%s", path);
     rc = rc < 0 ? el_error_set(err, rc, "out of memory for a path")
-                : el_config_load(file.data, &c, err);
-    if (rc == 0) {
-        struct el_bench_attention shape = el_bench_attention_of(&c);
-        struct el_bench_context o = {a->context < FROM ? a->context : FROM, a->context, a->queries};
-        rc = el_bench_context(&w->bench, &shape, &o, err);
-    }
+                : el_config_load(file.data, c, err);
     el_buf_release(&file);
     return rc;
+}
+
+/* Attention at growing contexts. */
+static int curve(struct work *w, struct el_error *err)
+{
+    enum { FROM = 1024 };
+    const struct arguments *a = w->a;
+    struct el_config c;
+    int rc = curve_config(a, &c, err);
+    if (rc < 0)
+        return rc;
+    struct el_bench_attention shape = el_bench_attention_of(&c);
+    struct el_bench_context o = {a->context < FROM ? a->context : FROM, a->context, a->queries};
+    return el_bench_context(&w->bench, &shape, &o, err);
 }
 
 static int measure(struct work *w, struct el_error *err)
@@ -197,17 +205,35 @@ static int write_json(struct work *w, struct el_error *err)
     return rc < 0 ? rc : el_file_write(w->a->json, w->line.data, w->line.len, err);
 }
 
+/* What would stop the measurements, or lose them, is found before the first one. */
+static int check_files(const struct arguments *a, struct el_error *err)
+{
+    struct el_inspection found;
+    struct el_config config;
+    int rc = cli_output_check(a->json, err);
+    if (rc < 0)
+        return rc;
+    if (a->context)
+        return curve_config(a, &config, err);
+    if (a->config)
+        return el_config_load(a->config, &config, err);
+    return a->model ? el_inspect(a->model, &found, err) : 0;
+}
+
 static int work(const struct arguments *a, struct el_error *err)
 {
     struct el_stream s;
     struct work w = {.a = a};
+    int rc = check_files(a, err);
+    if (rc < 0)
+        return rc;
     el_stream_init(&s, el_device_host(), a->table, a->threads);
     el_bench_init(&w.bench, &s, a->repeats);
     el_buf_init(&w.line);
     w.bench.show = show;
     w.bench.user = &w;
     w.bench.slice = 0.05;
-    int rc = measure(&w, err);
+    rc = measure(&w, err);
     if (rc == 0 && a->json)
         rc = write_json(&w, err);
     el_buf_release(&w.line);

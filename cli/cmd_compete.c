@@ -6,6 +6,7 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/model/config.h"
+#include "core/model/inspect.h"
 #include "core/run/local.h"
 #include "refine/compete.h"
 #include "refine/report.h"
@@ -198,6 +199,28 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
     return rc < 0 ? rc : print_report(store, s->name, f->json, err);
 }
 
+/* A store that is not there yet is made only for problems that can be read and a model that takes
+ * them: who has mistyped a name finds nothing left behind. */
+static int rehearse(const char *source, const struct flags *f, struct el_error *err)
+{
+    struct el_inspection found;
+    struct el_store *store = NULL;
+    struct el_contest contest;
+    if (el_path_exists(f->store))
+        return 0;
+    el_contest_init(&contest);
+    int rc = el_inspect(f->model, &found, err);
+    if (rc == 0)
+        rc = el_store_open(":memory:", EL_STORE_CREATE, &store, err);
+    if (rc == 0)
+        rc = el_contest_read(&contest, source, store, err);
+    if (rc == 0)
+        rc = el_contest_check_domain(&contest, f->model, err);
+    el_contest_release(&contest);
+    el_store_close(store);
+    return rc;
+}
+
 static int command(const char *source, const struct flags *f, struct el_error *err)
 {
     struct el_settings settings;
@@ -210,6 +233,8 @@ static int command(const char *source, const struct flags *f, struct el_error *e
         rc = read_topk(&settings, f, err);
     if (rc == 0)
         rc = cli_prompts_load(f->prompts, f->model, &prompts, err);
+    if (rc == 0)
+        rc = rehearse(source, f, err);
     if (rc == 0)
         rc = el_store_open(f->store, EL_STORE_CREATE, &store, err);
     if (rc == 0)

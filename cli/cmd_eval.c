@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 #include "cli/eval_roles.h"
 #include "cli/eval_training.h"
+#include "cli/output.h"
 
 #include "core/base/io.h"
 #include "data/ratings.h"
@@ -62,7 +63,9 @@ static int eval_run(struct el_store *s, const struct flags *f, struct el_error *
     struct el_report r;
     struct el_buf out;
     el_buf_init(&out);
-    int rc = el_report_make(&r, s, f->run, &o, err);
+    int rc = cli_output_check(f->html, err);
+    if (rc == 0)
+        rc = el_report_make(&r, s, f->run, &o, err);
     if (rc < 0)
         return rc;
     if (f->against)

@@ -2,6 +2,10 @@
 
 #include "data/import.h"
 
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
 const char cmd_import_help[] = "problems, proofs and ratings from files into a store";
 
 static const char long_help[] =
@@ -45,6 +49,9 @@ static int import_all(const char *store, const struct el_import_options *options
 {
     struct el_store *s;
     struct el_import_report report = {0};
+    for (int i = 0; i < n; i++) /* before a store is made for nothing */
+        if (access(files[i], R_OK) < 0)
+            return el_error_set(err, EL_EIO, "%s: cannot open: %s", files[i], strerror(errno));
     int rc = el_store_open(store, EL_STORE_CREATE, &s, err);
     if (rc < 0)
         return rc;

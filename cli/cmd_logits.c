@@ -1,6 +1,7 @@
 #include "cli/choices.h"
 #include "cli/cli.h"
 #include "cli/model_note.h"
+#include "cli/output.h"
 
 #include "core/run/logits.h"
 
@@ -20,8 +21,11 @@ static int work(const struct arguments *a, const struct el_logits_options *o, st
     struct el_token_batch tokens = {0};
     struct el_stream s;
     struct cli_progress progress;
+    int rc = cli_output_check(a->out, err);
+    if (rc < 0)
+        return rc;
     cli_model_note(a->model);
-    int rc = el_weights_load(a->model, el_device_host(), &w, NULL, NULL, err);
+    rc = el_weights_load(a->model, el_device_host(), &w, NULL, NULL, err);
     if (rc == 0)
         rc = el_token_file_load(a->tokens, w->config.vocab_size, &tokens, err);
     if (rc == 0) {

@@ -1,5 +1,7 @@
 #include "cli/choices.h"
 #include "cli/cli.h"
+#include "cli/output.h"
+#include "cli/run_folder.h"
 #include "training/rl/iterate.h"
 #include "training/run.h"
 
@@ -103,12 +105,54 @@ static int train_roles(const struct arguments *a, struct el_error *err)
     return a->kind == PLAN ? el_rl_iterate(&o, err) : el_rl_train(&o, err);
 }
 
+/* A model folder is looked for here, then in the folder of the program. */
+static int check_folder(const char *option, const char *name, const char *root,
+                        struct el_error *err)
+{
+    int rc = 0;
+    if (!name || strcmp(name, "start") == 0 || strcmp(name, "oracle") == 0)
+        return 0;
+    char *path = el_path_find(name, root);
+    if (!path)
+        return el_error_set(err, EL_ENOMEM, "out of memory");
+    if (!el_path_exists(path))
+        rc = el_error_set(err, EL_ENOTFOUND, "%s '%s': no such folder%s%s", option, name,
+                          name[0] == '/' ? "" : ", nor ", name[0] == '/' ? "" : path);
+    el_free(path);
+    return rc;
+}
+
+/* A file that is written late, unless it goes where the training makes a folder. */
+static int check_output(const char *path, const char *out, struct el_error *err)
+{
+    return path && !cli_run_folder_holds(out, path) ? cli_output_check(path, err) : 0;
+}
+
+/* What was typed and is not there, before anything is made. */
+static int check_files(const struct arguments *a, struct el_error *err)
+{
+    const struct el_rl_overrides *o = &a->over;
+    int rc = a->sft.export_only ? cli_run_folder_has_state(a->sft.out, err) : 0;
+    if (rc == 0)
+        rc = check_folder("--model", o->model, a->sft.root, err);
+    if (rc == 0)
+        rc = check_folder("--judge", o->judge, a->sft.root, err);
+    if (rc == 0 && o->store && !el_path_exists(o->store))
+        rc = el_error_set(err, EL_ENOTFOUND, "--data '%s': no such store", o->store);
+    if (rc == 0)
+        rc = check_output(a->record, a->sft.out, err);
+    return rc == 0 ? check_output(a->sft.dump_gradients, a->sft.out, err) : rc;
+}
+
 static int run(struct arguments *a, struct cli_progress *progress, struct el_error *err)
 {
+    int new = !el_path_exists(a->sft.out);
     cli_progress_init(progress, "training", "steps");
     a->sft.progress = &progress->base;
     int rc = a->kind == STAGES ? el_train(&a->sft, err) : train_roles(a, err);
     cli_progress_finish(progress);
+    if (rc < 0 && new)
+        cli_run_folder_drop(a->sft.out);
     return rc;
 }
 
@@ -121,7 +165,9 @@ static int train(struct arguments *a)
     int rc = check_options(a);
     if (rc != CLI_GO)
         return rc;
-    int failed = run(a, a->sft.user, &err);
+    int failed = check_files(a, &err);
+    if (failed == 0)
+        failed = run(a, a->sft.user, &err);
     if (failed == EL_EINTR)
         fprintf(stderr, "The same command goes on from there.\n");
     return failed < 0 ? cli_fail(&err) : CLI_DONE;

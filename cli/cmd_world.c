@@ -75,6 +75,8 @@ static int fill_store(const char *path, const struct el_world_store_plan *plan, 
         rc = el_world_store(store, plan, &added, &progress.base, &err);
     cli_progress_finish(&progress);
     el_store_close(store);
+    if (rc < 0)
+        return cli_fail(&err);
     if (json) {
         print_json(added.proofs, added.analyses, "scores", added.scores);
     } else {
@@ -82,7 +84,7 @@ static int fill_store(const char *path, const struct el_world_store_plan *plan, 
         print_classes("analyses", added.analyses, "added");
         printf("scores    %lld added\n", (long long)added.scores);
     }
-    return rc < 0 ? cli_fail(&err) : CLI_DONE;
+    return CLI_DONE;
 }
 
 static int label_store(const char *path, const char *set, int json)
@@ -98,6 +100,8 @@ static int label_store(const char *path, const char *set, int json)
     rc = el_oracle_label(store, set, &t, &progress.base, &err);
     cli_progress_finish(&progress);
     el_store_close(store);
+    if (rc < 0)
+        return cli_fail(&err);
     if (json) {
         print_json(t.proofs, t.analyses, "outside", t.outside);
     } else {
@@ -105,7 +109,7 @@ static int label_store(const char *path, const char *set, int json)
         print_classes("analyses", t.analyses, "scored");
         printf("outside   %lld of other problems, left alone\n", (long long)t.outside);
     }
-    return rc < 0 ? cli_fail(&err) : CLI_DONE;
+    return CLI_DONE;
 }
 
 static int print_samples(int split, uint64_t index, int count, uint64_t seed, int json)

@@ -1,6 +1,7 @@
 #include "cli/eval_training.h"
 
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "core/base/io.h"
 #include "refine/training_arms.h"
 #include "refine/training_report.h"
@@ -51,7 +52,9 @@ int cli_eval_training(const struct cli_eval_training *o)
     struct el_error err = {0};
     struct el_training_runs runs;
     struct el_buf out;
-    int rc = load(o, &runs, &err);
+    int rc = cli_output_check(o->html, &err);
+    if (rc == 0)
+        rc = load(o, &runs, &err);
     if (rc < 0)
         return cli_fail(&err);
     el_buf_init(&out);

@@ -166,9 +166,9 @@ static int open_run(struct el_train_run *t, struct el_error *err)
     if (rc == 0)
         rc = take_lock(t, err);
     if (rc == 0)
-        rc = open_tokenizer(t, err);
-    if (rc == 0)
         rc = open_engine(t, err);
+    if (rc == 0) /* after what may be refused: the first file that is written */
+        rc = open_tokenizer(t, err);
     if (rc < 0)
         return rc;
     take_owner(t);

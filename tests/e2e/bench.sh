@@ -40,3 +40,4 @@ status 1 "$program" bench train --model "$tiny" --length 5000 --tokens 5000 --re
 says err '5000'
 status 1 "$program" bench train --config "$work/none.json"
 says err none.json
+[ ! -s "$work/out" ] || fail 'something was measured before the configuration was read'

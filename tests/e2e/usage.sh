@@ -88,6 +88,46 @@ wrong 'takes one of' eval "$work/a.db"
 wrong 'goes with --run' eval "$work/a.db" --ratings --against a
 wrong 'goes with --run' eval "$work/a.db" --ratings --html "$work/new"
 
+# failed TEXT COMMAND...: the same for what fails.
+failed()
+{
+    text=$1
+    shift
+    status 1 "$program" "$@"
+    says err "$text"
+    [ ! -s "$work/out" ] || fail "an error was printed on stdout: $*"
+    [ ! -e "$work/new" ] || fail "something was made: $*"
+}
+mkdir "$work/folder"
+: >"$work/empty.json"
+echo '[{"id": "1", "question": "Show that there are infinitely many primes."}]' >"$work/primes.json"
+failed "$work/folder: " world --store "$work/folder"
+failed "$work/folder: " world --store "$work/folder" --json
+failed "$work/folder: " world --label --store "$work/folder" --json
+failed "$work/none" bench decode --model "$work/none"
+failed "$work/none" bench attention --model "$work/none" --context 128
+failed "$work/folder: a folder" bench gemm --json "$work/folder"
+failed "$work/none/out" bench gemm --json "$work/none/out"
+failed "$work/none/out" logits --model "$work/folder" --tokens "$work/none" --out "$work/none/out"
+failed "$work/none/g" train configs/train/tiny.json --out "$work/new" --dump-gradients "$work/none/g"
+failed "$work/none/r.db" train verifier --out "$work/new" --store "$work/none/r.db"
+failed "'nomodel': no such folder, nor " train verifier --out "$work/new" --model nomodel
+failed "--judge 'nomodel'" train verifier --out "$work/new" --judge nomodel
+failed "--data '$work/none.db'" train verifier --out "$work/new" --data "$work/none.db"
+failed 'no checkpoint to export' train configs/train/tiny.json --out "$work/new" --export
+failed config.json train verifier --out "$work/new" --model "$work/folder"
+sed '1s/{/{"start": "nomodel",/; /"model": {/,/},/d' configs/train/tiny.json >"$work/start.json"
+failed 'start: ' train "$work/start.json" --out "$work/new"
+failed "$work/none.jsonl" import "$work/none.jsonl" --store "$work/new"
+if [ -f models/small/model.safetensors ]; then
+    # compete PROBLEMS OPTIONS...
+    set -- --model models/small --run a --store "$work/new"
+    failed "$work/none.json" compete "$work/none.json" "$@"
+    failed "$work/empty.json" compete "$work/empty.json" "$@"
+    failed "problem '1' is outside" compete "$work/primes.json" "$@"
+    failed "$work/folder" compete world:test:1 "$@" --model "$work/folder"
+    failed "$work/folder" compete world:test:1 "$@" --prompts "$work/folder"
+fi
 status 2 "$program"
 status 2 "$program" trian
 says err "did you mean 'train'"
