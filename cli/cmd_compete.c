@@ -64,10 +64,16 @@ static int read_preset(struct el_settings *s, const char *name, struct el_error 
     struct el_buf path;
     cJSON *json = NULL;
     el_buf_init(&path);
-    int rc = el_path_exists(name)
-                 ? el_buf_puts(&path, name)
-                 : el_buf_printf(&path, EL_SOURCE_DIR "/configs/compete/%s.json", name);
-    rc = rc < 0 ? el_error_set(err, rc, "out of memory") : el_json_load(path.data, &json, err);
+    int typed = el_path_exists(name);
+    int rc = typed ? el_buf_puts(&path, name)
+                   : el_buf_printf(&path, EL_SOURCE_DIR "/configs/compete/%s.json", name);
+    if (rc < 0)
+        el_error_set(err, rc, "out of memory");
+    else if (!typed && !el_path_exists(path.data))
+        rc =
+            el_error_set(err, EL_ENOTFOUND, "--config '%s': no such file, nor %s", name, path.data);
+    if (rc == 0)
+        rc = el_json_load(path.data, &json, err);
     if (rc == 0)
         rc = el_settings_read(s, json, path.data, err);
     cJSON_Delete(json);

@@ -44,17 +44,10 @@ struct work {
     int submitted, received;
 };
 
-static int domain_allows(const struct arguments *a, struct el_error *err)
-{
-    struct el_problem problem = {.external_id = "--problem", .statement = a->problem};
-    struct el_contest contest = {.problems = &problem, .n = 1};
-    return el_contest_check_domain(&contest, a->model, err);
-}
-
 static int problem_prompt(struct work *w, struct el_error *err)
 {
     struct el_prompt_set *set = NULL;
-    int rc = domain_allows(w->a, err);
+    int rc = el_statement_check_domain(w->a->problem, "--problem", w->a->model, err);
     if (rc == 0)
         rc = cli_prompts_load(w->a->prompts, w->a->model, &set, err);
     if (rc == 0)
@@ -75,10 +68,21 @@ static int read_stdin(struct el_buf *out, struct el_error *err)
     return 0;
 }
 
+/* A prompt of one's own is for who knows what the model was trained on: it is not refused. */
+static void warn_free_prompt(const struct arguments *a)
+{
+    if (el_contest_model_is_of_world(a->model, NULL) == 1)
+        fprintf(stderr,
+                "elenchus: warning: %s knows the small proof world alone; what it says to other "
+                "prompts than its own means nothing (--problem makes one)\n",
+                a->model);
+}
+
 static int make_prompt(struct work *w, struct el_error *err)
 {
     if (w->a->problem)
         return problem_prompt(w, err);
+    warn_free_prompt(w->a);
     if (!w->a->prompt)
         return read_stdin(&w->prompt, err);
     if (el_buf_puts(&w->prompt, w->a->prompt) < 0)

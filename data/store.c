@@ -8,6 +8,7 @@
 #include "data/store_sql.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { busy_timeout_ms = 10000 };
@@ -33,6 +34,10 @@ static int configure(struct el_store *s, struct el_error *err)
 
 static int open_database(struct el_store *s, struct el_error *err)
 {
+    struct stat st;
+    if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode)) /* SQLite would call it an I/O error */
+        return el_error_set(err, EL_EFORMAT, "%s: a folder; expected a store, which is one file",
+                            s->path);
     int mode = s->flags & EL_STORE_READONLY ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     if (s->flags & EL_STORE_CREATE && !(s->flags & EL_STORE_READONLY))
         mode |= SQLITE_OPEN_CREATE;

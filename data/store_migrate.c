@@ -104,6 +104,9 @@ int el_store_migrate(struct el_store *s, el_migration_fn *const *table, int n_st
                             s->path, (int)version, n_steps);
     if (version == n_steps)
         return 0;
+    if (version == 0 && s->flags & EL_STORE_READONLY)
+        return el_error_set(err, EL_EFORMAT, "%s: an empty file; expected a store made by elenchus",
+                            s->path);
     if (s->flags & EL_STORE_READONLY)
         return el_error_set(err, EL_EREFUSED,
                             "%s: store version %d is older than %d; open it once for writing",

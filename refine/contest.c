@@ -369,7 +369,7 @@ static int read_domain(const char *model, char domain[64], struct el_error *err)
     return rc;
 }
 
-int el_contest_check_domain(const struct el_contest *c, const char *model, struct el_error *err)
+int el_contest_model_is_of_world(const char *model, struct el_error *err)
 {
     char domain[64];
     int rc = read_domain(model, domain, err);
@@ -378,15 +378,45 @@ int el_contest_check_domain(const struct el_contest *c, const char *model, struc
     if (strcmp(domain, "small-proof-world") != 0)
         return el_error_set(err, EL_EFORMAT, "%s/domain.json: the domain '%s' is unknown", model,
                             domain);
+    return 1;
+}
+
+/* `way_out`: where problems of the small world come from. */
+static int refuse(const char *what, const char *model, const struct el_error *why,
+                  const char *way_out, struct el_error *err)
+{
+    return el_error_set(
+        err, EL_EREFUSED,
+        "%s is outside of what the model %s was trained on, the small proof world (%s); "
+        "its answers would mean nothing. Bind a model that can do mathematics: --model DIR with a "
+        "larger checkpoint (config.json, tokenizer.json, *.safetensors). For problems of the small "
+        "world: %s",
+        what, model, why->msg, way_out);
+}
+
+int el_contest_check_domain(const struct el_contest *c, const char *model, struct el_error *err)
+{
+    int rc = el_contest_model_is_of_world(model, err);
+    if (rc <= 0)
+        return rc;
     struct el_error why = {0};
+    char what[128];
     int i = outside_world(c, &why);
     if (i < 0)
         return 0;
-    return el_error_set(
-        err, EL_EREFUSED,
-        "problem '%s' is outside of what the model %s was trained on, the small proof world (%s); "
-        "its answers would mean nothing. Bind a model that can do mathematics: --model DIR with a "
-        "larger checkpoint (config.json, tokenizer.json, *.safetensors). For problems of the small "
-        "world: world:test:16",
-        c->problems[i].external_id, model, why.msg);
+    snprintf(what, sizeof what, "problem '%.100s'", c->problems[i].external_id);
+    return refuse(what, model, &why, "world:test:16", err);
+}
+
+int el_statement_check_domain(const char *statement, const char *what, const char *model,
+                              struct el_error *err)
+{
+    int rc = el_contest_model_is_of_world(model, err);
+    if (rc <= 0)
+        return rc;
+    struct el_error why = {0};
+    struct el_world_problem w;
+    if (el_world_problem_parse(statement, strlen(statement), &w, &why) >= 0)
+        return 0;
+    return refuse(what, model, &why, "elenchus world --split test", err);
 }

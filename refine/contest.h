@@ -39,6 +39,15 @@ int el_contest_load(struct el_contest *c, struct el_store *store, const char *co
  * EL_EFORMAT for a domain.json that cannot be read or names an unknown domain. */
 int el_contest_check_domain(const struct el_contest *c, const char *model, struct el_error *err);
 
+/* 1 when the model folder's domain.json says that it knows the small proof world alone, 0 for a
+ * folder without domain.json; EL_EFORMAT as above. */
+int el_contest_model_is_of_world(const char *model, struct el_error *err);
+
+/* el_contest_check_domain for a statement that is no stored problem; the message begins with
+ * `what`. */
+int el_statement_check_domain(const char *statement, const char *what, const char *model,
+                              struct el_error *err);
+
 /* 1 when every problem is one of the small world, so that there is an oracle. */
 int el_contest_is_world(const struct el_contest *c);
 

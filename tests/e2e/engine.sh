@@ -65,6 +65,13 @@ generate --n 1 --seed 5
 cmp -s "$work/texts" "$work/first" && fail 'the seed has no effect'
 status 1 "$program" generate --model "$tiny" --problem 'Show that there are infinitely many primes.'
 says err 'small proof world'
+# A prompt of one's own is answered with a warning, by a model without a domain without one.
+status 0 "$program" generate --model "$tiny" --prompt x --max-tokens 2
+says err 'knows the small proof world alone'
+cp -r "$tiny" "$work/anything"
+rm "$work/anything/domain.json"
+status 0 "$program" generate --model "$work/anything" --prompt x --max-tokens 2
+grep -q warning "$work/err" && fail 'a model without a domain warns of one'
 
 # A checkpoint without the MTP layer that its configuration announces: said, not silent.
 cp -r "$tiny" "$work/announced"

@@ -99,11 +99,14 @@ failed()
     [ ! -e "$work/new" ] || fail "something was made: $*"
 }
 mkdir "$work/folder"
+: >"$work/empty.db"
 : >"$work/empty.json"
 echo '[{"id": "1", "question": "Show that there are infinitely many primes."}]' >"$work/primes.json"
-failed "$work/folder: " world --store "$work/folder"
-failed "$work/folder: " world --store "$work/folder" --json
-failed "$work/folder: " world --label --store "$work/folder" --json
+failed "$work/folder: a folder" eval "$work/folder" --run a
+failed "$work/empty.db: an empty file" eval "$work/empty.db" --run a
+failed "$work/folder: a folder" world --store "$work/folder"
+failed "$work/folder: a folder" world --store "$work/folder" --json
+failed "$work/folder: a folder" world --label --store "$work/folder" --json
 failed "$work/none" bench decode --model "$work/none"
 failed "$work/none" bench attention --model "$work/none" --context 128
 failed "$work/folder: a folder" bench gemm --json "$work/folder"
@@ -122,12 +125,20 @@ failed "$work/none.jsonl" import "$work/none.jsonl" --store "$work/new"
 if [ -f models/small/model.safetensors ]; then
     # compete PROBLEMS OPTIONS...
     set -- --model models/small --run a --store "$work/new"
+    failed "--config 'nofile': no such file, nor " compete world:test:1 "$@" --config nofile
     failed "$work/none.json" compete "$work/none.json" "$@"
     failed "$work/empty.json" compete "$work/empty.json" "$@"
     failed "problem '1' is outside" compete "$work/primes.json" "$@"
     failed "$work/folder" compete world:test:1 "$@" --model "$work/folder"
     failed "$work/folder" compete world:test:1 "$@" --prompts "$work/folder"
+    failed '--problem is outside' generate --model models/small --problem 'Show that 1=1.'
+    failed 'elenchus world --split test' generate --model models/small --problem 'Show that 1=1.'
 fi
+says configs/compete/quick.json threads
+sed 's/"threads": [0-9]*/"threads": 0/' configs/compete/quick.json >"$work/preset.json"
+failed "$work/preset.json: threads is 0" compete world:test:1 --model models/small --run a \
+    --store "$work/new" --config "$work/preset.json"
+
 status 2 "$program"
 status 2 "$program" trian
 says err "did you mean 'train'"

@@ -123,14 +123,22 @@ static void test_domain(void **state)
     struct el_store *store = NULL;
     assert_int_equal(read_text(a, "[{\"id\":\"imo6\",\"question\":\"Prove 1=1.\"}]", &c), 0);
     assert_int_equal(el_contest_check_domain(&c, a->dir, &a->err), 0);
+    assert_int_equal(el_contest_model_is_of_world(a->dir, &a->err), 0);
+    assert_int_equal(el_statement_check_domain("Prove 1=1.", "--problem", a->dir, &a->err), 0);
     write_domain(a, "{\"domain\": \"small-proof-world\"}");
     assert_int_equal(el_contest_check_domain(&c, a->dir, &a->err), EL_EREFUSED);
     assert_non_null(strstr(a->err.msg, "imo6"));
     assert_non_null(strstr(a->err.msg, "--model DIR"));
+    assert_int_equal(el_contest_model_is_of_world(a->dir, &a->err), 1);
+    assert_int_equal(el_statement_check_domain("Prove 1=1.", "--problem", a->dir, &a->err),
+                     EL_EREFUSED);
+    assert_non_null(strstr(a->err.msg, "--problem is outside"));
     assert_int_equal(el_store_open(a->path, EL_STORE_CREATE, &store, &a->err), 0);
     el_contest_init(&world);
     assert_int_equal(el_contest_read(&world, "world:large:3", store, &a->err), 0);
     assert_int_equal(el_contest_check_domain(&world, a->dir, &a->err), 0);
+    assert_int_equal(
+        el_statement_check_domain(world.problems[0].statement, "--problem", a->dir, &a->err), 0);
     write_domain(a, "{\"domain\": \"chess\"}");
     assert_int_equal(el_contest_check_domain(&world, a->dir, &a->err), EL_EFORMAT);
     write_domain(a, "{\"domain\": 3}");
