@@ -38,7 +38,7 @@ struct flags {
     enum el_attention mode;
     enum el_compute how;
     int threads, rounds, analyses, analyse_all, feedback_analyses, top_k, max_tokens, thinking;
-    int json, batch, context;
+    int json, batch, context, cpu_threads;
     double temperature, top_p;
     uint64_t seed;
 };
@@ -186,7 +186,8 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
                                            .attention = f->mode,
                                            .compute = f->how,
                                            .batch = f->batch,
-                                           .context = f->context};
+                                           .context = f->context,
+                                           .threads = f->cpu_threads};
     struct el_backend *backend = NULL;
     int rc = el_contest_check_domain(contest, f->model, err);
     if (rc == 0) {
@@ -318,6 +319,8 @@ int cmd_compete(int argc, char **argv)
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
+        {"cpu-threads", CLI_INT, &f.cpu_threads, "N", "of the processor (default: one per core)", 1,
+         1024},
         {"json", CLI_FLAG, &f.json, NULL, "print the report as JSON", 0, 0},
         {0},
     };

@@ -49,7 +49,7 @@ struct flags {
     enum el_attention mode;
     enum el_compute how;
     int n, m, k, retries, top_k, max_tokens, thinking, limit, all, discard, grid, queued;
-    int json, batch, context, resamples;
+    int json, batch, context, cpu_threads, resamples;
     double temperature, top_p, confirm;
     uint64_t seed;
 };
@@ -253,7 +253,8 @@ static int open_backend(const struct flags *f, const char *model, struct el_back
                                            .attention = f->mode,
                                            .compute = f->how,
                                            .batch = f->batch,
-                                           .context = f->context};
+                                           .context = f->context,
+                                           .threads = f->cpu_threads};
     cli_model_note(model);
     return el_local_open(&local, out, err);
 }
@@ -425,6 +426,8 @@ int cmd_label(int argc, char **argv)
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
+        {"cpu-threads", CLI_INT, &f.cpu_threads, "N", "of the processor (default: one per core)", 1,
+         1024},
         {"resamples", CLI_INT, &f.resamples, "N", "of the bootstrap (default 10000)", 1, 10000000},
         {"json", CLI_FLAG, &f.json, NULL, "print JSON", 0, 0},
         {0},

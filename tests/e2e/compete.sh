@@ -29,7 +29,7 @@ status 0 "$program" eval "$work/a.db" --run whole --json
 cp "$work/out" "$work/whole.json"
 
 # A run that is complete asks for nothing; other settings under its name are refused.
-status 0 compete "$work/a.db" whole
+status 0 compete "$work/a.db" whole --cpu-threads 1
 says err 'nothing to do'
 same "$work/out" "$work/report"
 status 1 compete "$work/a.db" whole --rounds 4

@@ -30,7 +30,7 @@ says err 'expected cost: 48 analyses'
 cp "$work/out" "$work/report"
 status 0 label "$work/a.db"
 same "$work/out" "$work/report"
-status 0 label "$work/a.db" --model $model --n 4 --m 2
+status 0 label "$work/a.db" --model $model --n 4 --m 2 --cpu-threads 1
 says err 'nothing to do'
 same "$work/out" "$work/report"
 
