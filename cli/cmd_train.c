@@ -26,7 +26,7 @@ static const char long_help[] =
     "      reproduce the shipped model, the second from the first; Ctrl-C saves, the same\n"
     "      command goes on\n"
     "  elenchus train configs/train/tiny.json --out runs/tiny\n"
-    "      a minute's worth, to see how it looks\n"
+    "      under a minute, to see how it looks\n"
     "  elenchus train verifier --model models/small --out runs/verifier\n"
     "  elenchus train generator --judge runs/verifier/model --out runs/generator\n"
     "      train a role by GRPO; verifier, meta-verifier and generator stand for the recipes\n"
