@@ -61,8 +61,8 @@ says out ']'
 "$program" label "$work/b.db" --max-tokens 256 --seed 3 --model $model --n 4 --m 2 \
     >"$work/out" 2>"$work/err" &
 pid=$!
-sleep 0.3
-kill -INT $pid
+until grep -q 'expected cost' "$work/err" || ! kill -0 $pid; do sleep 0.01; done
+kill -INT $pid 2>/dev/null || true
 rc=0
 wait $pid || rc=$?
 [ $rc -eq 1 ] || [ $rc -eq 0 ] || fail "status $rc after SIGINT"
