@@ -62,7 +62,8 @@ struct el_completion {
 struct el_backend {
     char name[64];     /* "local", "openai" */
     char digest[33];   /* identifies the model in random-stream keys and in the store */
-    char mode[96];     /* "dsa-mqa fp32 avx512": recorded with the run; may be empty */
+    char mode[96];     /* "dsa-mqa fp32 avx512", "dsa-mqa+fp8 bf16 avx512+amx": recorded with the
+                          run; may be empty */
     int context_limit; /* tokens, 0: unknown */
     /* How many requests may be submitted now without waiting. */
     int (*room)(struct el_backend *b);

@@ -289,8 +289,9 @@ static void name_mode(struct local *l, const struct el_local_options *o, const s
     static const char *const modes[] = {"dense-mqa", "dsa-mqa", "dsa-mha"};
     const char *kernel = o->compute == EL_COMPUTE_BF16 ? el_ops_bf16_name(ops) : ops->name;
     int other = strcmp(kernel, ops->name) != 0;
-    snprintf(l->base.mode, sizeof l->base.mode, "%s %s %s%s%s", modes[o->attention],
-             el_compute_name(o->compute), ops->name, other ? "+" : "", other ? kernel : "");
+    snprintf(l->base.mode, sizeof l->base.mode, "%s%s %s %s%s%s", modes[o->attention],
+             o->fp8 ? "+fp8" : "", el_compute_name(o->compute), ops->name, other ? "+" : "",
+             other ? kernel : "");
 }
 
 static int open_engine(struct local *l, const struct el_local_options *o, struct el_error *err)

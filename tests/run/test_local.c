@@ -152,6 +152,32 @@ static void test_masked_mha(void **state)
     el_backend_free(b);
 }
 
+/* FP8 computes other bits, so it has another name. */
+static void test_mode_names_fp8(void **state)
+{
+    (void)state;
+    static const enum el_attention attention[] = {EL_ATTENTION_DENSE, EL_ATTENTION_MQA};
+    static const char *const names[2][2] = {{"dense-mqa fp32 ", "dense-mqa+fp8 fp32 "},
+                                            {"dsa-mqa fp32 ", "dsa-mqa+fp8 fp32 "}};
+    struct el_weights *own, *kept = w;
+    struct el_config c = w->config;
+    c.index_head_dim = 16; /* a power of two */
+    golden_must(el_weights_create(&c, el_device_host(), 11, &own, &err));
+    w = own;
+    for (int i = 0; i < 4; i++) {
+        char expected[96];
+        struct el_local_options o = options();
+        o.attention = attention[i / 2];
+        o.fp8 = i % 2;
+        struct el_backend *b = open_backend(&o);
+        snprintf(expected, sizeof expected, "%s%s", names[i / 2][i % 2], el_ops_cpu()->name);
+        assert_string_equal(b->mode, expected);
+        el_backend_free(b);
+    }
+    w = kept;
+    el_weights_free(own);
+}
+
 static void test_stop_strings(void **state)
 {
     (void)state;
@@ -325,11 +351,11 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_completion),      cmocka_unit_test(test_together),
-        cmocka_unit_test(test_masked_mha),      cmocka_unit_test(test_stop_strings),
-        cmocka_unit_test(test_stream),          cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_freed_in_flight), cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_new_weights),
+        cmocka_unit_test(test_completion),   cmocka_unit_test(test_together),
+        cmocka_unit_test(test_masked_mha),   cmocka_unit_test(test_mode_names_fp8),
+        cmocka_unit_test(test_stop_strings), cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_freed_in_flight),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_new_weights),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
