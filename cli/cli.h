@@ -100,13 +100,18 @@ struct cli_usage {
 int cli_parse(int *argc, char **argv, const struct cli_usage *usage);
 
 /* A struct el_progress that people can watch, on stderr: on a terminal one line that is redrawn,
- * elsewhere plain lines, at most one every 5 seconds besides the first and the last. */
+ * elsewhere plain lines, at most one every 5 seconds besides the first and the last. Numbers of
+ * more than seven digits are shown in millions (M) or billions (G). */
 struct cli_progress {
     struct el_progress base;  /* give &p.base to the library */
     const char *title, *unit; /* "loading", "tokens" */
     FILE *out;
     int terminal, columns;
+    double quiet; /* seconds from the first update on in which nothing is drawn: what is done by
+                     then is never shown */
+    int ends;     /* finishes by itself where `done` reaches `total`; the next update begins anew */
     double (*now)(void); /* seconds; tests put their own clock here */
+    int begun;           /* an update came */
     double start, last;  /* when the first update came, when it was drawn last */
     int64_t start_done;  /* work found done already, which says nothing about the speed */
     int64_t done, total;
@@ -114,6 +119,9 @@ struct cli_progress {
     char note[80];
 };
 void cli_progress_init(struct cli_progress *p, const char *title, const char *unit);
+/* For weights that are read, of one model after the other: each has a line that ends by itself, if
+ * it takes longer than a second. */
+void cli_progress_init_loading(struct cli_progress *p);
 /* Draws the last state and ends the line. Call it before printing anything else. */
 void cli_progress_finish(struct cli_progress *p);
 

@@ -1,6 +1,6 @@
 #include "cli/choices.h"
 #include "cli/cli.h"
-#include "cli/model_note.h"
+#include "cli/model.h"
 #include "cli/output.h"
 
 #include "bench/cases.h"
@@ -128,10 +128,7 @@ static int one_model(struct work *w, const char *folder, const char *config, str
 {
     struct el_weights *model = NULL;
     struct el_config c;
-    if (folder)
-        cli_model_note(folder);
-    int rc = folder ? el_weights_load(folder, el_device_host(), &model, NULL, NULL, err)
-                    : el_config_load(config, &c, err);
+    int rc = folder ? cli_model_load(folder, &model, err) : el_config_load(config, &c, err);
     if (rc == 0 && !folder)
         rc = el_weights_create(&c, el_device_host(), 1, &model, err);
     if (rc == 0) {

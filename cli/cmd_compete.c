@@ -1,7 +1,7 @@
 #include "cli/cli.h"
 
 #include "cli/choices.h"
-#include "cli/model_note.h"
+#include "cli/model.h"
 #include "cli/prompts.h"
 #include "core/base/alloc.h"
 #include "core/base/io.h"
@@ -190,10 +190,8 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
                                            .threads = f->cpu_threads};
     struct el_backend *backend = NULL;
     int rc = el_contest_check_domain(contest, f->model, err);
-    if (rc == 0) {
-        cli_model_note(f->model);
-        rc = el_local_open(&local, &backend, err);
-    }
+    if (rc == 0)
+        rc = cli_model_open(&local, &backend, err);
     struct el_compete_options o = {.store = store,
                                    .settings = s,
                                    .contest = contest,

@@ -1,7 +1,7 @@
 #include "cli/cli.h"
 
 #include "cli/choices.h"
-#include "cli/model_note.h"
+#include "cli/model.h"
 #include "cli/prompts.h"
 #include "core/base/alloc.h"
 #include "core/base/digest.h"
@@ -242,10 +242,8 @@ static int run(struct work *w, struct el_error *err)
                                  .on_text = streams ? stream_text : NULL};
     struct cli_progress progress;
     int rc = make_prompt(w, err);
-    if (rc == 0) {
-        cli_model_note(w->a->model);
-        rc = el_local_open(&o, &w->backend, err);
-    }
+    if (rc == 0)
+        rc = cli_model_open(&o, &w->backend, err);
     if (rc < 0)
         return rc;
     cli_progress_init(&progress, "generate", "completions");

@@ -2,7 +2,7 @@
 
 #include "cli/choices.h"
 #include "cli/label_queue.h"
-#include "cli/model_note.h"
+#include "cli/model.h"
 #include "cli/prompts.h"
 #include "core/base/io.h"
 #include "core/run/local.h"
@@ -255,8 +255,7 @@ static int open_backend(const struct flags *f, const char *model, struct el_back
                                            .batch = f->batch,
                                            .context = f->context,
                                            .threads = f->cpu_threads};
-    cli_model_note(model);
-    return el_local_open(&local, out, err);
+    return cli_model_open(&local, out, err);
 }
 
 static int ask(struct el_store *store, const struct flags *f, const struct el_label_settings *s,

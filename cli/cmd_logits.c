@@ -1,6 +1,6 @@
 #include "cli/choices.h"
 #include "cli/cli.h"
-#include "cli/model_note.h"
+#include "cli/model.h"
 #include "cli/output.h"
 
 #include "core/run/logits.h"
@@ -24,8 +24,7 @@ static int work(const struct arguments *a, const struct el_logits_options *o, st
     int rc = cli_output_check(a->out, err);
     if (rc < 0)
         return rc;
-    cli_model_note(a->model);
-    rc = el_weights_load(a->model, el_device_host(), &w, NULL, NULL, err);
+    rc = cli_model_load(a->model, &w, err);
     if (rc == 0)
         rc = el_token_file_load(a->tokens, w->config.vocab_size, &tokens, err);
     if (rc == 0) {

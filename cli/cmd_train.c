@@ -12,9 +12,20 @@
 
 const char cmd_train_help[] = "train a model by a recipe; a stopped run goes on where it was";
 
+/* Models are read where no line of steps is open: at the start, or behind what was said. */
+struct shown {
+    struct cli_progress steps, loading;
+};
+
+static void end_line(struct shown *s)
+{
+    cli_progress_finish(&s->loading);
+    cli_progress_finish(&s->steps);
+}
+
 static void say(void *user, const char *line)
 {
-    cli_progress_finish(user);
+    end_line(user);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -23,7 +34,8 @@ static const char long_help[] =
     "\n"
     "  elenchus train configs/train/small.json --out runs/small\n"
     "  elenchus train configs/train/search.json --out runs/search\n"
-    "      reproduce the shipped model, the second from the first; Ctrl-C saves, the same\n"
+    "  elenchus train configs/train/look-up.json --out runs/look-up\n"
+    "      reproduce the shipped model, each from the one before; Ctrl-C saves, the same\n"
     "      command goes on\n"
     "  elenchus train configs/train/tiny.json --out runs/tiny\n"
     "      under a minute, to see how it looks\n"
@@ -100,6 +112,7 @@ static int train_roles(const struct arguments *a, struct el_error *err)
                                     .record = a->record,
                                     .over = a->over,
                                     .progress = s->progress,
+                                    .loading = s->loading,
                                     .say = s->say,
                                     .user = s->user};
     return a->kind == PLAN ? el_rl_iterate(&o, err) : el_rl_train(&o, err);
@@ -144,13 +157,13 @@ static int check_files(const struct arguments *a, struct el_error *err)
     return rc == 0 ? check_output(a->sft.dump_gradients, a->sft.out, err) : rc;
 }
 
-static int run(struct arguments *a, struct cli_progress *progress, struct el_error *err)
+static int run(struct arguments *a, struct shown *shown, struct el_error *err)
 {
     int new = !el_path_exists(a->sft.out);
-    cli_progress_init(progress, "training", "steps");
-    a->sft.progress = &progress->base;
+    cli_progress_init(&shown->steps, "training", "steps");
+    cli_progress_init_loading(&shown->loading);
     int rc = a->kind == STAGES ? el_train(&a->sft, err) : train_roles(a, err);
-    cli_progress_finish(progress);
+    end_line(shown);
     if (rc < 0 && new)
         cli_run_folder_drop(a->sft.out);
     return rc;
@@ -175,8 +188,12 @@ static int train(struct arguments *a)
 
 int cmd_train(int argc, char **argv)
 {
-    struct cli_progress progress;
-    struct arguments a = {.sft = {.root = EL_SOURCE_DIR, .say = say, .user = &progress},
+    struct shown shown;
+    struct arguments a = {.sft = {.root = EL_SOURCE_DIR,
+                                  .progress = &shown.steps.base,
+                                  .loading = &shown.loading.base,
+                                  .say = say,
+                                  .user = &shown},
                           .seed = -1};
     const struct cli_option options[] = {
         {"out", CLI_STRING, &a.sft.out, "DIR", "folder of the run (required)", 0, 0},

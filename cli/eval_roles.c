@@ -1,7 +1,7 @@
 #include "cli/eval_roles.h"
 
 #include "cli/cli.h"
-#include "cli/model_note.h"
+#include "cli/model.h"
 #include "cli/prompts.h"
 #include "core/base/alloc.h"
 #include "core/run/local.h"
@@ -29,10 +29,8 @@ static int measure(const struct cli_eval_roles *o, const char *model, struct el_
     const struct el_local_options local = {
         .model = model, .attention = EL_ATTENTION_MQA, .batch = 128, .threads = o->threads};
     int rc = cli_prompts_load(o->prompts, model, &prompts, err);
-    if (rc == 0) {
-        cli_model_note(model);
-        rc = el_local_open(&local, &b, err);
-    }
+    if (rc == 0)
+        rc = cli_model_open(&local, &b, err);
     if (rc == 0) {
         cli_progress_init(&progress, "judging", "replies");
         e->backend = b;

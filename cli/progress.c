@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum { bar_width = 20 };
-static const double redraw_seconds = 0.1, line_seconds = 5;
+static const double redraw_seconds = 0.1, line_seconds = 5, quiet_loading = 1;
 
 static void put_duration(char *out, size_t n, double seconds)
 {
@@ -17,16 +17,31 @@ static void put_duration(char *out, size_t n, double seconds)
         snprintf(out, n, "%lld:%02lld", s / 60, s % 60);
 }
 
+static void put_number(char *out, size_t n, int64_t value)
+{
+    static const int64_t million = 1000000;
+    if (value < 10 * million)
+        snprintf(out, n, "%lld", (long long)value);
+    else if (value < 10000 * million)
+        snprintf(out, n, "%lldM", (long long)(value / million));
+    else
+        snprintf(out, n, "%lldG", (long long)(value / (1000 * million)));
+}
+
 /* Speed and remaining time, both from the work done since the first update. */
 static void put_rate(const struct cli_progress *p, double now, char *out, size_t n)
 {
     double seconds = now - p->start, done = (double)(p->done - p->start_done);
-    char eta[32];
+    char number[32], eta[32];
     *out = 0;
     if (seconds <= 0 || done <= 0)
         return;
     double rate = done / seconds;
-    int used = snprintf(out, n, rate < 10 ? "  %.2f %s/s" : "  %.0f %s/s", rate, p->unit);
+    if (rate < 10)
+        snprintf(number, sizeof number, "%.2f", rate);
+    else
+        put_number(number, sizeof number, rate < 1e18 ? (int64_t)(rate + 0.5) : INT64_MAX);
+    int used = snprintf(out, n, "  %s %s/s", number, p->unit);
     if (p->total <= p->done || used < 0 || (size_t)used >= n)
         return;
     put_duration(eta, sizeof eta, (double)(p->total - p->done) / rate);
@@ -46,11 +61,14 @@ static void put_bar(const struct cli_progress *p, char *out, size_t n)
 
 static void put_count(const struct cli_progress *p, char *out, size_t n)
 {
+    char done[32], total[32];
+    put_number(done, sizeof done, p->done);
+    put_number(total, sizeof total, p->total);
     if (p->total > 0)
-        snprintf(out, n, " %lld/%lld %s (%d%%)", (long long)p->done, (long long)p->total, p->unit,
+        snprintf(out, n, " %s/%s %s (%d%%)", done, total, p->unit,
                  (int)(100.0 * (double)p->done / (double)p->total));
     else
-        snprintf(out, n, " %lld %s", (long long)p->done, p->unit);
+        snprintf(out, n, " %s %s", done, p->unit);
 }
 
 static void draw(struct cli_progress *p, double now)
@@ -70,20 +88,29 @@ static void draw(struct cli_progress *p, double now)
     p->drawn = p->done;
 }
 
+static int is_due(const struct cli_progress *p, double now)
+{
+    if (p->drawn < 0)
+        return now - p->start >= p->quiet;
+    return now - p->last >= (p->terminal ? redraw_seconds : line_seconds);
+}
+
 static void update(struct el_progress *base, int64_t done, int64_t total, const char *note)
 {
     struct cli_progress *p = base->user;
     double now = p->now();
-    int first = p->drawn < 0;
-    if (first) {
+    if (!p->begun) {
+        p->begun = 1;
         p->start = now;
         p->start_done = done;
     }
     p->done = done;
     p->total = total;
     snprintf(p->note, sizeof p->note, "%s", note ? note : "");
-    if (first || now - p->last >= (p->terminal ? redraw_seconds : line_seconds))
+    if (is_due(p, now))
         draw(p, now);
+    if (p->ends && total > 0 && done >= total)
+        cli_progress_finish(p);
 }
 
 static int terminal_columns(FILE *out)
@@ -106,8 +133,16 @@ void cli_progress_init(struct cli_progress *p, const char *title, const char *un
                                .drawn = -1};
 }
 
+void cli_progress_init_loading(struct cli_progress *p)
+{
+    cli_progress_init(p, "loading", "values");
+    p->quiet = quiet_loading;
+    p->ends = 1;
+}
+
 void cli_progress_finish(struct cli_progress *p)
 {
+    p->begun = 0;
     if (p->drawn < 0)
         return;
     if (p->terminal || p->drawn != p->done)

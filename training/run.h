@@ -25,6 +25,7 @@ struct el_train_options {
     int export_only;            /* write OUT/model from the checkpoint as it stands, and stop */
     const char *dump_gradients; /* write loss and gradients of the first step there and stop */
     struct el_progress *progress;
+    struct el_progress *loading; /* el_weights_load's, of `start`; may be NULL, as progress */
     void (*say)(void *user, const char *line); /* news worth a line; may be NULL */
     void *user;
 };

@@ -62,7 +62,7 @@ static void leave_mtp_out(struct el_train_run *t)
 
 int el_train_open_start(struct el_train_run *t, struct el_error *err)
 {
-    int rc = el_weights_load(t->recipe.start, el_device_host(), &t->w, NULL, NULL, err);
+    int rc = el_weights_load(t->recipe.start, el_device_host(), &t->w, NULL, t->o->loading, err);
     if (rc < 0)
         return el_error_prefix(err, "%s: start", t->o->recipe);
     rc = check_vocabulary(t, err);

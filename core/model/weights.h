@@ -38,8 +38,8 @@ int el_weights_create(const struct el_config *c, struct el_device *d, uint64_t s
  * becomes shorter meanwhile EL_EIO.
  *
  * All threads of OpenMP load; values, digest and the error that is reported (the first one in the
- * order of the layout) do not depend on their number. Progress counts floats, and may come from any
- * of the threads, one at a time. */
+ * order of the layout) do not depend on their number. Progress counts floats up to all of them,
+ * with dir as its note, and may come from any of the threads, one at a time. */
 int el_weights_load(const char *dir, struct el_device *d, struct el_weights **out, int *skipped,
                     struct el_progress *progress, struct el_error *err);
 

@@ -97,7 +97,7 @@ static void digest_next(struct load *s, float *values)
     s->w->device->copy_out(s->w->device, values, place_of(s, &p), p.n * sizeof *values);
     el_weights_digest_piece(&s->digest, &p);
     s->done += (int64_t)p.n;
-    el_progress_update(s->progress, s->done, s->w->layout.parameters, "loading");
+    el_progress_update(s->progress, s->done, s->w->layout.parameters, s->k->shards.dir);
     atomic_store(&s->digested, piece + 1);
 }
 

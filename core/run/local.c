@@ -360,30 +360,30 @@ int el_local_wrap(const struct el_local_options *o, const struct el_weights *w,
 }
 
 /* What is wrong with the layer is said in the words of whoever looks at checkpoints. */
-static int load_mtp(const char *dir, const struct el_weights *w, struct el_weights **mtp,
-                    struct el_error *err)
+static int load_mtp(const struct el_local_options *o, const struct el_weights *w,
+                    struct el_weights **mtp, struct el_error *err)
 {
     struct el_inspection found;
-    int rc = el_inspect(dir, &found, err);
+    int rc = el_inspect(o->model, &found, err);
     if (rc < 0)
         return rc;
     if (found.mtp == EL_MTP_ABSENT || found.mtp == EL_MTP_BROKEN)
         return el_error_set(err, found.mtp == EL_MTP_BROKEN ? EL_EFORMAT : EL_ENOTFOUND, "%s: %s",
-                            dir, found.text);
-    return el_mtp_load(dir, w, mtp, NULL, err);
+                            o->model, found.text);
+    return el_mtp_load(o->model, w, mtp, o->loading, err);
 }
 
 int el_local_open(const struct el_local_options *o, struct el_backend **out, struct el_error *err)
 {
     struct el_weights *w = NULL, *mtp = NULL;
-    int rc = el_weights_load(o->model, el_device_host(), &w, NULL, NULL, err);
+    int rc = el_weights_load(o->model, el_device_host(), &w, NULL, o->loading, err);
     if (rc < 0)
         return rc;
     char *tokenizer = el_path_join(o->model, "tokenizer.json");
     if (!tokenizer)
         rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", o->model);
     if (rc == 0 && o->mtp)
-        rc = load_mtp(o->model, w, &mtp, err);
+        rc = load_mtp(o, w, &mtp, err);
     if (rc == 0)
         rc = wrap(o, w, mtp, tokenizer, out, err);
     el_free(tokenizer);

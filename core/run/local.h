@@ -25,6 +25,9 @@ struct el_local_options {
      * of a stop string that the completion's text will not hold). May be NULL. */
     void (*on_text)(void *user, int64_t tag, const char *text, size_t n);
     void *on_text_user;
+    /* Sees weights being read (core/model/weights.h): the model's up to their number, then the MTP
+     * layer's up to theirs; only with el_local_open, and not needed after it. May be NULL. */
+    struct el_progress *loading;
 };
 
 /* Loads weights and tokenizer. Free with el_backend_free. */

@@ -222,6 +222,76 @@ static void an_unknown_total_has_no_share(void **state)
     screen_close(&s);
 }
 
+static void long_numbers_are_cut_short(void **state)
+{
+    (void)state;
+    struct screen s;
+    screen_open(&s, 0);
+    el_progress_update(&s.p.base, 9999999, 12345678, NULL);
+    clock_now += 10;
+    el_progress_update(&s.p.base, 671999999999, 1343999999998, NULL);
+    fflush(s.p.out);
+    assert_non_null(strstr(s.text, "loading 9999999/12M tokens (80%)\n"));
+    assert_non_null(strstr(s.text, "loading 671G/1343G tokens (50%)  67G tokens/s  ETA 0:10\n"));
+    screen_close(&s);
+}
+
+static void loading_open(struct screen *s, int terminal)
+{
+    screen_open(s, terminal);
+    FILE *out = s->p.out;
+    cli_progress_init_loading(&s->p);
+    s->p.out = out;
+    s->p.terminal = terminal;
+    s->p.columns = 80;
+    s->p.now = fake_clock;
+}
+
+static void what_loads_within_a_second_is_not_shown(void **state)
+{
+    (void)state;
+    struct screen s;
+    for (int terminal = 0; terminal < 2; terminal++) {
+        loading_open(&s, terminal);
+        el_progress_update(&s.p.base, 1, 4, "one");
+        clock_now += 0.875;
+        el_progress_update(&s.p.base, 4, 4, "one");
+        clock_now += 60; /* the second begins anew */
+        el_progress_update(&s.p.base, 1, 4, "two");
+        clock_now += 0.875;
+        el_progress_update(&s.p.base, 3, 4, "two");
+        clock_now += 60;
+        cli_progress_finish(&s.p); /* it failed */
+        fflush(s.p.out);
+        assert_int_equal(s.size, 0);
+        screen_close(&s);
+    }
+}
+
+static void what_loads_longer_has_a_line_that_ends(void **state)
+{
+    (void)state;
+    struct screen s;
+    for (int terminal = 0; terminal < 2; terminal++) {
+        loading_open(&s, terminal);
+        for (int model = 0; model < 2; model++, clock_now += 7)
+            for (int i = 1; i <= 16; i++, clock_now += 0.125)
+                el_progress_update(&s.p.base, i, 16, "models/x");
+        fflush(s.p.out);
+        assert_int_equal(lines_in(s.text), terminal ? 2 : 4);
+        const char *end = terminal ? "\033[K\n" : "\n";
+        char last[160];
+        snprintf(last, sizeof last, "loading%s 16/16 values (100%%)  8.00 values/s  models/x%s",
+                 terminal ? " [####################]" : "", end);
+        assert_string_equal(s.text + s.size - strlen(last), last);
+        size_t drawn = s.size;
+        cli_progress_finish(&s.p); /* nothing more to say */
+        fflush(s.p.out);
+        assert_int_equal(s.size, drawn);
+        screen_close(&s);
+    }
+}
+
 static void no_updates_no_output(void **state)
 {
     (void)state;
@@ -242,6 +312,9 @@ int main(void)
         cmocka_unit_test(a_terminal_line_is_redrawn_and_cut),
         cmocka_unit_test(the_rate_leaves_out_work_found_done),
         cmocka_unit_test(an_unknown_total_has_no_share),
+        cmocka_unit_test(long_numbers_are_cut_short),
+        cmocka_unit_test(what_loads_within_a_second_is_not_shown),
+        cmocka_unit_test(what_loads_longer_has_a_line_that_ends),
         cmocka_unit_test(no_updates_no_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -422,7 +422,7 @@ static void on_update(struct el_progress *p, int64_t done, int64_t total, const 
 {
     struct seen *s = p->user;
     assert_true(done > s->last && done <= total);
-    assert_non_null(note);
+    assert_string_equal(note, folder);
     s->last = done;
     s->total = total;
     s->calls++;

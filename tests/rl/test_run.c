@@ -85,15 +85,25 @@ static void on_step(struct el_progress *p, int64_t done, int64_t total, const ch
         el_stop_requested = 1;
 }
 
+static int models_read;
+
+static void on_loading(struct el_progress *p, int64_t done, int64_t total, const char *note)
+{
+    (void)p, (void)note;
+    models_read += done == total;
+}
+
 /* Trains until `stop` steps are done (-1: to the end). */
 static int train(const char *path, const char *out, int threads, int64_t stop, struct el_error *err)
 {
-    struct el_progress progress = {on_step, &stop};
+    struct el_progress progress = {on_step, &stop}, loading = {on_loading, NULL};
     const struct el_rl_options o = {.recipe = path,
                                     .out = out,
                                     .threads = threads,
                                     .over = {.seed = -1},
-                                    .progress = &progress};
+                                    .progress = &progress,
+                                    .loading = &loading};
+    models_read = 0;
     int rc = el_rl_train(&o, err);
     el_stop_requested = 0;
     return rc;
@@ -379,8 +389,10 @@ static void nothing_to_learn(void **state)
     /* a length that no reply fits: every reward is 0 */
     must_train(recipe("flat.json",
                       "\"max_completion_length\":2,\"max_steps\":2,\"data\":{\"world\":"
-                      "24},\"roles\":{\"verifier\":1}"),
+                      "24},\"roles\":{\"verifier\":1},\"judge\":\"" EL_SOURCE_DIR
+                      "/models/small\""),
                at("flat"));
+    assert_int_equal(models_read, 3); /* reference, policy, judge */
     cJSON *line = metrics(at("flat"), 1);
     assert_true(value(line, "drops/zero_variance") == 4 && value(line, "reward") == 0);
     assert_true(value(line, "completions/clipped_ratio") == 1);
@@ -400,11 +412,13 @@ static void rejection(void **state)
     (void)state;
     struct el_error err = {0};
     const char *path =
-        recipe("rft.json", "\"rejection\":{\"steps\":2,\"min_reward\":{\"verifier\":0.5,"
+        recipe("rft.json", "\"rejection\":{\"steps\":2,\"sources\":{\"verifier\":\"" EL_SOURCE_DIR
+                           "/models/small\"},\"min_reward\":{\"verifier\":0.5,"
                            "\"meta_verifier\":9}},\"judge\":\"oracle\",\"data\":{\"world\":24},"
                            "\"roles\":{\"verifier\":1,\"meta_verifier\":"
                            "1},\"max_steps\":4,\"save_steps\":2,\"batch_rows\":600");
     must_train(path, at("rft"));
+    assert_int_equal(models_read, 3); /* reference, policy, what the verifier is sampled from */
     struct el_buf kept = read_file(at("rft"), "kept.jsonl");
     int lines = 0;
     for (const char *c = kept.data; (c = strchr(c, '\n')); c++)

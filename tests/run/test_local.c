@@ -4,6 +4,9 @@
 #include "core/base/alloc.h"
 #include "tests/model/golden_case.h"
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #define TOKENIZER EL_SOURCE_DIR "/tests/text/golden/tokenizer.json"
 enum { VOCAB = 720 /* 3 more than the tokenizer has */, END = 1 };
 
@@ -265,6 +268,91 @@ static void test_refusals(void **state)
     w->config.vocab_size = VOCAB;
 }
 
+static char *folder_with_model(char *folder)
+{
+    struct el_buf tokenizer;
+    assert_non_null(mkdtemp(folder));
+    golden_must(el_weights_save(w, folder, &err));
+    el_buf_init(&tokenizer);
+    golden_must(el_file_read(TOKENIZER, 0, &tokenizer, &err));
+    char *path = el_path_join(folder, "tokenizer.json");
+    golden_must(el_file_write(path, tokenizer.data, tokenizer.len, &err));
+    el_free(path);
+    el_buf_release(&tokenizer);
+    return folder;
+}
+
+static void remove_model(const char *folder)
+{
+    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json"};
+    for (int i = 0; i < 3; i++) {
+        char *path = el_path_join(folder, names[i]);
+        unlink(path);
+        el_free(path);
+    }
+    rmdir(folder);
+}
+
+/* What was told of the weights that were read, on whatever thread: no place for cmocka to jump
+ * from.
+ */
+struct seen {
+    int64_t last, totals[4];
+    int calls, models, wrong;
+};
+
+static void on_loading(struct el_progress *p, int64_t done, int64_t total, const char *note)
+{
+    struct seen *s = p->user;
+    s->wrong |= done <= s->last || done > total || !note;
+    s->last = done;
+    s->calls++;
+    if (done < total)
+        return;
+    s->totals[s->models++ % 4] = total;
+    s->last = 0;
+}
+
+static void test_loading_is_seen(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/el_local_XXXXXX";
+    struct seen seen = {0};
+    struct el_progress loading = {on_loading, &seen};
+    struct el_local_options o = options();
+    o.model = folder_with_model(folder);
+    for (int i = 0; i < 2; i++) {
+        struct el_backend *b = NULL;
+        o.loading = i ? &loading : NULL;
+        golden_must(el_local_open(&o, &b, &err));
+        assert_int_equal(seen.models, i);
+        el_backend_free(b);
+    }
+    assert_true(!seen.wrong && seen.last == 0 && seen.calls >= w->layout.n);
+    assert_int_equal(seen.totals[0], w->layout.parameters);
+    remove_model(folder);
+}
+
+/* First the model, then the layer. The folder has no tokenizer, which is read after them. */
+static void test_loading_of_mtp_is_seen(void **state)
+{
+    (void)state;
+    struct el_backend *b = NULL;
+    struct seen seen = {0};
+    struct el_progress loading = {on_loading, &seen};
+    struct el_local_options o = options();
+    o.model = GOLDEN_DIR "mtp";
+    o.mtp = 1;
+    for (int i = 0; i < 2; i++) {
+        struct el_error why = {0};
+        o.loading = i ? &loading : NULL;
+        assert_true(el_local_open(&o, &b, &why) < 0);
+        assert_non_null(strstr(why.msg, "tokenizer.json"));
+        assert_int_equal(seen.models, 2 * i);
+    }
+    assert_true(!seen.wrong && seen.last == 0 && seen.totals[0] > seen.totals[1]);
+}
+
 /* The weights change between requests, as in training: no prefix of the old ones is used. */
 static void test_new_weights(void **state)
 {
@@ -351,11 +439,18 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_completion),   cmocka_unit_test(test_together),
-        cmocka_unit_test(test_masked_mha),   cmocka_unit_test(test_mode_names_fp8),
-        cmocka_unit_test(test_stop_strings), cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_freed_in_flight),
-        cmocka_unit_test(test_memory),       cmocka_unit_test(test_new_weights),
+        cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_together),
+        cmocka_unit_test(test_masked_mha),
+        cmocka_unit_test(test_mode_names_fp8),
+        cmocka_unit_test(test_stop_strings),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_freed_in_flight),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_loading_is_seen),
+        cmocka_unit_test(test_loading_of_mtp_is_seen),
+        cmocka_unit_test(test_new_weights),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -502,13 +502,24 @@ static char *start_digest(const char *training_json)
     return copy;
 }
 
+static void on_loading(struct el_progress *p, int64_t done, int64_t total, const char *note)
+{
+    (void)note;
+    *(int *)p->user += done == total;
+}
+
 static void a_run_starts_from_a_model(void **state)
 {
     (void)state;
+    int models_read = 0;
+    struct el_progress loading = {on_loading, &models_read};
     char start[300];
     snprintf(start, sizeof start, "%s", in(whole, "model"));
     const char *still = write_second("still.json", start, "0");
-    must(train(still, at("still"), -1, &err));
+    const struct el_train_options o = {
+        .recipe = still, .out = at("still"), .threads = 1, .loading = &loading};
+    must(el_train(&o, &err));
+    assert_int_equal(models_read, 1);
     assert_true(
         same_file(in(whole, "model/model.safetensors"), at("still/model/model.safetensors")));
     assert_true(same_file(in(whole, "model/config.json"), at("still/model/config.json")));

@@ -57,7 +57,7 @@ static int open_role(struct el_rl_run *t, struct cast *c, int k, struct el_error
         return 0;
     }
     char *dir = el_rl_folder(t, source);
-    rc = dir ? el_weights_load(dir, el_device_host(), &c->w[k], NULL, NULL, err)
+    rc = dir ? el_weights_load(dir, el_device_host(), &c->w[k], NULL, t->o->loading, err)
              : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(dir);
     if (rc == 0)

@@ -69,7 +69,7 @@ static int load_judge(struct el_rl_run *t, struct el_error *err)
         return 0;
     }
     char *dir = el_rl_folder(t, t->recipe.judge);
-    int rc = dir ? el_weights_load(dir, el_device_host(), &t->judge, NULL, NULL, err)
+    int rc = dir ? el_weights_load(dir, el_device_host(), &t->judge, NULL, t->o->loading, err)
                  : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(dir);
     return rc;
@@ -86,9 +86,9 @@ static void say_what_is_left_out(const struct el_rl_run *t)
 static int load_models(struct el_rl_run *t, struct el_error *err)
 {
     say_what_is_left_out(t);
-    int rc = el_weights_load(t->model_dir, el_device_host(), &t->start, NULL, NULL, err);
+    int rc = el_weights_load(t->model_dir, el_device_host(), &t->start, NULL, t->o->loading, err);
     if (rc == 0)
-        rc = el_weights_load(t->model_dir, el_device_host(), &t->policy, NULL, NULL, err);
+        rc = el_weights_load(t->model_dir, el_device_host(), &t->policy, NULL, t->o->loading, err);
     if (rc == 0)
         rc = load_judge(t, err);
     if (rc == 0 && t->start->config.index_topk < 1)

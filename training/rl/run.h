@@ -32,6 +32,8 @@ struct el_rl_options {
     int export_only;    /* write OUT/model from the checkpoint as it stands, and stop */
     struct el_rl_overrides over;
     struct el_progress *progress;
+    struct el_progress *loading; /* el_weights_load's, one model after the other; may be NULL, as
+                                    progress */
     void (*say)(void *user, const char *line); /* news worth a line; may be NULL */
     void *user;
 };
