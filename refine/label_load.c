@@ -1,6 +1,7 @@
 #include "refine/label_load.h"
 
 #include "core/base/alloc.h"
+#include "refine/load.h"
 #include "refine/named_run.h"
 #include "roles/role.h"
 
@@ -241,14 +242,25 @@ static struct el_vote_record record_of(const struct el_job *j, int64_t row)
     return v;
 }
 
+/* The first of two would leave its text behind, of which the second knows nothing. */
+static int is_taken(const struct el_label_item *x, int sample)
+{
+    return sample >= 0 && sample < x->cap && x->analyses[sample].job;
+}
+
 static int load_analysis(void *user, const struct el_job *j, struct el_error *err)
 {
     struct loader *l = user;
     int item = el_map_get(&l->state->by_proof, (uint64_t)j->proof);
     struct el_vote_record v = record_of(j, j->last.analysis);
     struct el_analysis a = {0};
+    const char *wrong = v.state == EL_VOTE_DONE ? el_job_lacks(j, v.analysis) : NULL;
     if (item < 0)
-        return strange(j, "its proof is not one of the run's", err);
+        wrong = "its proof is not one of the run's";
+    else if (is_taken(&l->state->items[item], j->sample))
+        wrong = "another job about this text has its number";
+    if (wrong)
+        return strange(j, wrong, err);
     int rc = v.analysis ? el_store_analysis_get(l->store, v.analysis, &a, err) : 0;
     if (rc < 0)
         return rc;
@@ -262,8 +274,10 @@ static int load_meta(void *user, const struct el_job *j, struct el_error *err)
     struct loader *l = user;
     int text = el_map_get(&l->state->by_analysis, (uint64_t)j->analysis);
     struct el_vote_record v = record_of(j, j->last.meta);
-    return text < 0 ? strange(j, "its analysis is not one of the run's", err)
-                    : el_labelling_meta(l->state, text, j->sample, &v, err);
+    const char *wrong = v.state == EL_VOTE_DONE ? el_job_lacks(j, v.analysis) : NULL;
+    if (text < 0)
+        wrong = "its analysis is not one of the run's";
+    return wrong ? strange(j, wrong, err) : el_labelling_meta(l->state, text, j->sample, &v, err);
 }
 
 static int load_proofs(struct el_labelling *s, struct el_store *store,

@@ -33,9 +33,13 @@ static int count_decision(void *user, const struct el_decision *d, struct el_err
     struct el_label_report *r = w->r;
     int item = el_map_get(&w->state.by_proof, (uint64_t)d->proof);
     int reason = el_label_reason_from_name(d->reason);
-    if (item < 0 || reason < 0)
-        return el_error_set(err, EL_EFORMAT, "run '%s': a decision about proof %lld for '%s'",
-                            r->record.settings.name, (long long)d->proof, d->reason);
+    int fits = d->outcome == EL_DECIDED_LABELLED ? el_score_is_legal(d->halves)
+                                                 : d->halves == EL_SCORE_NONE;
+    if (item < 0 || reason < 0 || !fits)
+        return el_error_set(err, EL_EFORMAT,
+                            "run '%s': a decision about proof %lld for '%s': %s %s",
+                            r->record.settings.name, (long long)d->proof, d->reason,
+                            el_decided_name(d->outcome), el_score_text(d->halves));
     r->outcome[d->outcome]++;
     r->reasons[reason]++;
     if (d->outcome == EL_DECIDED_LABELLED)

@@ -78,8 +78,20 @@ static int strange(const struct el_job *j, const char *what, struct el_error *er
                         j->thread, j->round, what);
 }
 
+const char *el_job_lacks(const struct el_job *j, int64_t made)
+{
+    if (j->last.attempt < 0)
+        return "it is done, but its last reply is not stored";
+    if (!made)
+        return "it is done, but what its reply held is not stored";
+    return el_score_is_legal(j->last.halves) ? NULL : "it is done, but its reply has no score";
+}
+
 static int hold_analysis(struct loader *l, const struct el_job *j, struct el_error *err)
 {
+    const char *lack = j->state == EL_JOB_DONE ? el_job_lacks(j, j->last.analysis) : NULL;
+    if (lack)
+        return strange(j, lack, err);
     struct held h = {.proof = j->proof,
                      .sample = j->sample,
                      .vote = {.job = j->id,
@@ -125,6 +137,10 @@ static int load_attempt(struct loader *l, const struct el_job *j, int problem, i
     int failure = j->last.failure ? el_reply_failure_from_name(j->last.failure) : EL_REPLY_OK;
     if (failure < 0)
         return strange(j, "an unknown failure", err);
+    const char *lack =
+        failure == EL_REPLY_OK ? el_job_lacks(j, j->last.proof && j->last.analysis) : NULL;
+    if (lack)
+        return strange(j, lack, err);
     struct el_attempt a = {.job = j->id,
                            .proof = j->last.proof,
                            .self = j->last.analysis,

@@ -26,4 +26,9 @@ void el_run_record_release(struct el_run_record *r);
 int el_competition_load(struct el_competition *c, struct el_store *s, int64_t run,
                         const struct el_contest *contest, struct el_error *err);
 
+/* What a job that is done, by a reply that could be read, lacks: a message, or NULL. `made` is the
+ * row that it should have left, 0: none. No run of ours lacks anything; stores may be damaged, or
+ * come from strangers. */
+const char *el_job_lacks(const struct el_job *j, int64_t made);
+
 #endif

@@ -209,6 +209,34 @@ static void test_more_analyses_later(void **state)
     cJSON_Delete(json);
 }
 
+/* A damaged store, or a stranger's: jobs that are done without what they should have left. */
+static void test_strange_stores(void **state)
+{
+    struct arena *a = *state;
+    static const struct {
+        const char *sql, *message;
+    } cases[] = {
+        {"UPDATE jobs SET attempts = 7 WHERE role = 'verifier'", "(verifier, "},
+        {"UPDATE jobs SET attempts = 7 WHERE role = 'generator'", "(generator, "},
+        {"DROP TRIGGER results_fixed; UPDATE results SET proof = NULL", "(generator, "},
+        {"DROP TRIGGER results_fixed; UPDATE results SET halves = NULL", "has no score"},
+    };
+    struct el_settings s = arena_settings();
+    const struct fake_options o = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct el_store *store = NULL;
+        arena_remove_store(a);
+        must(a, arena_run(a, contest, &s, &o, NULL));
+        must(a, el_store_open(a->path, 0, &store, &a->err));
+        assert_int_equal(sqlite3_exec(store->db, cases[i].sql, NULL, NULL, NULL), SQLITE_OK);
+        el_store_close(store);
+        char *text = arena_report(a, "run");
+        if (text || !strstr(a->err.msg, cases[i].message))
+            fail_msg("%s: \"%s\"", cases[i].sql, text ? text : a->err.msg);
+        assert_int_equal(arena_run(a, contest, &s, &o, NULL), EL_EFORMAT);
+    }
+}
+
 static void test_store_faults(void **state)
 {
     struct arena *a = *state;
@@ -270,6 +298,7 @@ int main(void)
         T(test_context_ends_threads),
         T(test_other_settings_are_refused),
         T(test_more_analyses_later),
+        T(test_strange_stores),
         T(test_store_faults),
         T(test_memory_faults),
 #undef T

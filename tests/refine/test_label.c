@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/progress.h"
+#include "data/store_sql.h"
 #include "refine/label_grid.h"
 #include "refine/label_report.h"
 
@@ -397,6 +398,77 @@ static void test_other_settings_are_refused(void **state)
     assert_non_null(strstr(a->err.msg, "meta_verifier"));
 }
 
+/* ------------------------------------------------------------------------------ strange stores */
+
+/* Runs SQL that the store's own functions never would. */
+static void damage(struct arena *a, const char *sql)
+{
+    struct el_store *store = NULL;
+    must(a, el_store_open(a->path, 0, &store, &a->err));
+    char *why = NULL;
+    if (sqlite3_exec(store->db, sql, NULL, NULL, &why) != SQLITE_OK)
+        fail_msg("%s: %s", sql, why);
+    el_store_close(store);
+}
+
+static void refuses(struct arena *a, char *text, const char *sql, const char *message)
+{
+    if (text)
+        fail_msg("%s: a report nevertheless", sql);
+    if (!strstr(a->err.msg, message))
+        fail_msg("%s: expected \"%s\", not \"%s\"", sql, message, a->err.msg);
+    a->err.msg[0] = 0;
+}
+
+/* A damaged store, or a stranger's, is refused by everything that reads it. */
+static void test_strange_jobs(void **state)
+{
+    struct arena *a = *state;
+    static const char results[] = "DROP TRIGGER results_fixed; UPDATE results SET ";
+    static const struct {
+        const char *set, *of, *message;
+    } cases[] = {
+        {"UPDATE jobs SET attempts = 7", "role = 'verifier'", "its last reply is not stored"},
+        {"UPDATE jobs SET attempts = 7", "role = 'meta_verifier'", "its last reply is not stored"},
+        {"UPDATE jobs SET sample = 0", "role = 'verifier'", "has its number"},
+        {"analysis = NULL", "analysis", "what its reply held is not stored"},
+        {"meta = NULL", "meta", "what its reply held is not stored"},
+        {"halves = NULL", "analysis", "has no score"},
+    };
+    struct el_label_settings s = label_settings();
+    const struct fake_options o = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char sql[256];
+        int in_job = strncmp(cases[i].set, "UPDATE", 6) == 0;
+        snprintf(sql, sizeof sql, "%s%s WHERE %s %s", in_job ? "" : results, cases[i].set,
+                 cases[i].of, in_job ? "AND state = 'done'" : "IS NOT NULL");
+        arena_remove_store(a);
+        must(a, label_fill(a, 1));
+        must(a, label_run(a, &s, 0, &o, NULL));
+        damage(a, sql);
+        refuses(a, label_report(a, "label"), sql, cases[i].message);
+        refuses(a, label_explanations(a, "label"), sql, cases[i].message);
+        assert_int_equal(label_run(a, &s, 0, &o, NULL), EL_EFORMAT);
+    }
+}
+
+static void test_strange_decisions(void **state)
+{
+    struct arena *a = *state;
+    static const char *const cases[] = {
+        "PRAGMA ignore_check_constraints = 1; UPDATE decisions SET outcome = 'labelled', "
+        "halves = NULL",
+        "PRAGMA ignore_check_constraints = 1; UPDATE decisions SET outcome = 'queued', halves = 9"};
+    struct el_label_settings s = label_settings();
+    const struct fake_options o = {0};
+    must(a, label_fill(a, 1));
+    must(a, label_run(a, &s, 0, &o, NULL));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        damage(a, cases[i]);
+        refuses(a, label_report(a, "label"), cases[i], "a decision about proof");
+    }
+}
+
 static void test_memory_faults(void **state)
 {
     struct arena *a = *state;
@@ -515,6 +587,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_silence_is_never_a_label, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_prompts_over_the_context, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_other_settings_are_refused, arena_make, arena_drop),
+        cmocka_unit_test_setup_teardown(test_strange_jobs, arena_make, arena_drop),
+        cmocka_unit_test_setup_teardown(test_strange_decisions, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_memory_faults, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_grid_is_the_runs, arena_make, arena_drop),
     };
