@@ -240,6 +240,28 @@ static void generator_samples(void **state)
     bench_close(&b);
 }
 
+/* proof_weight is about who writes proofs: without it nobody judges them, and analyses are rated as
+ * before. */
+static void outcomes_of_proofs_alone(void **state)
+{
+    (void)state;
+    static const char *const proof[G] = {REPLY(EVALUATION "fine." SCORE "\\boxed{0}"), "x", "y",
+                                         "z"};
+    static const char *const analysis[G] = {praise, doubt, "nothing", praise};
+    for (int k = 0; k < 2; k++) {
+        static struct bench b;
+        struct el_error err = {0};
+        bench_open(&b, k ? EL_ROLE_VERIFIER : EL_ROLE_GENERATOR, k ? analysis : proof, meta_answer);
+        b.r.rewards.proof_weight = 0;
+        b.r.rewards.final_answer_weight = 1;
+        assert_int_equal(judge(&b, &err), 0);
+        assert_int_equal(b.counts.asked, k ? 3 * 2 + 2 : 0);
+        near(b.sample[0].reward, 1);
+        near(b.sample[1].reward, k ? 0.5 * 0.5 : 0); /* R_score 0.5, R_meta 0.5 */
+        bench_close(&b);
+    }
+}
+
 static void oracle(void **state)
 {
     (void)state;
@@ -302,6 +324,7 @@ int main(void)
         cmocka_unit_test(lost_samples),
         cmocka_unit_test(refused_judgements),
         cmocka_unit_test(generator_samples),
+        cmocka_unit_test(outcomes_of_proofs_alone),
         cmocka_unit_test(oracle),
         cmocka_unit_test(outage),
         cmocka_unit_test(out_of_memory),

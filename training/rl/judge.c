@@ -38,18 +38,27 @@ static int new_proof(const struct el_rl_task *t)
     return t->role == EL_ROLE_GENERATOR || t->role == EL_ROLE_REFINER;
 }
 
+/* Of who writes proofs. Where only the outcome counts, nobody reads the proof. */
+static int votes_on_proof(const struct el_rl_rewards *w, enum el_role role)
+{
+    if (w->proof_weight == 0)
+        return 0;
+    if (role == EL_ROLE_VERIFIER)
+        return w->verifications;
+    return w->weights.beta > 0 ? w->meta_verifications : 0;
+}
+
 /* How many judgements of each kind a sample needs. */
 static int votes_needed(const struct bench *b, int i, enum el_role role)
 {
     const struct el_rl_task *t;
     const struct el_rl_rewards *w = &b->j->recipe->rewards;
     struct el_rl_sample *s = sample_at(b, i, &t);
-    if (b->group[i / b->g].refused || !el_reply_format(&s->reply) || w->proof_weight == 0)
+    if (b->group[i / b->g].refused || !el_reply_format(&s->reply))
         return 0;
-    if (role == EL_ROLE_VERIFIER)
-        return new_proof(t) ? w->verifications : 0;
-    int asks =
-        t->role == EL_ROLE_VERIFIER ? w->use_meta_reward : new_proof(t) && w->weights.beta > 0;
+    if (new_proof(t))
+        return votes_on_proof(w, role);
+    int asks = t->role == EL_ROLE_VERIFIER && role == EL_ROLE_META_VERIFIER && w->use_meta_reward;
     return asks ? w->meta_verifications : 0;
 }
 
