@@ -75,8 +75,14 @@ enum cli_kind {
     CLI_FLAG,   /* int, set to 1; takes no value */
     CLI_INT,    /* int */
     CLI_U64,    /* uint64_t, for seeds; min and max are not looked at */
+    CLI_SEED,   /* struct cli_seed: the same, and whether it was given */
     CLI_REAL,   /* double */
     CLI_STRING, /* const char *, points into argv */
+};
+
+struct cli_seed {
+    uint64_t value;
+    int given;
 };
 
 struct cli_option {

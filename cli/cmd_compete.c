@@ -40,7 +40,7 @@ struct flags {
     int threads, rounds, analyses, analyse_all, feedback_analyses, top_k, max_tokens, thinking;
     int json, batch, context, cpu_threads;
     double temperature, top_p;
-    uint64_t seed;
+    struct cli_seed seed;
 };
 
 static void set_int(int *to, int value)
@@ -99,8 +99,8 @@ static int make_settings(struct el_settings *s, const struct flags *f, struct el
         s->analyse_all = 1;
     if (f->thinking)
         s->thinking = 1;
-    if (f->seed != UINT64_MAX)
-        s->seed = f->seed;
+    if (f->seed.given)
+        s->seed = f->seed.value;
     set_sampling(&s->generator, f);
     set_sampling(&s->verifier, f);
     rc = el_settings_check(s, err);
@@ -281,7 +281,6 @@ int cmd_compete(int argc, char **argv)
                       .max_tokens = -1,
                       .temperature = NAN,
                       .top_p = NAN,
-                      .seed = UINT64_MAX,
                       .attention = "mqa",
                       .compute = "fp32"};
     const struct cli_option options[] = {
@@ -306,7 +305,7 @@ int cmd_compete(int argc, char **argv)
         {"top-p", CLI_REAL, &f.top_p, "P", "1: off (default)", 1e-6, 1},
         {"top-k", CLI_INT, &f.top_k, "K", "0: off (default)", 0, 1 << 30},
         {"max-tokens", CLI_INT, &f.max_tokens, "N", "of one reply (default 1024)", 1, 1 << 24},
-        {"seed", CLI_U64, &f.seed, "N", "seed of all randomness (default 1)", 0, 0},
+        {"seed", CLI_SEED, &f.seed, "N", "seed of all randomness (default 1)", 0, 0},
         {"prompts", CLI_STRING, &f.prompts, "DIR", "folder of a prompt set", 0, 0},
         {"thinking", CLI_FLAG, &f.thinking, NULL, "the model reasons before </think>", 0, 0},
         {"attention", CLI_STRING, &f.attention, "MODE",

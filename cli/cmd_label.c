@@ -51,7 +51,7 @@ struct flags {
     int n, m, k, retries, top_k, max_tokens, thinking, limit, all, discard, grid, queued;
     int json, batch, context, cpu_threads, resamples;
     double temperature, top_p, confirm;
-    uint64_t seed;
+    struct cli_seed seed;
 };
 
 static void set_int(int *to, int value)
@@ -108,8 +108,8 @@ static int make_settings(struct el_label_settings *s, const struct flags *f, str
     set_int(&s->judge_retries, f->retries);
     if (f->thinking)
         s->thinking = 1;
-    if (f->seed != UINT64_MAX)
-        s->seed = f->seed;
+    if (f->seed.given)
+        s->seed = f->seed.value;
     if (f->discard)
         s->otherwise = EL_DECIDED_DISCARDED;
     s->complete = f->grid;
@@ -378,7 +378,6 @@ int cmd_label(int argc, char **argv)
                       .temperature = NAN,
                       .top_p = NAN,
                       .confirm = NAN,
-                      .seed = UINT64_MAX,
                       .attention = "mqa",
                       .compute = "fp32"};
     const struct cli_option options[] = {
@@ -414,7 +413,7 @@ int cmd_label(int argc, char **argv)
         {"top-p", CLI_REAL, &f.top_p, "P", "1: off (default)", 1e-6, 1},
         {"top-k", CLI_INT, &f.top_k, "K", "0: off (default)", 0, 1 << 30},
         {"max-tokens", CLI_INT, &f.max_tokens, "N", "of one reply (default 1024)", 1, 1 << 24},
-        {"seed", CLI_U64, &f.seed, "N", "seed of all randomness (default 1)", 0, 0},
+        {"seed", CLI_SEED, &f.seed, "N", "seed of all randomness (default 1)", 0, 0},
         {"prompts", CLI_STRING, &f.prompts, "DIR", "folder of a prompt set", 0, 0},
         {"thinking", CLI_FLAG, &f.thinking, NULL, "the model reasons before </think>", 0, 0},
         {"attention", CLI_STRING, &f.attention, "MODE",

@@ -57,6 +57,16 @@ static int set_u64(const struct cli_option *o, const char *text)
     return CLI_GO;
 }
 
+static int set_seed(const struct cli_option *o, const char *text)
+{
+    struct cli_seed *seed = o->value;
+    struct cli_option number = *o;
+    number.value = &seed->value;
+    int rc = set_u64(&number, text);
+    seed->given |= rc == CLI_GO;
+    return rc;
+}
+
 static int set_real(const struct cli_option *o, const char *text)
 {
     char *end;
@@ -77,6 +87,8 @@ static int set_option(const struct cli_option *o, const char *text)
         return set_int(o, text);
     case CLI_U64:
         return set_u64(o, text);
+    case CLI_SEED:
+        return set_seed(o, text);
     case CLI_REAL:
         return set_real(o, text);
     case CLI_STRING:

@@ -12,6 +12,7 @@
 struct read {
     int flag, count;
     uint64_t seed;
+    struct cli_seed other;
     double rate;
     const char *name;
     int args;
@@ -26,6 +27,7 @@ static int parse(struct read *r, int n, const char *const *words)
         {"flag", CLI_FLAG, &r->flag, NULL, "a flag", 0, 0},
         {"count", CLI_INT, &r->count, "N", "a count", 1, 10},
         {"seed", CLI_U64, &r->seed, "N", "a seed", 0, 0},
+        {"other-seed", CLI_SEED, &r->other, "N", "a seed, or none", 0, 0},
         {"rate", CLI_REAL, &r->rate, "X", "a rate", 0, 1},
         {"name", CLI_STRING, &r->name, "S", "a name", 0, 0},
         {0},
@@ -64,6 +66,9 @@ static void options_and_arguments_mix(void **state)
     assert_string_equal(r.left[1], "-");
     assert_int_equal(PARSE(&r, "--seed", "18446744073709551615", "--rate", "1e-3"), CLI_GO);
     assert_true(r.seed == UINT64_MAX && r.rate == 1e-3);
+    assert_false(r.other.given);
+    assert_int_equal(PARSE(&r, "--other-seed", "18446744073709551615"), CLI_GO);
+    assert_true(r.other.given && r.other.value == UINT64_MAX);
     assert_int_equal(PARSE(&r, "--name", "--flag"), CLI_GO); /* a value may look like an option */
     assert_string_equal(r.name, "--flag");
 }
@@ -99,6 +104,7 @@ static void wrong_usage_is_status_2(void **state)
         {"--rate", "nan"},
         {"--rate", "2"},
         {"--seed", "-1"},
+        {"--other-seed", "-1"},
         {"--flag=1"},
         {"a", "b", "c"},
         {"--seed", "18446744073709551616"},

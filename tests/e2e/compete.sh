@@ -34,6 +34,10 @@ says err 'nothing to do'
 same "$work/out" "$work/report"
 status 1 compete "$work/a.db" whole --rounds 4
 says err whole
+# The largest seed is one like any other, and not the default.
+status 0 compete "$work/a.db" last --threads 1 --rounds 1 --seed 18446744073709551615
+status 1 compete "$work/a.db" last --threads 1 --rounds 1 --seed 1
+says err '18446744073709551615'
 status 1 "$program" eval "$work/a.db" --run nosuch
 says err whole
 

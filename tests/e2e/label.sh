@@ -90,6 +90,8 @@ says out reaches_goal
 # Refused: what a run of this name does not have, what is not there, what goes not together.
 status 1 label "$work/a.db" --model $model --temperature 0.5
 says err verifier
+status 1 label "$work/a.db" --model $model --seed 18446744073709551615
+says err 18446744073709551615
 status 1 label "$work/a.db" --model $model --run other --set nowhere
 says err 'no proofs to label'
 status 1 label "$work/a.db" --explain 99
