@@ -54,6 +54,8 @@ static void wrong_plans(void **state)
         {"{\"model\":\"m\",\"phases\":[]}", "phases"},
         {"{\"model\":\"m\",\"iterations\":0,\"phases\":[{\"name\":\"a\",\"recipe\":\"r\"}]}",
          "iterations"},
+        {"{\"model\":\"m\",\"seed\":-1,\"phases\":[{\"name\":\"a\",\"recipe\":\"r\"}]}",
+         "'seed' is -1"},
         {"{\"model\":\"m\",\"phases\":[{\"recipe\":\"r\"}]}", "phases[0]: missing field 'name'"},
         {"{\"model\":\"m\",\"phases\":[{\"name\":\"a\"}]}", "recipe"},
         {"{\"model\":\"m\",\"phases\":[{\"name\":\"a/b\",\"recipe\":\"r\"}]}", "name"},

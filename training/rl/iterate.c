@@ -126,6 +126,10 @@ static int read_plan(struct plan *p, struct el_error *err)
         rc = el_json_int_or(p->tree, path, "iterations", &p->iterations, err);
     if (rc == 0)
         rc = el_json_i64_or(p->tree, path, "seed", &p->seed, err);
+    /* a phase would take it for none given, and keep its recipe's */
+    if (rc == 0 && p->seed < 0)
+        rc = el_error_set(err, EL_EFORMAT, "%s: field 'seed' is %" PRId64 ": expected 0 or more",
+                          path, p->seed);
     if (rc == 0 && (p->iterations < 1 || p->iterations > MOST_ITERATIONS))
         rc = el_error_set(err, EL_EFORMAT, "%s: field 'iterations' is %d: expected 1 to %d", path,
                           p->iterations, MOST_ITERATIONS);

@@ -3,7 +3,8 @@
  *
  *   { "model": "models/small",          the start of the first iteration
  *     "iterations": 2,
- *     "seed": 1,                        iteration i of phase p is trained with a seed of its own
+ *     "seed": 1,                        0 or more; iteration i of phase p is trained with a seed
+ *                                       of its own
  *     "phases": [
  *       { "name": "verifier", "recipe": "configs/train/verifier.json" },
  *       { "name": "meta", "recipe": "configs/train/meta-verifier.json", "model": "verifier" },
