@@ -9,7 +9,9 @@
 #include "refine/json_out.h"
 #include "refine/report.h"
 
+#include <errno.h>
 #include <math.h>
+#include <string.h>
 
 const char cmd_eval_help[] = "the numbers of a run, of imported ratings or of a training";
 
@@ -19,9 +21,12 @@ struct flags {
     uint64_t seed;
 };
 
-static int print(const struct el_buf *out)
+static int print(const struct el_buf *out, struct el_error *err)
 {
-    return fwrite(out->data, 1, out->len, stdout) == out->len ? 0 : EL_EIO;
+    return fwrite(out->data, 1, out->len, stdout) == out->len
+               ? 0
+               : el_error_set(err, EL_EIO, "cannot write to the standard output: %s",
+                              strerror(errno));
 }
 
 /* ------------------------------------------------------------------------------------ a run */
@@ -75,7 +80,7 @@ static int eval_run(struct el_store *s, const struct flags *f, struct el_error *
     if (rc == 0 && f->html)
         rc = write_html(&r, s, f->html, err);
     if (rc == 0)
-        rc = print(&out);
+        rc = print(&out, err);
     el_report_release(&r);
     el_buf_release(&out);
     return rc;
@@ -161,7 +166,7 @@ static int eval_ratings(struct el_store *s, const struct flags *f, struct el_err
     else if ((rc = put_ratings(&r, &out)) < 0)
         el_error_set(err, rc, "out of memory for the ratings");
     else
-        rc = print(&out);
+        rc = print(&out, err);
     el_buf_release(&out);
     el_ratings_release(&r);
     return rc;

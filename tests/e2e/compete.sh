@@ -28,6 +28,12 @@ grep -qE '(src|href)="https?:' "$work/page.html" && fail 'the page refers to the
 status 0 "$program" eval "$work/a.db" --run whole --json
 cp "$work/out" "$work/whole.json"
 
+unwritable "$program" eval "$work/a.db" --run whole
+unwritable "$program" eval "$work/a.db" --run whole --json
+unwritable "$program" eval "$work/a.db" --run whole --against whole
+# shellcheck disable=SC2086 # a list of options
+unwritable "$program" compete world:test:3 --model "$model" --run whole --store "$work/a.db" $settings
+
 # A run that is complete asks for nothing; other settings under its name are refused.
 status 0 compete "$work/a.db" whole --cpu-threads 1
 says err 'nothing to do'

@@ -57,6 +57,11 @@ lines queued
 status 0 label "$work/a.db" --queued --json
 says out ']'
 
+for what in '' --json '--queued --json' '--explain 1'; do
+    # shellcheck disable=SC2086 # words
+    unwritable "$program" label "$work/a.db" $what
+done
+
 # Stopped by SIGINT, in which case the message says how to go on.
 "$program" label "$work/b.db" --max-tokens 256 --seed 3 --model $model --n 4 --m 2 \
     >"$work/out" 2>"$work/err" &

@@ -46,6 +46,24 @@ says()
     }
 }
 
+full_output()
+{
+    rc=0
+    "$@" >/dev/full 2>"$work/err" || rc=$?
+    [ $rc -eq 1 ] || fail "status $rc where standard output cannot be written: $*"
+    grep -q '^elenchus: .' "$work/err" || fail "no message where standard output cannot be written: $*"
+}
+
+# unwritable COMMAND...: where standard output cannot be written a program must say so and end with
+# status 1, whether that shows at once or when its buffer is written.
+unwritable()
+{
+    [ -w /dev/full ] || return 0
+    full_output "$@"
+    stdbuf -o0 "$program" --version >"$work/out" 2>&1 || return 0 # not under sanitizers
+    full_output stdbuf -o0 "$@"
+}
+
 same()
 {
     cmp "$1" "$2" || fail "different: $1 and $2"

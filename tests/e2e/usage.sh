@@ -146,9 +146,7 @@ says err "did you mean 'train'"
 status 1 "$program" info "$work/nowhere"
 says err "$work/nowhere"
 
-if [ -w /dev/full ]; then
-    rc=0
-    "$program" world --count 3 >/dev/full 2>"$work/err" || rc=$?
-    [ $rc -eq 1 ] || fail "status $rc where standard output cannot be written"
-    says err 'standard output'
-fi
+for command in --help --version 'world --help' 'world --count 3' 'world --count 3 --json'; do
+    # shellcheck disable=SC2086 # words
+    unwritable "$program" $command
+done

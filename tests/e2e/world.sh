@@ -45,6 +45,7 @@ for table in problems proofs analyses dv dmv; do
     status 0 "$program" export --store "$db" --what $table --out "$work/$table.jsonl"
 done
 [ "$(wc -l <"$work/dmv.jsonl")" -eq 81 ] || fail 'expected 81 labelled analyses'
+unwritable "$program" export --store "$db" --what dmv
 status 0 "$program" import "$work/problems.jsonl" "$work/proofs.jsonl" "$work/analyses.jsonl" \
     --store "$work/bare.db"
 status 0 "$program" world --label --store "$work/bare.db" --set world-test
