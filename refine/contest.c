@@ -15,6 +15,7 @@ enum { max_file = 1 << 28 };
 void el_contest_init(struct el_contest *c)
 {
     memset(c, 0, sizeof *c);
+    el_map_init(&c->by_id);
 }
 
 void el_contest_release(struct el_contest *c)
@@ -23,7 +24,13 @@ void el_contest_release(struct el_contest *c)
         el_problem_release(&c->problems[i]);
     el_free(c->problems);
     el_free(c->keys);
+    el_map_release(&c->by_id);
     el_contest_init(c);
+}
+
+static int no_memory(int problems, struct el_error *err)
+{
+    return el_error_set(err, EL_ENOMEM, "out of memory for %d problems", problems);
 }
 
 static int reserve(struct el_contest *c, struct el_error *err)
@@ -36,26 +43,30 @@ static int reserve(struct el_contest *c, struct el_error *err)
         c->problems = problems;
     void *keys = problems ? el_realloc(c->keys, (size_t)cap * sizeof *c->keys) : NULL;
     if (!keys)
-        return el_error_set(err, EL_ENOMEM, "out of memory for %d problems", cap);
+        return no_memory(cap, err);
     c->keys = keys;
     c->cap = cap;
     return 0;
 }
 
+/* The problem behind the last one is read: it counts. */
+static int keep(struct el_contest *c, struct el_error *err)
+{
+    struct el_problem *p = &c->problems[c->n];
+    memcpy(c->keys[c->n], p->key, EL_DIGEST_HEX);
+    c->n++;
+    return el_map_put(&c->by_id, (uint64_t)p->id, c->n - 1) < 0 ? no_memory(c->n, err) : 0;
+}
+
 /* Appends the stored problem `id` unless it is there. */
 static int append(struct el_contest *c, struct el_store *store, int64_t id, struct el_error *err)
 {
-    for (int i = 0; i < c->n; i++)
-        if (c->problems[i].id == id)
-            return 0;
+    if (el_map_get(&c->by_id, (uint64_t)id) >= 0)
+        return 0;
     int rc = reserve(c, err);
     if (rc == 0)
         rc = el_store_problem_get(store, id, &c->problems[c->n], err);
-    if (rc < 0)
-        return rc;
-    memcpy(c->keys[c->n], c->problems[c->n].key, EL_DIGEST_HEX);
-    c->n++;
-    return 0;
+    return rc < 0 ? rc : keep(c, err);
 }
 
 static int add(struct el_contest *c, struct el_store *store, const struct el_problem *p,
@@ -324,10 +335,8 @@ int el_contest_load(struct el_contest *c, struct el_store *store, const char *co
         rc = reserve(c, err);
         if (rc == 0)
             rc = el_store_problem_by_key(store, keys[i], &c->problems[c->n], err);
-        if (rc < 0)
-            break;
-        memcpy(c->keys[c->n], c->problems[c->n].key, EL_DIGEST_HEX);
-        c->n++;
+        if (rc == 0)
+            rc = keep(c, err);
     }
     return rc;
 }

@@ -4,11 +4,13 @@
 
 #include "core/base/error.h"
 #include "data/store.h"
+#include "refine/map.h"
 
 struct el_contest {
     struct el_problem *problems; /* (n), as stored: with id and key */
     char (*keys)[EL_DIGEST_HEX]; /* (n): the same keys, for the run's identity */
     int n, cap;
+    struct el_map by_id; /* row of a problem -> its place */
 };
 
 void el_contest_init(struct el_contest *c);

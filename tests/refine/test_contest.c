@@ -2,6 +2,7 @@
 #include "arena.h"
 
 #include "core/base/io.h"
+#include "data/store_sql.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static int read_text(struct arena *a, const char *json, struct el_contest *c)
 {
@@ -107,6 +109,32 @@ static void test_world_and_stores(void **state)
     el_contest_release(&c);
     el_store_close(other);
     el_store_close(store);
+}
+
+/* Each problem costs the same, however many were there before it: processor time that was a second
+ * or two, where comparing each with all took minutes. */
+static void test_many_problems(void **state)
+{
+    struct arena *a = *state;
+    static const char sql[] =
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) "
+        "INSERT INTO problems (key, digest, set_name, external_id, statement) "
+        "SELECT printf('%032x', i), '', 'many', i, 'Prove it.' FROM n";
+    struct el_store *store = NULL;
+    struct el_contest c;
+    el_contest_init(&c);
+    assert_int_equal(el_store_open(a->path, EL_STORE_CREATE, &store, &a->err), 0);
+    assert_int_equal(sqlite3_exec(store->db, sql, NULL, NULL, NULL), SQLITE_OK);
+    clock_t start = clock();
+    assert_int_equal(el_contest_read(&c, a->path, store, &a->err), 0);
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    assert_int_equal(c.n, 200000);
+    assert_int_equal(el_contest_read(&c, a->path, store, &a->err), 0);
+    assert_int_equal(c.n, 200000);
+    el_contest_release(&c);
+    el_store_close(store);
+    if (seconds > 40)
+        fail_msg("%.1f seconds", seconds);
 }
 
 static void write_domain(struct arena *a, const char *text)
@@ -249,6 +277,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_json, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_malformed_json, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_world_and_stores, arena_make, arena_drop),
+        cmocka_unit_test_setup_teardown(test_many_problems, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_domain, arena_make, arena_drop),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_wrong_settings),
