@@ -45,10 +45,10 @@ struct el_rl_group {
 struct el_slice el_rl_sample_proof(const struct el_rl_task *t, const struct el_rl_sample *s);
 struct el_slice el_rl_sample_analysis(const struct el_rl_sample *s);
 
-/* The judgements of one sample that could be read, as means; `votes` 0: none was asked for. */
+/* The judgements of one sample: means over the votes that could be read. */
 struct el_rl_judgement {
-    double proof;    /* s of Y; NAN: no judge (the verifier's label stands instead) */
-    double analysis; /* ms of V or Z; NAN: not asked for */
+    double proof;    /* s of Y; NAN: not asked for (a label stands instead), or nothing read */
+    double analysis; /* ms of V or Z; NAN: not asked for, or nothing read */
 };
 
 /* Fills the extra terms that need no judge: length, language, rubric. 0 or EL_ENOMEM. Pure. */
