@@ -164,6 +164,10 @@ int el_world_proof_revised(const struct el_world_problem *p, const char *proof,
                            struct el_error *err);
 /* A result near v and different from it, within 1..199. */
 int el_world_near(int v, struct el_rng *rng);
+/* A flaw out of those that leave the score 0, or 0.5, each as likely as the others; without those
+ * of lists alone. */
+enum el_world_flaw el_world_fatal_flaw(struct el_rng *rng);
+enum el_world_flaw el_world_minor_flaw(struct el_rng *rng);
 
 /* ---- Proofs that search (world_search.c) ---- */
 

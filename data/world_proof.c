@@ -412,6 +412,20 @@ static int comes_up(double share, struct el_rng *rng)
     return share > 0 && el_rng_uniform(rng) < share;
 }
 
+enum el_world_flaw el_world_fatal_flaw(struct el_rng *rng)
+{
+    static const enum el_world_flaw all[] = {
+        EL_FLAW_SLIP, EL_FLAW_WITNESS,     EL_FLAW_BENT,        EL_FLAW_SWAPPED,
+        EL_FLAW_COPY, EL_FLAW_UNADDRESSED, EL_FLAW_BAD_WITNESS, EL_FLAW_MALFORMED};
+    return all[el_rng_below(rng, sizeof all / sizeof *all)];
+}
+
+enum el_world_flaw el_world_minor_flaw(struct el_rng *rng)
+{
+    static const enum el_world_flaw all[] = {EL_FLAW_OMITTED, EL_FLAW_REPEATED, EL_FLAW_UNCLOSED};
+    return all[el_rng_below(rng, sizeof all / sizeof *all)];
+}
+
 /* Of 100 fatally flawed claims, how many have which flaw: mostly what models do. */
 static enum el_world_flaw usual_fatal(struct el_rng *rng)
 {
@@ -430,21 +444,15 @@ static enum el_world_flaw usual_fatal(struct el_rng *rng)
 static enum el_world_flaw fatal_flaw(const struct el_world_claim *c, const struct el_world_style *s,
                                      struct el_rng *rng)
 {
-    static const enum el_world_flaw all[] = {
-        EL_FLAW_SLIP, EL_FLAW_WITNESS,     EL_FLAW_BENT,        EL_FLAW_SWAPPED,
-        EL_FLAW_COPY, EL_FLAW_UNADDRESSED, EL_FLAW_BAD_WITNESS, EL_FLAW_MALFORMED};
     if (c->family == EL_WORLD_SUB && comes_up(s->unlisted, rng))
         return comes_up(s->reused, rng) ? EL_FLAW_REUSED : EL_FLAW_UNLISTED;
-    if (comes_up(s->even, rng))
-        return all[el_rng_below(rng, sizeof all / sizeof *all)];
-    return usual_fatal(rng);
+    return comes_up(s->even, rng) ? el_world_fatal_flaw(rng) : usual_fatal(rng);
 }
 
 static enum el_world_flaw minor_flaw(const struct el_world_style *s, struct el_rng *rng)
 {
-    static const enum el_world_flaw all[] = {EL_FLAW_OMITTED, EL_FLAW_REPEATED, EL_FLAW_UNCLOSED};
     if (comes_up(s->even, rng))
-        return all[el_rng_below(rng, sizeof all / sizeof *all)];
+        return el_world_minor_flaw(rng);
     uint32_t u = el_rng_below(rng, 100);
     return u < 60 ? EL_FLAW_OMITTED : u < 78 ? EL_FLAW_REPEATED : EL_FLAW_UNCLOSED;
 }

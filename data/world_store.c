@@ -8,12 +8,6 @@
 
 enum { problems_per_transaction = 32 };
 
-/* The flaws by the score that one of them leaves. */
-static const enum el_world_flaw fatal[] = {
-    EL_FLAW_SLIP, EL_FLAW_WITNESS,     EL_FLAW_BENT,        EL_FLAW_SWAPPED,
-    EL_FLAW_COPY, EL_FLAW_UNADDRESSED, EL_FLAW_BAD_WITNESS, EL_FLAW_MALFORMED};
-static const enum el_world_flaw minor[] = {EL_FLAW_OMITTED, EL_FLAW_REPEATED, EL_FLAW_UNCLOSED};
-
 struct filling {
     struct el_store *store;
     const struct el_world_store_plan *plan;
@@ -69,9 +63,9 @@ static int draw_proof(struct filling *f, int halves, struct el_rng *rng, struct 
         enum el_world_flaw flaw[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
         uint32_t claim = el_rng_below(rng, (uint32_t)f->problem.n_claims);
         if (halves == EL_SCORE_ZERO)
-            flaw[claim] = fatal[el_rng_below(rng, sizeof fatal / sizeof *fatal)];
+            flaw[claim] = el_world_fatal_flaw(rng);
         else if (halves == EL_SCORE_HALF)
-            flaw[claim] = minor[el_rng_below(rng, sizeof minor / sizeof *minor)];
+            flaw[claim] = el_world_minor_flaw(rng);
         el_buf_clear(&f->texts.proof);
         int rc = el_world_proof_started(&f->problem, flaw, &style, rng, &f->texts.proof, err);
         if (rc < 0)
