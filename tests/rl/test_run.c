@@ -239,6 +239,36 @@ static void recorded(void **state)
     el_store_close(s);
 }
 
+/* What a finished run could not record is added when it is called again. */
+static void recorded_after_the_last_checkpoint(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    struct el_store *s = NULL;
+    int lines = 0;
+    struct el_rl_options o = {.recipe = recipe("late.json",
+                                               "\"data\":{\"world\":12},\"roles\":{\"verifier\":1},"
+                                               "\"judge\":\"oracle\",\"save_steps\":2"),
+                              .out = at("late"),
+                              .record = at("nowhere/late.db"),
+                              .threads = 1,
+                              .over = {.seed = -1}};
+    assert_true(el_rl_train(&o, &err) < 0);
+    assert_non_null(strstr(err.msg, "late.db"));
+    assert_int_equal(access(at("late/model/training.json"), F_OK), -1);
+    o.record = at("late.db");
+    if (el_rl_train(&o, &err) < 0 || el_store_open(o.record, EL_STORE_READONLY, &s, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(access(at("late/model/training.json"), F_OK), 0);
+    assert_int_equal(el_store_metric_each(s, 1, count_line, &lines, &err), 0);
+    assert_int_equal(lines, 2);
+    struct el_run run;
+    assert_int_equal(el_store_run_get(s, 1, &run, &err), 0);
+    assert_true(run.done);
+    el_run_release(&run);
+    el_store_close(s);
+}
+
 static void sampler_and_trainer_agree(void **state)
 {
     (void)state;
@@ -471,6 +501,7 @@ int main(void)
         cmocka_unit_test(stopped_and_resumed),
         cmocka_unit_test(sampler_and_trainer_agree),
         cmocka_unit_test(recorded),
+        cmocka_unit_test(recorded_after_the_last_checkpoint),
         cmocka_unit_test(sampling_mask),
         cmocka_unit_test(selected_sets),
         cmocka_unit_test(own_data_of_the_valid_split),

@@ -1,6 +1,7 @@
 /* The run and its metrics in a store. Order of commits: first the checkpoint, then the store; what
- * the store lacks after a kill between the two is added with the next checkpoint, out of
- * metrics.jsonl, which has every line up to the checkpoint. */
+ * the store lacks after a kill between the two is added with the next checkpoint, or before the
+ * export where there is none to come, out of metrics.jsonl, which has every line up to the
+ * checkpoint. */
 #include "training/rl/run.h"
 
 #include "core/base/alloc.h"

@@ -272,12 +272,14 @@ static int interrupted(struct el_rl_run *t, struct el_error *err)
                         t->state.step, t->state_path);
 }
 
+/* A run that has all its steps may have been stopped between its checkpoint and its record. */
 static int run_steps(struct el_rl_run *t, struct el_error *err)
 {
-    while (t->state.step < t->recipe.schedule.steps) {
+    int rc = t->state.step < t->recipe.schedule.steps ? 0 : el_rl_record(t, err);
+    while (rc == 0 && t->state.step < t->recipe.schedule.steps) {
         if (el_stop_requested)
             return interrupted(t, err);
-        int rc = t->recipe.rejection.steps ? el_rl_sft_step(t, err) : el_rl_step(t, err);
+        rc = t->recipe.rejection.steps ? el_rl_sft_step(t, err) : el_rl_step(t, err);
         if (rc == EL_EINTR)
             return interrupted(t, err);
         if (rc == EL_ENUMERIC)
@@ -285,10 +287,8 @@ static int run_steps(struct el_rl_run *t, struct el_error *err)
         int last = t->state.step == t->recipe.schedule.steps;
         if (rc == 0 && (last || t->state.step % t->recipe.save_steps == 0))
             rc = save(t, err);
-        if (rc < 0)
-            return rc;
     }
-    return el_rl_export(t, err);
+    return rc == 0 ? el_rl_export(t, err) : rc;
 }
 
 static int export_checkpoint(struct el_rl_run *t, struct el_error *err)
