@@ -228,6 +228,14 @@ static void overrides(void **state)
     assert_string_not_equal(a.digest, b.digest);
     el_rl_recipe_release(&a);
     el_rl_recipe_release(&b);
+    /* a store that is given replaces what the recipe would make */
+    static const char own[] = "{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},"
+                              "\"data\":{\"world\":30,\"attempts\":20}}";
+    assert_int_equal(load(own, &a, &err), 0);
+    assert_int_equal(load_with(own, &over, &b, &err), 0);
+    assert_true(a.world == 30 && a.attempts == 20 && b.world == 0 && b.attempts == 0);
+    el_rl_recipe_release(&a);
+    el_rl_recipe_release(&b);
 }
 
 /* The recipes that come with the program can be read. */

@@ -263,6 +263,8 @@ static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r
         rc = el_json_int_or(o, path, "world", &r->world, err);
     if (rc == 0)
         rc = el_json_int_or(o, path, "attempts", &r->attempts, err);
+    if (rc == 0 && r->store) /* nothing is made beside it */
+        r->world = r->attempts = 0;
     if (rc == 0)
         rc = read_split(o, path, r, err);
     if (rc == 0)

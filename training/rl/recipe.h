@@ -14,7 +14,8 @@
  *                       analyses (the last two as in struct el_world_mix) and M attempts of the
  *                       start, scored by the oracle. "split", train or valid, is that of their
  *                       problems and of those to prove: claims of train may be known by heart
- *                       from supervised training, those of valid have to be searched
+ *                       from supervised training, those of valid have to be searched. A store,
+ *                       in the recipe or given to it, replaces all of this
  *   "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
  *
  * Sampling
@@ -129,9 +130,9 @@ struct el_rl_recipe {
     char *model, *judge, *prompts; /* judge NULL: the start */
     int oracle;                    /* the judge is the oracle */
     double share[EL_ROLES];
-    char *store, *set; /* of "data", NULL where absent */
-    unsigned raters;   /* bits as in el_dataset_filter */
-    int world, attempts;
+    char *store, *set;   /* of "data", NULL where absent */
+    unsigned raters;     /* bits as in el_dataset_filter */
+    int world, attempts; /* 0 with a store */
     enum el_world_split split;
     double checked, false_start;
     double label_balance[3];
