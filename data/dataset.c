@@ -177,13 +177,16 @@ static int finish(struct loader *l, struct el_error *err)
                  : g->by_author == 0 ? EL_LEFT_OUT_AUTHOR
                  : kind < 0          ? EL_LEFT_OUT_RATER
                                      : -1;
-    l->d->labelled++;
-    if (reason >= 0) {
-        l->d->left_out[reason]++;
-    } else {
+    if (reason < 0) {
         decide(g, kind);
-        rc = append(l->d, g, err);
+        rc = l->f->fits ? l->f->fits(l->f->fits_user, &g->item, err) : 1;
+        reason = rc ? -1 : EL_LEFT_OUT_TOO_LONG;
     }
+    l->d->labelled++;
+    if (reason >= 0)
+        l->d->left_out[reason]++;
+    else if (rc > 0)
+        rc = append(l->d, g, err);
     el_free(g->item.memory);
     memset(g, 0, sizeof *g);
     return rc;
@@ -284,9 +287,12 @@ static int by_keys(const void *a, const void *b)
 
 /* ----------------------------------------------------------------------------------- words */
 
-static const char *const reasons[EL_LEFT_OUT_REASONS] = {
-    "by the set of the problem", "by length of the proof", "by length of the analysis", "by author",
-    "by rater kind"};
+static const char *const reasons[EL_LEFT_OUT_REASONS] = {"by the set of the problem",
+                                                         "by length of the proof",
+                                                         "by length of the analysis",
+                                                         "by author",
+                                                         "by rater kind",
+                                                         "as too long for the model"};
 
 /* "40 by length of the proof, 3 by author" */
 static int put_left_out(const struct el_dataset *d, struct el_buf *out)
@@ -354,6 +360,8 @@ static int put_wanted(const struct el_dataset_filter *f, struct el_buf *out)
     for (int kind = 0; kind < el_dataset_raters && rc == 0; kind++)
         if (f->raters >> kind & 1)
             rc = el_buf_printf(out, " %s", el_rater_kind_name((enum el_rater_kind)kind));
+    if (f->fits && rc == 0)
+        rc = el_buf_puts(out, ", what fits the model");
     if (rc == 0 && out->len > begin)
         out->data[begin] = ':';
     return rc;

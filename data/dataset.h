@@ -24,6 +24,8 @@ const char *el_dataset_name(enum el_dataset_what what);
 
 enum { el_dataset_raters = 4 }; /* EL_RATER_ADJUDICATED .. EL_RATER_LABEL, the kinds that label */
 
+struct el_dataset_item;
+
 /* All zero: everything. */
 struct el_dataset_filter {
     unsigned raters;             /* bits 1u << EL_RATER_x: only scores of these kinds count, as if
@@ -33,6 +35,10 @@ struct el_dataset_filter {
     const char *analysis_author; /* the same of the analysis, D_mv only */
     size_t proof_min, proof_max; /* bytes of the proof, both ends included; max 0: no limit */
     size_t analysis_min, analysis_max; /* D_mv only */
+    /* Whether the model has room for what is made of an item: 1, 0, or negative with a message.
+     * NULL: for all. Asked of what the rest of the filter lets pass. */
+    int (*fits)(void *user, const struct el_dataset_item *item, struct el_error *err);
+    void *fits_user;
 };
 
 /* Reads "human,adjudicated" into the bits of a filter. EL_EINVAL names the word that is none of
@@ -59,6 +65,7 @@ enum el_dataset_left_out {
     EL_LEFT_OUT_ANALYSIS_LENGTH,
     EL_LEFT_OUT_AUTHOR,
     EL_LEFT_OUT_RATER,
+    EL_LEFT_OUT_TOO_LONG, /* for the model: it does not fit */
     EL_LEFT_OUT_REASONS
 };
 

@@ -126,18 +126,33 @@ static int renew_digest(struct local *l, struct el_error *err)
     return rc;
 }
 
+/* Into l->prompt. */
+static int encode(struct local *l, const struct el_message *m, int n, int thinking,
+                  struct el_error *err)
+{
+    l->prompt.len = 0;
+    int rc = el_chat_encode(&l->chat, l->tokenizer, m, n, thinking, &l->prompt, err);
+    if (rc == 0 && l->prompt.len > INT_MAX / 2)
+        rc = el_error_set(err, EL_ELIMIT, "a prompt of %zu tokens", l->prompt.len);
+    return rc;
+}
+
+int el_local_prompt_tokens(struct el_backend *b, const struct el_message *m, int n, int thinking,
+                           struct el_error *err)
+{
+    struct local *l = local_of(b);
+    int rc = encode(l, m, n, thinking, err);
+    return rc < 0 ? rc : (int)l->prompt.len;
+}
+
 static int local_submit(struct el_backend *b, const struct el_request *r, struct el_error *err)
 {
     struct local *l = local_of(b);
-    l->prompt.len = 0;
     int rc = renew_digest(l, err);
     if (rc == 0)
-        rc = el_chat_encode(&l->chat, l->tokenizer, r->messages, r->n_messages, r->thinking,
-                            &l->prompt, err);
+        rc = encode(l, r->messages, r->n_messages, r->thinking, err);
     if (rc < 0)
         return rc;
-    if (l->prompt.len > INT_MAX / 2)
-        return el_error_set(err, EL_ELIMIT, "a prompt of %zu tokens", l->prompt.len);
     struct pending *p = pending_create(r);
     if (!p)
         return el_error_set(err, EL_ENOMEM, "out of memory for a request");

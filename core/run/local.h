@@ -40,6 +40,10 @@ int el_local_wrap(const struct el_local_options *o, const struct el_weights *w,
 
 /* What the engine did so far, e.g. the share of attention keys that DSA left out. */
 const struct el_engine_stats *el_local_stats(const struct el_backend *b);
+/* The tokens of a request's prompt with these messages; EL_ELIMIT as of el_backend_submit, which
+ * refuses a prompt that leaves no room in b->context_limit. */
+int el_local_prompt_tokens(struct el_backend *b, const struct el_message *m, int n, int thinking,
+                           struct el_error *err);
 const struct el_tokenizer *el_local_tokenizer(const struct el_backend *b);
 
 #endif

@@ -211,8 +211,10 @@ static size_t count(struct fixture *f, enum el_dataset_what what, const struct e
     struct el_dataset d;
     load(f, what, o, &d);
     size_t n = d.n;
-    assert_int_equal(d.labelled, n + d.left_out[0] + d.left_out[1] + d.left_out[2] + d.left_out[3] +
-                                     d.left_out[4]);
+    size_t left_out = 0;
+    for (int i = 0; i < EL_LEFT_OUT_REASONS; i++)
+        left_out += d.left_out[i];
+    assert_int_equal(d.labelled, n + left_out);
     el_dataset_release(&d);
     return n;
 }
@@ -243,6 +245,45 @@ static void filters_choose(void **state)
                     "of the problem, 3 by author");
     assert_int_equal(d.item[0].copies, 1);
     el_dataset_release(&d);
+}
+
+/* As many bytes as *user says, all texts together; negative: out of order. */
+static int is_short(void *user, const struct el_dataset_item *item, struct el_error *err)
+{
+    int most = *(const int *)user;
+    assert_in_range(item->halves, 0, 2); /* it has its label */
+    if (most < 0)
+        return el_error_set(err, EL_EREFUSED, "cannot count");
+    return strlen(item->statement) + strlen(item->proof) +
+               (item->analysis ? strlen(item->analysis) : 0) <=
+           (size_t)most;
+}
+
+static void what_does_not_fit_is_left_out(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < n_several; i++)
+        add(f, &several[i]);
+    int most = 15; /* "Prove 1.", "right" */
+    struct el_dataset_filter o = {.fits = is_short, .fits_user = &most};
+    struct el_dataset d;
+    load(f, EL_DATASET_DV, &o, &d);
+    assert_int_equal(d.n, 3);
+    assert_says(&d, "D_v: 3 items (score 0: 1, 0.5: 2, 1: 0; by human 2, label 1), 3 copies "
+                    "merged, 1 disputed; left out: 2 as too long for the model");
+    el_dataset_release(&d);
+    o.set = "other"; /* asked of what is not left out already */
+    most = 17;
+    load(f, EL_DATASET_DV, &o, &d);
+    assert_int_equal(d.left_out[EL_LEFT_OUT_TOO_LONG], 0);
+    el_dataset_release(&d);
+    most = 16;
+    assert_int_equal(el_dataset_load(&d, f->store, EL_DATASET_DV, &o, &f->err), EL_ENOTFOUND);
+    assert_non_null(strstr(f->err.msg, "4 by the set of the problem, 1 as too long for the model "
+                                       "are left out; wanted: set 'other', what fits the model"));
+    most = -1;
+    assert_int_equal(el_dataset_load(&d, f->store, EL_DATASET_DMV, &o, &f->err), EL_EREFUSED);
+    assert_string_equal(f->err.msg, "cannot count");
 }
 
 static void rater_lists_are_read(void **state)
@@ -437,6 +478,7 @@ int main(void)
         with_store(equal_texts_are_one_item),
         with_store(the_order_of_arrival_does_not_matter),
         with_store(filters_choose),
+        with_store(what_does_not_fit_is_left_out),
         with_store(rater_lists_are_read),
         with_store(an_empty_result_says_why),
         with_store(labels_are_those_of_the_views),

@@ -476,6 +476,100 @@ static void rejection(void **state)
     assert_non_null(strstr(err.msg, "min_reward"));
 }
 
+static void hear(void *user, const char *line)
+{
+    struct el_buf *said = user;
+    el_buf_printf(said, "%s\n", line);
+}
+
+static struct el_buf said_by(const char *path, const char *out, int expected)
+{
+    struct el_buf said;
+    struct el_error err = {0};
+    const struct el_rl_options o = {
+        .recipe = path, .out = out, .threads = 1, .over = {.seed = -1}, .say = hear, .user = &said};
+    el_buf_init(&said);
+    int rc = el_rl_train(&o, &err);
+    if (rc != expected)
+        fail_msg("%d: %s", rc, err.msg);
+    if (rc < 0)
+        el_buf_puts(&said, err.msg);
+    return said;
+}
+
+static void heard(struct el_buf *said, const char *text)
+{
+    if (!strstr(said->data, text))
+        fail_msg("'%s' does not say '%s'", said->data, text);
+}
+
+/* Scores of people, of proofs that the model knows nothing of. */
+static void add_marks(const char *path)
+{
+    struct el_store *s = NULL;
+    struct el_error err = {0};
+    int64_t problem = 0, proof = 0;
+    static char long_proof[4000];
+    memset(long_proof, 'x', sizeof long_proof - 1);
+    const char *const proofs[] = {"Clear.", "It is even.", long_proof};
+    const struct el_problem p = {
+        .set = "a", .external_id = "1", .statement = "Show that 4 is even."};
+    assert_int_equal(el_store_open(path, EL_STORE_CREATE, &s, &err), 0);
+    assert_true(el_store_problem_add(s, &p, &problem, NULL, &err) >= 0);
+    for (int i = 0; i < 3; i++) {
+        const struct el_proof y = {
+            .problem = problem, .text = proofs[i], .author = {0, "somebody", ""}};
+        assert_true(el_store_proof_add(s, &y, &proof, &err) >= 0);
+        const struct el_score c = {.proof = proof,
+                                   .rater_kind = EL_RATER_HUMAN,
+                                   .rater = "me",
+                                   .raw = i % 2,
+                                   .scale_max = 1,
+                                   .halves = 2 * (i % 2),
+                                   .blind = EL_BLIND_UNKNOWN,
+                                   .origin = ""};
+        assert_true(el_store_score_add(s, &c, NULL, &err) >= 0);
+    }
+    el_store_close(s);
+}
+
+/* The user hears what is not used, and that the scores mean nothing. */
+static void human_scores(void **state)
+{
+    (void)state;
+    char changes[500];
+    add_marks(at("marks.db"));
+    snprintf(changes, sizeof changes,
+             "\"data\":{\"store\":\"%s\"},\"max_steps\":1,\"roles\":{\"verifier\":1,"
+             "\"meta_verifier\":0.5}",
+             at("marks.db"));
+    struct el_buf said = said_by(recipe("marks.json", changes), at("marks"), 0);
+    heard(&said, "D_v: 2 items (score 0: 1, 0.5: 0, 1: 1; by human 2); left out: 1 as too long for "
+                 "the model");
+    heard(&said, "roles left out: meta_verifier (");
+    heard(&said, "models/small knows the small proof world alone, and 2 of 2 examples are not of "
+                 "it: the scores that it gives them mean nothing");
+    cJSON *line = metrics(at("marks"), 0);
+    assert_true(value(line, "drops/prompt") == 0);
+    cJSON_Delete(line);
+    el_buf_release(&said);
+    snprintf(changes, sizeof changes,
+             "\"data\":{\"store\":\"%s\"},\"max_completion_length\":1020,\"roles\":{"
+             "\"verifier\":1}",
+             at("marks.db"));
+    said = said_by(recipe("marks2.json", changes), at("marks2"), EL_ENOTFOUND);
+    heard(&said, "D_v: none of 3 fits the model: it takes 1024 tokens, max_completion_length "
+                 "keeps 1020 of them for the reply, and the shortest prompt has ");
+    el_buf_release(&said);
+    /* data of the run's own are of the model's world: nothing is said */
+    said = said_by(recipe("own.json", "\"data\":{\"world\":12},\"max_steps\":1,\"judge\":"
+                                      "\"oracle\",\"roles\":{\"verifier\":1}"),
+                   at("own"), 0);
+    assert_null(strstr(said.data, "mean nothing"));
+    assert_null(strstr(said.data, "left out"));
+    el_buf_release(&said);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -507,6 +601,7 @@ int main(void)
         cmocka_unit_test(own_data_of_the_valid_split),
         cmocka_unit_test(nothing_to_learn),
         cmocka_unit_test(rejection),
+        cmocka_unit_test(human_scores),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

@@ -72,7 +72,7 @@ static void draws(void **state)
     struct el_rl_tasks t;
     struct el_error err = {0};
     int role[EL_ROLES] = {0}, label[3] = {0}, n = 4000;
-    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &err), 0);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, NULL, &err), 0);
     for (int i = 0; i < n; i++) {
         struct el_rl_task x, again;
         assert_int_equal(el_rl_tasks_draw(&t, i / 8, i % 8, &x, &err), 0);
@@ -107,7 +107,7 @@ static void problems_are_of_the_split(void **state)
     for (int split = EL_WORLD_TRAIN; split <= EL_WORLD_VALID; split++) {
         struct el_rl_tasks t;
         r.split = (enum el_world_split)split;
-        assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &err), 0);
+        assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, NULL, &err), 0);
         for (int i = 0; i < 40; i++) {
             struct el_rl_task x;
             assert_int_equal(el_rl_tasks_draw(&t, 0, i, &x, &err), 0);
@@ -129,8 +129,8 @@ static void identity(void **state)
     struct el_rl_task x, y;
     struct el_error err = {0};
     int different = 0;
-    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &err), 0);
-    assert_int_equal(el_rl_tasks_init(&u, &other, prompts, store, &err), 0);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, NULL, &err), 0);
+    assert_int_equal(el_rl_tasks_init(&u, &other, prompts, store, NULL, &err), 0);
     assert_string_not_equal(t.digest, u.digest);
     for (int i = 0; i < 20; i++) {
         r.seed = 3;
@@ -173,27 +173,45 @@ static void add_problems(struct el_store *s)
     assert_true(el_store_score_add(s, &c, &id, NULL) >= 0);
 }
 
+static struct el_store *open_imported(void)
+{
+    char path[100];
+    struct el_store *s = NULL;
+    struct el_error err = {0};
+    snprintf(path, sizeof path, "%s/imported.db", folder);
+    assert_int_equal(el_store_open(path, EL_STORE_CREATE, &s, &err), 0);
+    add_problems(s);
+    return s;
+}
+
+static void close_imported(struct el_store *s)
+{
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    el_store_close(s);
+    for (int i = 0; i < 3; i++) {
+        char path[100];
+        snprintf(path, sizeof path, "%s/imported.db%s", folder, ends[i]);
+        unlink(path);
+    }
+}
+
 static void imported(void **state)
 {
     (void)state;
-    char path[100];
     const double share[EL_ROLES] = {1, 1, 0, 0}, even[3] = {1, 1, 1};
     struct el_rl_recipe r = recipe_of(share, even);
-    struct el_store *s = NULL;
+    struct el_store *s = open_imported();
     struct el_prompt_set *full = NULL;
     struct el_rl_tasks t;
     struct el_rl_task x;
     struct el_error err = {0};
     int seen[2] = {0}, shown = 0;
-    snprintf(path, sizeof path, "%s/imported.db", folder);
-    assert_int_equal(el_store_open(path, EL_STORE_CREATE, &s, &err), 0);
     assert_int_equal(el_prompt_set_load(EL_SOURCE_DIR "/configs/prompts/full", &full, &err), 0);
-    add_problems(s);
     r.rewards.proof_weight = 1;
     r.rewards.final_answer_weight = 1;
     r.rewards.problem_rubrics = 1;
     r.show_reference = 1;
-    if (el_rl_tasks_init(&t, &r, full, s, &err) < 0)
+    if (el_rl_tasks_init(&t, &r, full, s, NULL, &err) < 0)
         fail_msg("%s", err.msg);
     assert_int_equal(t.n_problems, 2); /* copies are one problem */
     for (int i = 0; i < 100; i++) {
@@ -215,16 +233,134 @@ static void imported(void **state)
     assert_true(shown > 20 && seen[0] > 5 && seen[1] > 5);
     el_rl_tasks_release(&t);
     r.rewards.proof_weight = 0; /* outcomes alone: what cannot be checked is not asked */
-    assert_int_equal(el_rl_tasks_init(&t, &r, full, s, &err), 0);
+    assert_int_equal(el_rl_tasks_init(&t, &r, full, s, NULL, &err), 0);
     assert_int_equal(t.n_provable, 1);
     el_rl_tasks_release(&t);
-    el_store_close(s);
+    close_imported(s);
     el_prompt_set_free(full);
-    static const char *const ends[] = {"", "-wal", "-shm"};
-    for (int i = 0; i < 3; i++) {
-        snprintf(path, sizeof path, "%s/imported.db%s", folder, ends[i]);
-        unlink(path);
+}
+
+/* Scores of proofs alone: who is trained on analyses gives way, unless nobody else is left. */
+static void imports_without_scored_analyses(void **state)
+{
+    (void)state;
+    const double all[EL_ROLES] = {1, 1, 1, 1}, meta[EL_ROLES] = {0, 1, 0.5, 0},
+                 alone[EL_ROLES] = {0, 0, 1, 1}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(all, even);
+    struct el_store *s = open_imported();
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    r.rewards.proof_weight = 1;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, s, NULL, &err), 0);
+    assert_non_null(strstr(t.dropped, "roles left out: meta_verifier, refiner ("));
+    assert_non_null(strstr(t.dropped, "D_mv is empty: no analysis has a score"));
+    for (int i = 0; i < 60; i++) {
+        struct el_rl_task x;
+        assert_int_equal(el_rl_tasks_draw(&t, 0, i, &x, &err), 0);
+        assert_true(x.role == EL_ROLE_VERIFIER || x.role == EL_ROLE_GENERATOR);
+        el_rl_task_release(&x);
     }
+    el_rl_tasks_release(&t);
+    r = recipe_of(meta, even);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, s, NULL, &err), 0);
+    assert_non_null(strstr(t.dropped, "roles left out: meta_verifier ("));
+    assert_true(t.share[EL_ROLE_VERIFIER] == 1 && t.share[EL_ROLE_META_VERIFIER] == 0);
+    el_rl_tasks_release(&t);
+    r = recipe_of(alone, even);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, s, NULL, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "D_mv is empty: no analysis has a score"));
+    assert_non_null(strstr(err.msg, "no role that can do without"));
+    close_imported(s);
+    /* where there are analyses, nobody is left out */
+    r = recipe_of(all, even);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, NULL, &err), 0);
+    assert_string_equal(t.dropped, "");
+    assert_memory_equal(t.share, all, sizeof all);
+    el_rl_tasks_release(&t);
+}
+
+/* A token for a byte, but of what is called y there are too many. */
+static int count_bytes(void *user, const char *prompt, struct el_error *err)
+{
+    const char *uncountable = user;
+    return uncountable && strstr(prompt, uncountable) ? el_error_set(err, EL_ELIMIT, "too many")
+                                                      : (int)strlen(prompt);
+}
+
+static int no_token(void *user, const char *prompt, struct el_error *err)
+{
+    (void)user, (void)prompt;
+    return el_error_set(err, EL_EREFUSED, "byte 255 has no token");
+}
+
+static size_t longest_prompt(const struct el_rl_tasks *t)
+{
+    size_t longest = 0;
+    for (int i = 0; i < 400; i++) {
+        struct el_rl_task x;
+        assert_int_equal(el_rl_tasks_draw(t, 0, i, &x, NULL), 0);
+        longest = x.prompt.len > longest ? x.prompt.len : longest;
+        el_rl_task_release(&x);
+    }
+    return longest;
+}
+
+/* Prompt and completion have to fit, in every role that is shown an example. */
+static void too_long_for_the_model(void **state)
+{
+    (void)state;
+    const double all[EL_ROLES] = {0, 1, 1, 1}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(all, even);
+    struct el_rl_room room = {.tokens = count_bytes, .context = 1 << 20};
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    r.sampling.max_tokens = 100;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    size_t before = t.data[1].n, longest = longest_prompt(&t);
+    char digest[EL_DIGEST_HEX];
+    assert_int_equal(t.data[1].left_out[EL_LEFT_OUT_TOO_LONG], 0);
+    strcpy(digest, t.digest);
+    el_rl_tasks_release(&t);
+    room.context = (int)longest + 100; /* the longest that was drawn just fits */
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    assert_true(longest_prompt(&t) == longest);
+    el_rl_tasks_release(&t);
+    room.context--;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    assert_true(t.data[1].left_out[EL_LEFT_OUT_TOO_LONG] > 0 && t.data[1].n > 0);
+    assert_int_equal(t.data[1].n + t.data[1].left_out[EL_LEFT_OUT_TOO_LONG], before);
+    assert_true(longest_prompt(&t) < longest);
+    assert_string_not_equal(t.digest, digest);
+    el_rl_tasks_release(&t);
+    room.context = 120;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "D_v: none of "));
+    assert_non_null(strstr(err.msg, "it takes 120 tokens, max_completion_length keeps 100 of"));
+    room.tokens = no_token;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "the problem \"Show that"));
+    assert_non_null(strstr(err.msg, "byte 255 has no token"));
+}
+
+static void problems_too_long_for_the_model(void **state)
+{
+    (void)state;
+    const double share[EL_ROLES] = {1, 0, 0, 0}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(share, even);
+    char uncountable[] = "Show y.";
+    const struct el_rl_room room = {count_bytes, uncountable, 1000};
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    struct el_store *s = open_imported();
+    r.rewards.proof_weight = 1;
+    r.sampling.max_tokens = 100;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, s, &room, &err), 0);
+    assert_true(t.n_problems == 2 && t.n_provable == 1 && t.too_long == 1);
+    el_rl_tasks_release(&t);
+    r.sampling.max_tokens = 999;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, s, &room, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "problems to prove: none of 2 fits the model: it takes 1000"));
+    close_imported(s);
 }
 
 static void nothing_there(void **state)
@@ -235,7 +371,7 @@ static void nothing_there(void **state)
     struct el_rl_tasks t;
     struct el_error err = {0};
     r.set = el_strdup("nobody");
-    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &err), EL_ENOTFOUND);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, NULL, &err), EL_ENOTFOUND);
     assert_true(strlen(err.msg) > 0);
     el_free(r.set);
 }
@@ -414,10 +550,17 @@ static void models_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(draws),         cmocka_unit_test(problems_are_of_the_split),
-        cmocka_unit_test(identity),      cmocka_unit_test(imported),
-        cmocka_unit_test(nothing_there), cmocka_unit_test(perfect_judge),
-        cmocka_unit_test(flatterer),     cmocka_unit_test(models_together),
+        cmocka_unit_test(imports_without_scored_analyses),
+        cmocka_unit_test(too_long_for_the_model),
+        cmocka_unit_test(problems_too_long_for_the_model),
+        cmocka_unit_test(draws),
+        cmocka_unit_test(problems_are_of_the_split),
+        cmocka_unit_test(identity),
+        cmocka_unit_test(imported),
+        cmocka_unit_test(nothing_there),
+        cmocka_unit_test(perfect_judge),
+        cmocka_unit_test(flatterer),
+        cmocka_unit_test(models_together),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -130,27 +130,7 @@ static int open_backends(struct el_rl_run *t, struct el_error *err)
     return rc;
 }
 
-/* ---- Data ---- */
-
-static int open_tasks(struct el_rl_run *t, struct el_error *err)
-{
-    struct el_store *s = NULL;
-    const char *path = t->recipe.store ? t->recipe.store : t->data_path;
-    int rc = t->recipe.store ? 0 : el_rl_make_data(t, err);
-    if (rc == 0)
-        rc = el_store_open(path, EL_STORE_READONLY, &s, err);
-    if (rc == 0)
-        rc = el_rl_tasks_init(&t->tasks, &t->recipe, t->prompts, s, err);
-    el_store_close(s);
-    for (int i = 0; i < 2 && rc == 0; i++) {
-        struct el_buf line;
-        el_buf_init(&line);
-        if (t->tasks.data[i].n && el_dataset_describe(&t->tasks.data[i], &line) == 0)
-            el_rl_say(t, "%s", line.data);
-        el_buf_release(&line);
-    }
-    return rc;
-}
+/* ---- The run ---- */
 
 /* Everything that decides what the run does. (What rejection sampling kept is a file of the run.)
  */
@@ -177,7 +157,8 @@ static int open_prompts(struct el_rl_run *t, struct el_error *err)
 static int open_run(struct el_rl_run *t, struct el_error *err)
 {
     static int (*const parts[])(struct el_rl_run *, struct el_error *) = {
-        open_paths, take_lock, open_prompts, load_models, open_trainer, open_backends, open_tasks};
+        open_paths,   take_lock,     open_prompts,    load_models,
+        open_trainer, open_backends, el_rl_open_tasks};
     int rc = el_rl_recipe_load(t->o->recipe, &t->o->over, &t->recipe, err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
         rc = parts[i](t, err);

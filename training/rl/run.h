@@ -89,6 +89,10 @@ int el_rl_sft_step(struct el_rl_run *t, struct el_error *err);
 /* The data of a recipe that makes its own: OUT/data.db, unless it is there (training/rl/data.c). */
 int el_rl_make_data(struct el_rl_run *t, struct el_error *err);
 
+/* Tasks out of the recipe's store or the run's own; says what there is, what was left out, and what
+ * means nothing (training/rl/open_tasks.c). */
+int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err);
+
 /* Run and metrics up to the checkpoint into the store of the options (training/rl/record.c). */
 int el_rl_record(const struct el_rl_run *t, struct el_error *err);
 

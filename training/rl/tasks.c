@@ -3,21 +3,151 @@
 #include "core/base/alloc.h"
 #include "rewards/answer.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* The train split is endless; recipes of supervised stages take it from its start. */
 static const uint64_t first_world_problem = 10000000;
 
+/* ---- The prompt of a task ---- */
+
+static void take_item(struct el_rl_task *out, const struct el_dataset_item *x, int label)
+{
+    out->statement = x->statement;
+    out->proof = x->proof;
+    out->analysis = x->analysis;
+    out->label = label;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const struct el_rl_problem *x = a, *y = b;
+    return strcmp(x->statement, y->statement);
+}
+
+/* NULL when the store has none of that statement. */
+static const struct el_rl_problem *find_problem(const struct el_rl_tasks *t, const char *statement)
+{
+    const struct el_rl_problem key = {.statement = (char *)(uintptr_t)statement};
+    return t->n_problems ? bsearch(&key, t->problem, t->n_problems, sizeof key, by_text) : NULL;
+}
+
+/* What the store knows of the problem. */
+static void look_up(const struct el_rl_tasks *t, struct el_rl_task *out)
+{
+    const struct el_rl_problem *p = find_problem(t, out->statement);
+    if (!p)
+        return;
+    out->answer = p->answer;
+    out->reference = p->reference;
+    out->rubric = p->rubric;
+    out->items = p->items;
+}
+
+struct el_prompt_extras el_rl_task_extras(const struct el_rl_recipe *r, const struct el_rl_task *t)
+{
+    return (struct el_prompt_extras){.reference =
+                                         el_slice_str(r->show_reference ? t->reference : NULL),
+                                     .rubric = el_slice_str(r->show_rubric ? t->rubric : NULL)};
+}
+
+static int make_prompt(const struct el_rl_tasks *t, struct el_rl_task *out, struct el_error *err)
+{
+    struct el_slice analysis = el_slice_str(out->analysis ? out->analysis : "");
+    struct el_prompt_candidate candidate = {.proof = el_slice_str(out->proof ? out->proof : ""),
+                                            .analyses = &analysis,
+                                            .n_analyses = 1};
+    const struct el_role_input in = {.statement = el_slice_str(out->statement),
+                                     .proof = candidate.proof,
+                                     .analysis = analysis,
+                                     .candidates = &candidate,
+                                     .n_candidates = 1,
+                                     .extras = el_rl_task_extras(t->recipe, out)};
+    return el_role_prompt(out->role, t->prompts, &in, &out->prompt, err);
+}
+
+/* ---- What fits the model ---- */
+
+struct fitting {
+    const struct el_rl_tasks *t;
+    const struct el_rl_room *room;
+    size_t asked;
+    int shortest; /* prompt of those that were asked about, in tokens */
+};
+
+static struct fitting fitting_of(const struct el_rl_tasks *t, const struct el_rl_room *room)
+{
+    return (struct fitting){.t = t, .room = room, .shortest = INT_MAX};
+}
+
+/* INT_MAX: more than can be counted. */
+static int prompt_tokens(const struct fitting *f, struct el_rl_task *x, struct el_error *err)
+{
+    struct el_error why = {0};
+    el_buf_init(&x->prompt);
+    look_up(f->t, x);
+    int rc = make_prompt(f->t, x, &why);
+    int n = rc < 0 ? rc : f->room->tokens(f->room->user, x->prompt.data, &why);
+    el_buf_release(&x->prompt);
+    if (n == EL_ELIMIT)
+        return INT_MAX;
+    return n >= 0 ? n : el_error_set(err, n, "the problem \"%.60s\": %s", x->statement, why.msg);
+}
+
+/* Whether a prompt of so many tokens leaves room for the completion. */
+static int leaves_room(struct fitting *f, int tokens)
+{
+    f->asked++;
+    f->shortest = tokens < f->shortest ? tokens : f->shortest;
+    return tokens <= f->room->context - f->t->recipe->sampling.max_tokens;
+}
+
+/* In every role that is shown it. */
+static int item_fits(void *user, const struct el_dataset_item *item, struct el_error *err)
+{
+    static const enum el_role roles[2][2] = {{EL_ROLE_VERIFIER, EL_ROLE_VERIFIER},
+                                             {EL_ROLE_META_VERIFIER, EL_ROLE_REFINER}};
+    struct fitting *f = user;
+    int longest = 0;
+    for (int k = 0; k < 2; k++) {
+        struct el_rl_task x = {.role = roles[item->analysis != NULL][k]};
+        if (!(f->t->share[x.role] > 0))
+            continue;
+        take_item(&x, item, item->halves);
+        int n = prompt_tokens(f, &x, err);
+        if (n < 0)
+            return n;
+        longest = n > longest ? n : longest;
+    }
+    return leaves_room(f, longest);
+}
+
+static int nothing_fits(const struct fitting *f, const char *what, struct el_error *err)
+{
+    return el_error_set(err, EL_ENOTFOUND,
+                        "%s: none of %zu fits the model: it takes %d tokens, max_completion_length "
+                        "keeps %d of them for the reply, and the shortest prompt has %d",
+                        what, f->asked, f->room->context, f->t->recipe->sampling.max_tokens,
+                        f->shortest);
+}
+
 /* ---- What there is ---- */
 
 static int load(struct el_rl_tasks *t, enum el_dataset_what what, struct el_store *s,
-                struct el_error *err)
+                const struct el_rl_room *room, struct el_error *err)
 {
-    const struct el_dataset_filter f = {.raters = t->recipe->raters, .set = t->recipe->set};
+    struct fitting fit = fitting_of(t, room);
+    const struct el_dataset_filter f = {.raters = t->recipe->raters,
+                                        .set = t->recipe->set,
+                                        .fits = room ? item_fits : NULL,
+                                        .fits_user = &fit};
     struct el_dataset *d = &t->data[what];
     size_t n[3] = {0};
     int rc = el_dataset_load(d, s, what, &f, err);
+    if (rc == EL_ENOTFOUND && fit.asked)
+        rc = nothing_fits(&fit, el_dataset_name(what), err);
     for (int k = 0; k < 3 && rc == 0; k++) {
         t->by_label[what][k] = el_alloc_array(d->by_class[k] + 1, sizeof *t->by_label[what][k]);
         if (!t->by_label[what][k])
@@ -28,6 +158,32 @@ static int load(struct el_rl_tasks *t, enum el_dataset_what what, struct el_stor
         t->by_label[what][k][n[k]++] = i;
     }
     return rc;
+}
+
+/* Roles that need D_mv give way to the others. */
+static int drop_roles(struct el_rl_tasks *t, const char *why, struct el_error *err)
+{
+    const double meta = t->share[EL_ROLE_META_VERIFIER], refiner = t->share[EL_ROLE_REFINER];
+    if (!(t->share[EL_ROLE_VERIFIER] + t->share[EL_ROLE_GENERATOR] > 0))
+        return el_error_set(err, EL_ENOTFOUND,
+                            "%s. The recipe has no role that can do without analyses that have a "
+                            "score; \"record\": \"dmv\" of 'elenchus import' brings them",
+                            why);
+    snprintf(t->dropped, sizeof t->dropped, "roles left out: %s%s%s (%s)",
+             meta > 0 ? "meta_verifier" : "", meta > 0 && refiner > 0 ? ", " : "",
+             refiner > 0 ? "refiner" : "", why);
+    t->share[EL_ROLE_META_VERIFIER] = t->share[EL_ROLE_REFINER] = 0;
+    return 0;
+}
+
+static int load_analyses(struct el_rl_tasks *t, struct el_store *s, const struct el_rl_room *room,
+                         struct el_error *err)
+{
+    struct el_error why = {0};
+    int rc = load(t, EL_DATASET_DMV, s, room, &why);
+    if (rc == EL_ENOTFOUND)
+        return drop_roles(t, why.msg, err);
+    return rc < 0 ? el_error_set(err, rc, "%s", why.msg) : 0;
 }
 
 /* Analyses that found something: what a refiner is given. */
@@ -88,12 +244,6 @@ static void release_problem(struct el_rl_problem *p)
     el_rubric_free(p->items);
 }
 
-static int by_text(const void *a, const void *b)
-{
-    const struct el_rl_problem *x = a, *y = b;
-    return strcmp(x->statement, y->statement);
-}
-
 static void take(char **from, char **to)
 {
     if (*to)
@@ -143,35 +293,54 @@ static int read_problems(struct el_rl_tasks *t, struct el_store *s, struct el_er
 }
 
 /* A reward for outcomes alone needs problems whose outcome can be checked. */
-static int is_provable(const struct el_rl_tasks *t, const struct el_rl_problem *p)
+static int has_outcome(const struct el_rl_tasks *t, const struct el_rl_problem *p)
 {
     struct el_world_problem world;
     return t->recipe->rewards.proof_weight > 0 || el_answer_checkable(p->answer) ||
            el_world_problem_parse(p->statement, strlen(p->statement), &world, NULL) == 0;
 }
 
-static int index_provable(struct el_rl_tasks *t, struct el_error *err)
+/* 1, 0, or negative. */
+static int is_provable(struct fitting *fit, const struct el_rl_problem *p, struct el_error *err)
 {
-    t->provable = el_alloc_array(t->n_problems + 1, sizeof *t->provable);
-    if (!t->provable)
-        return el_error_set(err, EL_ENOMEM, "out of memory for problems");
-    for (size_t i = 0; i < t->n_problems; i++)
-        if (is_provable(t, &t->problem[i]))
-            t->provable[t->n_provable++] = i;
-    if (t->n_problems && t->n_provable == 0)
+    struct el_rl_task x = {.role = EL_ROLE_GENERATOR, .statement = p->statement};
+    if (!has_outcome(fit->t, p))
+        return 0;
+    if (!fit->room)
+        return 1;
+    int n = prompt_tokens(fit, &x, err);
+    return n < 0 ? n : leaves_room(fit, n);
+}
+
+static int nothing_provable(const struct el_rl_tasks *t, const struct fitting *fit,
+                            struct el_error *err)
+{
+    if (fit->asked)
+        return nothing_fits(fit, "problems to prove", err);
+    if (t->n_problems)
         return el_error_set(err, EL_ENOTFOUND,
                             "proof_weight 0: none of the store's %zu problems has an answer that "
                             "can be checked by rule",
                             t->n_problems);
-    return t->n_provable ? 0
-                         : el_error_set(err, EL_ENOTFOUND, "the store holds no problems to prove");
+    return el_error_set(err, EL_ENOTFOUND, "the store holds no problems to prove");
 }
 
-/* NULL when the store has none of that statement. */
-static const struct el_rl_problem *find_problem(const struct el_rl_tasks *t, const char *statement)
+static int index_provable(struct el_rl_tasks *t, const struct el_rl_room *room,
+                          struct el_error *err)
 {
-    const struct el_rl_problem key = {.statement = (char *)(uintptr_t)statement};
-    return t->n_problems ? bsearch(&key, t->problem, t->n_problems, sizeof key, by_text) : NULL;
+    struct fitting fit = fitting_of(t, room);
+    t->provable = el_alloc_array(t->n_problems + 1, sizeof *t->provable);
+    if (!t->provable)
+        return el_error_set(err, EL_ENOMEM, "out of memory for problems");
+    for (size_t i = 0; i < t->n_problems; i++) {
+        int is = is_provable(&fit, &t->problem[i], err);
+        if (is < 0)
+            return is;
+        if (is)
+            t->provable[t->n_provable++] = i;
+    }
+    t->too_long = room ? fit.asked - t->n_provable : 0;
+    return t->n_provable ? 0 : nothing_provable(t, &fit, err);
 }
 
 /* Whether anything but the statements of the store's problems plays a part. */
@@ -210,21 +379,24 @@ static void take_digest(struct el_rl_tasks *t)
     el_digest_hex(&d, t->digest);
 }
 
+/* Problems first: prompts of the rest may show what is known of them. */
 int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
-                     const struct el_prompt_set *prompts, struct el_store *s, struct el_error *err)
+                     const struct el_prompt_set *prompts, struct el_store *s,
+                     const struct el_rl_room *room, struct el_error *err)
 {
     *t = (struct el_rl_tasks){.recipe = r, .prompts = prompts};
+    memcpy(t->share, r->share, sizeof t->share);
     int rc = 0, own = r->world > 0 || r->attempts > 0;
-    if (r->share[EL_ROLE_VERIFIER] > 0)
-        rc = load(t, EL_DATASET_DV, s, err);
-    if (rc == 0 && (r->share[EL_ROLE_META_VERIFIER] > 0 || r->share[EL_ROLE_REFINER] > 0))
-        rc = load(t, EL_DATASET_DMV, s, err);
-    if (rc == 0 && r->share[EL_ROLE_REFINER] > 0)
-        rc = index_refinable(t, err);
-    if (rc == 0 && !own && (r->share[EL_ROLE_GENERATOR] > 0 || uses_problems(r)))
+    if (!own && (r->share[EL_ROLE_GENERATOR] > 0 || uses_problems(r)))
         rc = read_problems(t, s, err);
+    if (rc == 0 && r->share[EL_ROLE_VERIFIER] > 0)
+        rc = load(t, EL_DATASET_DV, s, room, err);
+    if (rc == 0 && (r->share[EL_ROLE_META_VERIFIER] > 0 || r->share[EL_ROLE_REFINER] > 0))
+        rc = load_analyses(t, s, room, err);
+    if (rc == 0 && t->share[EL_ROLE_REFINER] > 0)
+        rc = index_refinable(t, err);
     if (rc == 0 && !own && r->share[EL_ROLE_GENERATOR] > 0)
-        rc = index_provable(t, err);
+        rc = index_provable(t, room, err);
     if (rc == 0)
         take_digest(t);
     else
@@ -272,14 +444,6 @@ static size_t pick(size_t n, struct el_rng *rng)
     return el_rng_below(rng, (uint32_t)n);
 }
 
-static void take_item(struct el_rl_task *out, const struct el_dataset_item *x, int label)
-{
-    out->statement = x->statement;
-    out->proof = x->proof;
-    out->analysis = x->analysis;
-    out->label = label;
-}
-
 /* Labels without an item are left out of the balance. */
 static void draw_labelled(const struct el_rl_tasks *t, enum el_dataset_what what,
                           struct el_rng *rng, struct el_rl_task *out)
@@ -315,40 +479,6 @@ static int draw_problem(const struct el_rl_tasks *t, uint64_t number, struct el_
     return out->statement ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for a problem");
 }
 
-/* What the store knows of the problem. */
-static void look_up(const struct el_rl_tasks *t, struct el_rl_task *out)
-{
-    const struct el_rl_problem *p = find_problem(t, out->statement);
-    if (!p)
-        return;
-    out->answer = p->answer;
-    out->reference = p->reference;
-    out->rubric = p->rubric;
-    out->items = p->items;
-}
-
-struct el_prompt_extras el_rl_task_extras(const struct el_rl_recipe *r, const struct el_rl_task *t)
-{
-    return (struct el_prompt_extras){.reference =
-                                         el_slice_str(r->show_reference ? t->reference : NULL),
-                                     .rubric = el_slice_str(r->show_rubric ? t->rubric : NULL)};
-}
-
-static int make_prompt(const struct el_rl_tasks *t, struct el_rl_task *out, struct el_error *err)
-{
-    struct el_slice analysis = el_slice_str(out->analysis ? out->analysis : "");
-    struct el_prompt_candidate candidate = {.proof = el_slice_str(out->proof ? out->proof : ""),
-                                            .analyses = &analysis,
-                                            .n_analyses = 1};
-    const struct el_role_input in = {.statement = el_slice_str(out->statement),
-                                     .proof = candidate.proof,
-                                     .analysis = analysis,
-                                     .candidates = &candidate,
-                                     .n_candidates = 1,
-                                     .extras = el_rl_task_extras(t->recipe, out)};
-    return el_role_prompt(out->role, t->prompts, &in, &out->prompt, err);
-}
-
 int el_rl_tasks_draw(const struct el_rl_tasks *t, int64_t step, int i, struct el_rl_task *out,
                      struct el_error *err)
 {
@@ -362,7 +492,7 @@ int el_rl_tasks_draw(const struct el_rl_tasks *t, int64_t step, int i, struct el
     el_rng_init(&rng, el_digest_key(&d));
     *out = (struct el_rl_task){0};
     el_buf_init(&out->prompt);
-    out->role = (enum el_role)pick_share(t->recipe->share, EL_ROLES, &rng);
+    out->role = (enum el_role)pick_share(t->share, EL_ROLES, &rng);
     int rc = 0;
     if (out->role == EL_ROLE_VERIFIER)
         draw_labelled(t, EL_DATASET_DV, &rng, out);

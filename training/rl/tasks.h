@@ -16,9 +16,19 @@ struct el_rl_problem {
     struct el_rubric *items; /* of the rubric, where the recipe counts them */
 };
 
+/* The room that a model has for a prompt and its completion. */
+struct el_rl_room {
+    /* Tokens of a prompt as the model gets it, or negative; EL_ELIMIT: too many to be counted. */
+    int (*tokens)(void *user, const char *prompt, struct el_error *err);
+    void *user;
+    int context; /* tokens */
+};
+
 struct el_rl_tasks {
     const struct el_rl_recipe *recipe;
     const struct el_prompt_set *prompts;
+    double share[EL_ROLES];    /* the recipe's, and 0 for roles that D_mv has nothing for */
+    char dropped[900];         /* a line that says which and why; "" */
     struct el_dataset data[2]; /* D_v and D_mv (enum el_dataset_what) */
     size_t *by_label[2][3];    /* their items of each label */
     size_t *refinable;         /* D_mv items whose analysis scores its proof below 1 */
@@ -27,12 +37,17 @@ struct el_rl_tasks {
     size_t n_problems;
     size_t *provable; /* those that the generator is given; NULL: the small world's train split */
     size_t n_provable;
+    size_t too_long;            /* problems that do not fit, and are not among them */
     char digest[EL_DIGEST_HEX]; /* of everything above */
 };
 
-/* Reads what the recipe's roles need from the store. EL_ENOTFOUND says which role has nothing. */
+/* Reads what the recipe's roles need from the store. What has a prompt that with
+ * max_completion_length does not fit `room` (NULL: there is room for all) is left out. Imports
+ * bring scores of proofs, seldom of analyses: where D_mv is empty, meta-verifier and refiner are
+ * dropped for the other roles of the recipe. EL_ENOTFOUND says which role has nothing. */
 int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
-                     const struct el_prompt_set *prompts, struct el_store *s, struct el_error *err);
+                     const struct el_prompt_set *prompts, struct el_store *s,
+                     const struct el_rl_room *room, struct el_error *err);
 void el_rl_tasks_release(struct el_rl_tasks *t);
 
 struct el_rl_task {

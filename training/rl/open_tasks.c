@@ -1,0 +1,86 @@
+/* What a run draws its tasks from: its store, what of it fits the model, and what its user should
+ * know about it. */
+#include "training/rl/run.h"
+
+#include "refine/contest.h"
+
+#include <string.h>
+
+static int count_tokens(void *user, const char *prompt, struct el_error *err)
+{
+    const struct el_message m = {"user", prompt};
+    return el_local_prompt_tokens(user, &m, 1, 0, err);
+}
+
+/* A store of the run's own holds what the model was made for. */
+static int read_store(struct el_rl_run *t, struct el_store *s, struct el_error *err)
+{
+    const struct el_rl_room room = {count_tokens, t->sampler, t->sampler->context_limit};
+    return el_rl_tasks_init(&t->tasks, &t->recipe, t->prompts, s, t->recipe.store ? &room : NULL,
+                            err);
+}
+
+/* ---- What is said about it ---- */
+
+static void say_what_there_is(const struct el_rl_run *t)
+{
+    const struct el_rl_tasks *x = &t->tasks;
+    for (int i = 0; i < 2; i++) {
+        struct el_buf line;
+        el_buf_init(&line);
+        if (x->data[i].n && el_dataset_describe(&x->data[i], &line) == 0)
+            el_rl_say(t, "%s", line.data);
+        el_buf_release(&line);
+    }
+    if (x->too_long)
+        el_rl_say(t, "problems: %zu; left out: %zu as too long for the model", x->n_provable,
+                  x->too_long);
+    if (x->dropped[0])
+        el_rl_say(t, "%s", x->dropped);
+}
+
+static int is_outside(const char *statement)
+{
+    struct el_world_problem p;
+    return el_world_problem_parse(statement, strlen(statement), &p, NULL) < 0;
+}
+
+/* A model of the small world goes through the motions of any training; whoever reads its rewards
+ * must be told that there is nothing in them. */
+static int say_what_means_nothing(const struct el_rl_run *t, struct el_error *err)
+{
+    const struct el_rl_tasks *x = &t->tasks;
+    size_t outside = 0;
+    int of_world = el_contest_model_is_of_world(t->model_dir, err);
+    if (of_world <= 0)
+        return of_world;
+    for (int what = 0; what < 2; what++)
+        for (size_t i = 0; i < x->data[what].n; i++)
+            outside += is_outside(x->data[what].item[i].statement);
+    for (size_t i = 0; i < x->n_provable; i++)
+        outside += is_outside(x->problem[x->provable[i]].statement);
+    if (outside)
+        el_rl_say(
+            t,
+            "%s knows the small proof world alone, and %zu of %zu examples are not of it: the "
+            "scores that it gives them mean nothing, before this training and after it. What "
+            "runs here is the path; --model DIR takes a model that can do mathematics",
+            t->model_dir, outside, x->data[0].n + x->data[1].n + x->n_provable);
+    return 0;
+}
+
+int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err)
+{
+    struct el_store *s = NULL;
+    const char *path = t->recipe.store ? t->recipe.store : t->data_path;
+    int rc = t->recipe.store ? 0 : el_rl_make_data(t, err);
+    if (rc == 0)
+        rc = el_store_open(path, EL_STORE_READONLY, &s, err);
+    if (rc == 0)
+        rc = read_store(t, s, err);
+    el_store_close(s);
+    if (rc < 0)
+        return rc;
+    say_what_there_is(t);
+    return say_what_means_nothing(t, err);
+}
