@@ -1,5 +1,6 @@
 /* Judging: whom it asks and how often, what becomes of replies that cannot be read, and that a
  * judge's failure never turns into a score. */
+#include "training/rl/drops.h"
 #include "training/rl/judge.h"
 
 #include <math.h>
@@ -122,6 +123,7 @@ static void verifier_samples(void **state)
     assert_int_equal(b.counts.unreadable, 2);
     assert_int_equal(b.counts.judged, 3);
     assert_int_equal(b.counts.judged_bytes, 3 * (int64_t)strlen(good));
+    assert_true(b.counts.lengths.asked[0] == 3 && b.counts.lengths.dropped[0] == 0);
     bench_close(&b);
 }
 
@@ -181,7 +183,34 @@ static void lost_samples(void **state)
     assert_int_equal(b.counts.lost, 3);
     assert_int_equal(b.counts.asked, 3 * 2 * 3); /* first try and two retries */
     assert_int_equal(b.counts.lost_bytes, 3 * (int64_t)strlen(good));
+    assert_true(b.counts.lengths.asked[0] == 3 && b.counts.lengths.dropped[0] == 3);
     bench_close(&b);
+}
+
+/* Short proofs are judged and long ones lost: the rates say so. */
+static void drop_rates_by_length(void **state)
+{
+    (void)state;
+    struct el_rl_judge_counts c = {.asked = 9, .unreadable = 4, .judged = 5, .lost = 2};
+    struct el_buf out;
+    c.lost_bytes = 140000;
+    c.judged_bytes = 141000;
+    c.lengths.asked[0] = 2;
+    c.lengths.asked[2] = 1;
+    c.lengths.asked[EL_LENGTH_CLASSES - 1] = 2;
+    c.lengths.dropped[2] = c.lengths.dropped[EL_LENGTH_CLASSES - 1] = 1;
+    el_buf_init(&out);
+    assert_int_equal(el_rl_drops_json(&c, 3, &out), 0);
+    assert_string_equal(out.data,
+                        ",\"drops/judge\":2,\"drops/judge_rate/below_256\":0,"
+                        "\"drops/judge_rate/below_1024\":1,\"drops/judge_rate/from_65536\":0.5,"
+                        "\"drops/judge_proof_bytes\":70000,\"drops/prompt\":3,\"judge/asked\":9,"
+                        "\"judge/unreadable\":4,\"judge/proof_bytes\":28200");
+    el_buf_clear(&out);
+    assert_int_equal(el_rl_drops_json(&(struct el_rl_judge_counts){0}, 0, &out), 0);
+    assert_string_equal(out.data, ",\"drops/judge\":0,\"drops/prompt\":0,\"judge/asked\":0,"
+                                  "\"judge/unreadable\":0");
+    el_buf_release(&out);
 }
 
 static const char *refusal(void *user, const char *prompt, int again)
@@ -322,6 +351,7 @@ int main(void)
         cmocka_unit_test(no_meta_reward),
         cmocka_unit_test(the_judge_has_its_temperature),
         cmocka_unit_test(lost_samples),
+        cmocka_unit_test(drop_rates_by_length),
         cmocka_unit_test(refused_judgements),
         cmocka_unit_test(generator_samples),
         cmocka_unit_test(outcomes_of_proofs_alone),

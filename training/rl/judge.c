@@ -202,6 +202,19 @@ static double mean_vote(const struct bench *b, int sample, enum el_role role, in
     return read ? sum / read : NAN;
 }
 
+static void count_judged(struct el_rl_judge_counts *c, size_t bytes, int lost)
+{
+    int length_class = el_length_class(bytes);
+    c->judged++;
+    c->judged_bytes += (int64_t)bytes;
+    c->lengths.asked[length_class]++;
+    if (!lost)
+        return;
+    c->lost++;
+    c->lost_bytes += (int64_t)bytes;
+    c->lengths.dropped[length_class]++;
+}
+
 static void settle(struct bench *b)
 {
     int from = 0;
@@ -217,12 +230,8 @@ static void settle(struct bench *b)
         el_rl_sample_reward(b->j->recipe, t, &j, s);
         if (from == first)
             continue;
-        int64_t bytes = (int64_t)el_rl_sample_proof(t, s).len;
-        b->counts->judged++;
-        b->counts->judged_bytes += bytes;
         s->lost = !enough;
-        b->counts->lost += !enough;
-        b->counts->lost_bytes += enough ? 0 : bytes;
+        count_judged(b->counts, el_rl_sample_proof(t, s).len, s->lost);
     }
 }
 

@@ -7,6 +7,7 @@
 #ifndef EL_TRAINING_RL_JUDGE_H
 #define EL_TRAINING_RL_JUDGE_H
 
+#include "refine/tally.h"
 #include "training/rl/sample.h"
 
 struct el_rl_judge {
@@ -20,10 +21,11 @@ struct el_rl_judge_counts {
     int64_t asked, unreadable;        /* judgements */
     int64_t judged, lost;             /* samples */
     int64_t judged_bytes, lost_bytes; /* of their proofs */
+    struct el_tally_lengths lengths;  /* samples judged (asked) and lost (dropped) */
 };
 
 /* Gives rewards to the samples of n groups with G samples each. `step` enters the judge's random
- * streams. */
+ * streams. Adds to `counts`. */
 int el_rl_judge_all(const struct el_rl_judge *j, struct el_rl_group *group, int n, int64_t step,
                     struct el_rl_judge_counts *counts, struct el_progress *progress,
                     struct el_error *err);

@@ -1,6 +1,7 @@
 #include "training/rl/metrics.h"
 
 #include "core/base/buf.h"
+#include "training/rl/drops.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -144,13 +145,7 @@ static int put_rest(struct el_buf *out, const struct el_rl_step_metrics *m)
         {"off_policy_mask_fraction", per((double)all->masked, (double)all->sequences)},
         {"top_p_kept_vocab_per_token", per((double)m->kept, (double)m->kept_tokens)},
         {"trajectory_staleness", per(m->staleness, (double)all->sequences)},
-        {"drops/judge", (double)m->judge.lost},
-        {"drops/prompt", (double)m->refused},
         {"drops/zero_variance", (double)m->flat},
-        {"drops/judge_proof_bytes", per((double)m->judge.lost_bytes, (double)m->judge.lost)},
-        {"judge/asked", (double)m->judge.asked},
-        {"judge/unreadable", (double)m->judge.unreadable},
-        {"judge/proof_bytes", per((double)m->judge.judged_bytes, (double)m->judge.judged)},
         {"expert_load_max", m->updates ? m->load : NAN},
         {"indexer_kl", per(m->all.indexer_kl, updates)},
         {"loss", per(-all->objective, updates)},
@@ -180,6 +175,8 @@ int el_rl_metrics_log(const struct el_rl_step_metrics *m, const struct el_run_st
         rc = put(&line, "reward", per(m->reward, (double)(m->samples - m->judge.lost)));
     if (rc == 0)
         rc = put_rewards(&line, m);
+    if (rc == 0)
+        rc = el_rl_drops_json(&m->judge, m->refused, &line);
     if (rc == 0)
         rc = put_rest(&line, m);
     if (rc == 0)

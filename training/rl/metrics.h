@@ -9,8 +9,7 @@
  *                       whose selected keys are not all those of sampling, and of such keys, over
  *                       all updates; sampling/selected_rows_differ/first   at the first update
  *   off_policy_mask_fraction, top_p_kept_vocab_per_token, trajectory_staleness (updates between
- *   sampling and training, mean), drops/{judge,prompt,zero_variance}, judge/{asked,unreadable},
- *   drops/judge_proof_bytes beside judge/proof_bytes (means: do long proofs break judges?),
+ *   sampling and training, mean), drops/zero_variance, other drops/ and judge/ (drops.h),
  *   expert_load_max, indexer_kl, loss, learning_rate, num_tokens,
  *   trained/tokens   prompts and completions over all updates of the step
  *   trained/rows     what went through the model for them: a group's prompt once (policy.h)
