@@ -453,12 +453,18 @@ static void rejection(void **state)
     int lines = 0;
     for (const char *c = kept.data; (c = strchr(c, '\n')); c++)
         lines++;
-    assert_in_range(lines, 1, 8); /* at most one for each of the 2 x 4 prompts */
+    assert_in_range(lines, 2, 9); /* at most one for each of the 2 x 4 prompts, and the drops */
+    assert_ptr_equal(strstr(kept.data, "{\"batches\":2,\"drops/judge\":0,"), kept.data);
     assert_non_null(strstr(kept.data, "\"role\":\"verifier\""));
     assert_null(strstr(kept.data, "\"role\":\"meta_verifier\"")); /* 9 is never earned */
     el_buf_release(&kept);
     cJSON *line = metrics(at("rft"), 3);
     assert_true(value(line, "loss_lm") > 0 && value(line, "targets") > 0);
+    assert_true(isnan(value(line, "drops/prompt")));
+    cJSON_Delete(line);
+    line = metrics(at("rft"), 0); /* the oracle is not asked, and cannot fail */
+    assert_true(value(line, "drops/prompt") == 0 && value(line, "drops/judge") == 0 &&
+                value(line, "judge/asked") == 0);
     cJSON_Delete(line);
     struct el_error why = {0};
     assert_int_equal(train(path, at("rft2"), 2, 2, &why), 0); /* no "reward" in its notes */
@@ -474,6 +480,32 @@ static void rejection(void **state)
     assert_int_equal(el_file_write(file, "", 0, &err), 0);
     assert_int_equal(train(path, at("rft2"), 1, -1, &err), EL_ENOTFOUND);
     assert_non_null(strstr(err.msg, "min_reward"));
+}
+
+/* The small model with room for no more than so many tokens. */
+static const char *short_sighted(int context)
+{
+    static const char *const files[] = {"model.safetensors", "tokenizer.json", "domain.json"};
+    static char dir[300];
+    struct el_error err = {0};
+    struct el_buf text = read_file(EL_SOURCE_DIR "/models/small", "config.json");
+    cJSON *config = cJSON_Parse(text.data);
+    snprintf(dir, sizeof dir, "%s/context-%d", folder, context);
+    assert_int_equal(el_dir_make(dir, &err), 0);
+    for (int i = 0; i < 3; i++) {
+        char from[400], to[400];
+        snprintf(from, sizeof from, EL_SOURCE_DIR "/models/small/%s", files[i]);
+        snprintf(to, sizeof to, "%s/%s", dir, files[i]);
+        assert_int_equal(symlink(from, to), 0);
+    }
+    cJSON_SetNumberValue(cJSON_GetObjectItem(config, "max_position_embeddings"), context);
+    char *out = cJSON_Print(config), path[400];
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    assert_int_equal(el_file_write(path, out, strlen(out), &err), 0);
+    cJSON_free(out);
+    cJSON_Delete(config);
+    el_buf_release(&text);
+    return dir;
 }
 
 static void hear(void *user, const char *line)
@@ -501,6 +533,36 @@ static void heard(struct el_buf *said, const char *text)
 {
     if (!strstr(said->data, text))
         fail_msg("'%s' does not say '%s'", said->data, text);
+}
+
+/* Prompts of a run's own data that do not fit are counted: attempts of the start, groups of a step,
+ * and what rejection sampling asks. */
+static void refused_prompts_are_counted(void **state)
+{
+    (void)state;
+    char changes[500];
+    snprintf(changes, sizeof changes, "\"model\":\"%s\",\"max_steps\":1,\"roles\":{\"verifier\":1}",
+             short_sighted(16));
+    struct el_buf said = said_by(recipe("blind.json", changes), at("blind"), 0);
+    heard(&said, "3 attempts of the start, 0 of them unreadable");
+    heard(&said, "left out: 3 attempts whose prompts do not fit the model");
+    el_buf_release(&said);
+    cJSON *line = metrics(at("blind"), 0);
+    assert_true(value(line, "drops/prompt") == 4 && isnan(value(line, "reward")));
+    cJSON_Delete(line);
+    snprintf(changes, sizeof changes,
+             "\"model\":\"%s\",\"max_steps\":2,\"data\":{\"world\":24},\"roles\":{\"verifier\":1},"
+             "\"rejection\":{\"steps\":4,\"min_reward\":0.1}",
+             short_sighted(100));
+    said = said_by(recipe("short.json", changes), at("short"), EL_ENOTFOUND); /* no reply ends */
+    heard(&said, " prompts that do not fit the model");
+    struct el_buf kept = read_file(at("short"), "kept.jsonl");
+    cJSON *drops = cJSON_Parse(kept.data);
+    assert_in_range((int)value(drops, "drops/prompt"), 1, 15);
+    assert_true(value(drops, "batches") == 4 && value(drops, "judge/asked") >= 0);
+    cJSON_Delete(drops);
+    el_buf_release(&kept);
+    el_buf_release(&said);
 }
 
 /* Scores of people, of proofs that the model knows nothing of. */
@@ -601,6 +663,7 @@ int main(void)
         cmocka_unit_test(own_data_of_the_valid_split),
         cmocka_unit_test(nothing_to_learn),
         cmocka_unit_test(rejection),
+        cmocka_unit_test(refused_prompts_are_counted),
         cmocka_unit_test(human_scores),
         cmocka_unit_test(refusals),
     };

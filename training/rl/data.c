@@ -26,7 +26,7 @@ struct attempts {
     struct el_rl_ask *ask;
     struct el_buf *statement, *prompt;
     int n;
-    int64_t unparsed;
+    int64_t unparsed, refused;
 };
 
 static int make_prompt(struct attempts *a, int i, struct el_error *err)
@@ -100,6 +100,7 @@ static int store_all(struct attempts *a, struct el_error *err)
         struct el_reply_context ctx = {
             c->finish == EL_FINISH_LENGTH ? EL_REPLY_CUT_OFF : EL_REPLY_ENDED, 0};
         struct el_reply reply;
+        a->refused += c->finish == EL_FINISH_REFUSED;
         if (c->finish == EL_FINISH_REFUSED)
             continue;
         rc = el_role_parse(EL_ROLE_GENERATOR, a->run->parser, c->text, c->text_len, &ctx, &reply,
@@ -143,6 +144,9 @@ static int ask_all(struct attempts *a, struct el_error *err)
     if (rc == 0)
         el_rl_say(a->run, "%d attempts of the start, %" PRId64 " of them unreadable", a->n,
                   a->unparsed);
+    if (rc == 0 && a->refused)
+        el_rl_say(a->run, "left out: %" PRId64 " attempts whose prompts do not fit the model",
+                  a->refused);
     return rc;
 }
 

@@ -8,6 +8,7 @@
 #include "core/base/io.h"
 #include "core/base/json.h"
 #include "training/rl/batch.h"
+#include "training/rl/drops.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,7 +80,8 @@ static void close_cast(struct cast *c)
 /* ---- Keeping ---- */
 
 struct tally {
-    int64_t sampled[EL_ROLES], kept[EL_ROLES];
+    int64_t sampled[EL_ROLES], kept[EL_ROLES], refused;
+    struct el_rl_judge_counts judge;
 };
 
 static int is_copy(const struct el_rl_group *group, const struct el_rl_sample *s, const int *chosen,
@@ -127,6 +129,7 @@ static int keep_batch(const struct el_rl_run *t, const struct el_rl_batch *b, st
     int chosen[EL_RL_GENERATIONS], rc = 0;
     for (int i = 0; i < b->p && rc == 0; i++) {
         const struct el_rl_group *group = &b->group[i];
+        tally->refused += group->refused;
         if (group->refused)
             continue;
         int n = choose(&t->recipe, group, b->g, chosen);
@@ -142,14 +145,13 @@ static int one_batch(struct el_rl_run *t, const struct cast *c, int step, struct
                      struct el_buf *out, struct el_error *err)
 {
     const struct el_rl_judge judge = {&t->recipe, t->prompts, t->parser, t->judge_backend};
-    struct el_rl_judge_counts counts = {0};
     struct el_rl_batch b;
     int rc = el_rl_batch_init(&b, &t->recipe, err);
     if (rc < 0)
         return rc;
     rc = el_rl_batch_sample(&b, &t->tasks, step, c->player, t->parser, err);
     if (rc == 0)
-        rc = el_rl_judge_all(&judge, b.group, b.p, step, &counts, NULL, err);
+        rc = el_rl_judge_all(&judge, b.group, b.p, step, &tally->judge, NULL, err);
     if (rc == 0 && keep_batch(t, &b, tally, out) < 0)
         rc = el_error_set(err, EL_ENOMEM, "out of memory for what is kept");
     el_rl_batch_release(&b);
@@ -162,44 +164,95 @@ static void report(const struct el_rl_run *t, const struct tally *tally)
         if (tally->sampled[k])
             el_rl_say(t, "%s: kept %" PRId64 " of %" PRId64 " completions",
                       el_role_name((enum el_role)k), tally->kept[k], tally->sampled[k]);
+    if (tally->judge.lost)
+        el_rl_say(t,
+                  "left out: %" PRId64 " of %" PRId64 " judged completions, whose judge could not "
+                  "be read",
+                  tally->judge.lost, tally->judge.judged);
+    if (tally->refused)
+        el_rl_say(t, "left out: %" PRId64 " prompts that do not fit the model", tally->refused);
 }
 
-static int sample_all(struct el_rl_run *t, const struct cast *c, struct el_buf *out,
-                      struct el_error *err)
+/* The first line of the file. */
+static int print_drops(const struct tally *tally, int batches, struct el_buf *out)
 {
-    struct tally tally = {0};
+    int rc = el_buf_printf(out, "{\"batches\":%d", batches);
+    if (rc == 0)
+        rc = el_rl_drops_json(&tally->judge, tally->refused, out);
+    return rc == 0 ? el_buf_puts(out, "}\n") : rc;
+}
+
+static int sample_all(struct el_rl_run *t, const struct cast *c, struct tally *tally,
+                      struct el_buf *out, struct el_error *err)
+{
     int rc = 0, n = t->recipe.rejection.steps;
     for (int step = 0; step < n && rc == 0; step++) {
         char note[80];
-        rc = one_batch(t, c, step, &tally, out, err);
+        rc = one_batch(t, c, step, tally, out, err);
         snprintf(note, sizeof note, "rejection: %d of %d batches", step + 1, n);
         el_progress_update(t->o->progress, 0, t->recipe.schedule.steps, note);
         if (rc == 0 && el_stop_requested)
             rc = el_error_set(err, EL_EINTR, "interrupted while sampling, which begins anew");
     }
     if (rc == 0)
-        report(t, &tally);
+        report(t, tally);
+    return rc;
+}
+
+static int write_file(const struct el_rl_run *t, const char *path, const struct tally *tally,
+                      const struct el_buf *kept, struct el_error *err)
+{
+    struct el_buf text;
+    el_buf_init(&text);
+    int rc = print_drops(tally, t->recipe.rejection.steps, &text);
+    if (rc == 0)
+        rc = el_buf_add(&text, kept->data ? kept->data : "", kept->len);
+    rc = rc < 0 ? el_error_set(err, EL_ENOMEM, "out of memory for what is kept")
+                : el_file_write(path, text.data, text.len, err);
+    el_buf_release(&text);
     return rc;
 }
 
 static int make_file(struct el_rl_run *t, const char *path, struct el_error *err)
 {
     struct cast c = {0};
+    struct tally tally = {0};
     struct el_buf out;
     int rc = 0;
     el_buf_init(&out);
     for (int k = 0; k < EL_ROLES && rc == 0; k++)
         rc = open_role(t, &c, k, err);
     if (rc == 0)
-        rc = sample_all(t, &c, &out, err);
+        rc = sample_all(t, &c, &tally, &out, err);
     if (rc == 0)
-        rc = el_file_write(path, out.data ? out.data : "", out.len, err);
+        rc = write_file(t, path, &tally, &out, err);
     close_cast(&c);
     el_buf_release(&out);
     return rc;
 }
 
 /* ---- Reading back ---- */
+
+/* The first line holds what the sampling dropped; files of old have none. */
+static int is_drops(const char *line, size_t n)
+{
+    static const char start[] = "{\"batches\":";
+    return n > sizeof start && memcmp(line, start, sizeof start - 1) == 0;
+}
+
+static int read_drops(struct el_rl_run *t, const char *where, const char *line, size_t n,
+                      struct el_error *err)
+{
+    cJSON *o = NULL;
+    int rc = el_json_parse(where, line, n, &o, err);
+    cJSON_Delete(o);
+    if (rc < 0)
+        return rc;
+    const char *from = memchr(line, ',', n), *end = memrchr(line, '}', n);
+    t->kept.drops =
+        from && end && from < end ? el_strndup(from, (size_t)(end - from)) : el_strdup("");
+    return t->kept.drops ? 0 : el_error_set(err, EL_ENOMEM, "%s: out of memory", where);
+}
 
 static int add_example(struct el_rl_kept *k, struct el_rl_example *x)
 {
@@ -274,7 +327,8 @@ static int read_file(struct el_rl_run *t, const char *path, struct el_error *err
         char *end = memchr(line, '\n', left);
         size_t n = end ? (size_t)(end - line) : left;
         snprintf(where, sizeof where, "%s: line %d", path, ++number);
-        rc = read_line(t, where, line, n, err);
+        rc = number == 1 && is_drops(line, n) ? read_drops(t, where, line, n, err)
+                                              : read_line(t, where, line, n, err);
         line += n + 1;
     }
     el_buf_release(&text);
@@ -302,5 +356,6 @@ void el_rl_kept_release(struct el_rl_kept *k)
     for (size_t i = 0; i < k->n; i++)
         el_free(k->item[i].ids);
     el_free(k->item);
+    el_free(k->drops);
     *k = (struct el_rl_kept){0};
 }

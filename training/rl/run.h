@@ -8,7 +8,8 @@
  *   OUT/model/              at the end: a Hugging Face folder with tokenizer, domain and history
  *
  * With "rejection" in the recipe it is rejection fine-tuning instead: OUT/kept.jsonl holds what was
- * kept of the sampled completions, and the steps are supervised ones on it.
+ * kept of the sampled completions behind a line of what was dropped, and the steps are supervised
+ * ones on it; the metrics of the first step have the line of drops, too.
  *
  * A step is a pure function of the checkpoint before it, the recipe and the data: rollouts, rewards
  * and updates of a killed run are made again and come out the same, so a run that was killed ends
@@ -46,6 +47,7 @@ struct el_rl_example {
 };
 
 struct el_rl_kept {
+    char *drops; /* of the sampling, as training/rl/drops.h prints them; NULL: not known */
     struct el_rl_example *item;
     size_t n, room;
 };

@@ -104,7 +104,7 @@ int el_rl_sft_step(struct el_rl_run *t, struct el_error *err)
         &t->log, err,
         "{\"step\":%" PRId64 ",\"num_tokens\":%" PRId64
         ",\"loss_lm\":%.6g,\"loss_kl\":%.6g,\"grad_norm\":%.6g,\"learning_rate\":%.6g,"
-        "\"expert_load_max\":%.4g,\"targets\":%.0f,\"step_time\":%.4g}",
+        "\"expert_load_max\":%.4g,\"targets\":%.0f,\"step_time\":%.4g%s}",
         t->state.step, t->state.tokens, stats.lm_loss, stats.kl_loss, norm, lr, load, stats.targets,
-        took);
+        took, t->state.step == 1 && t->kept.drops ? t->kept.drops : "");
 }
