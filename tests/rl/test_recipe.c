@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "core/base/json.h"
 #include "data/store.h"
 
 #include <math.h>
@@ -260,6 +261,41 @@ static void shipped(void **state)
     assert_true(el_rl_recipe_is("/nowhere.json", NULL) < 0);
 }
 
+/* A recipe of configs/train but for the NULL-terminated fields. */
+static cJSON *recipe_without(const char *name, const char *const *fields)
+{
+    char file[300];
+    cJSON *tree = NULL;
+    struct el_error err = {0};
+    snprintf(file, sizeof file, EL_SOURCE_DIR "/configs/train/%s.json", name);
+    if (el_json_load(file, &tree, &err) < 0)
+        fail_msg("%s", err.msg);
+    for (; *fields; fields++)
+        cJSON_DeleteItemFromObjectCaseSensitive(tree, *fields);
+    return tree;
+}
+
+static void differ_only_in(const char *a, const char *b, const char *const *fields)
+{
+    cJSON *x = recipe_without(a, fields), *y = recipe_without(b, fields);
+    if (!cJSON_Compare(x, y, 1))
+        fail_msg("%s and %s differ in more than what they are to compare", a, b);
+    cJSON_Delete(x);
+    cJSON_Delete(y);
+}
+
+/* Arms of a comparison differ in the reward that is compared, and in nothing else. */
+static void arms(void **state)
+{
+    (void)state;
+    static const char *const generator[] = {"alpha", "beta_self", "proof_weight",
+                                            "final_answer_weight", NULL};
+    static const char *const meta[] = {"use_meta_reward", NULL};
+    differ_only_in("generator", "generator-no-self", generator);
+    differ_only_in("generator", "generator-outcome", generator);
+    differ_only_in("verifier-exact", "verifier-exact-score", meta);
+}
+
 static void out_of_memory(void **state)
 {
     (void)state;
@@ -283,9 +319,10 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),      cmocka_unit_test(fields),    cmocka_unit_test(min_reward),
-        cmocka_unit_test(wrong_fields),  cmocka_unit_test(overrides), cmocka_unit_test(shipped),
-        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(defaults),   cmocka_unit_test(fields),
+        cmocka_unit_test(min_reward), cmocka_unit_test(wrong_fields),
+        cmocka_unit_test(overrides),  cmocka_unit_test(shipped),
+        cmocka_unit_test(arms),       cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }
