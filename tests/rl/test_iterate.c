@@ -3,6 +3,7 @@
 #include "training/rl/iterate.h"
 
 #include "core/base/io.h"
+#include "core/base/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,6 +101,41 @@ static void phases(void **state)
     assert_non_null(strstr(err.msg, "another plan"));
 }
 
+/* A plan of configs/train is read, which a folder that cannot be made shows, and so are the recipes
+ * of its phases. */
+static void check_shipped(const char *name)
+{
+    char file[200];
+    struct el_error err = {0};
+    cJSON *tree = NULL, *phase;
+    snprintf(file, sizeof file, EL_SOURCE_DIR "/configs/train/%s", name);
+    const struct el_rl_options o = {
+        .recipe = file, .out = "/dev/null/out", .root = EL_SOURCE_DIR, .over = {.seed = -1}};
+    assert_int_equal(el_rl_iterate(&o, &err), EL_EIO);
+    if (!strstr(err.msg, "/dev/null"))
+        fail_msg("%s: %s", name, err.msg);
+    assert_int_equal(el_json_load(file, &tree, &err), 0);
+    cJSON_ArrayForEach(phase, cJSON_GetObjectItemCaseSensitive(tree, "phases"))
+    {
+        char recipe[300];
+        struct el_rl_recipe r;
+        const struct el_rl_overrides none = {.seed = -1};
+        snprintf(recipe, sizeof recipe, EL_SOURCE_DIR "/%s",
+                 cJSON_GetObjectItemCaseSensitive(phase, "recipe")->valuestring);
+        if (el_rl_recipe_load(recipe, &none, &r, &err) < 0)
+            fail_msg("%s", err.msg);
+        el_rl_recipe_release(&r);
+    }
+    cJSON_Delete(tree);
+}
+
+static void shipped(void **state)
+{
+    (void)state;
+    check_shipped("iterate.json");
+    check_shipped("tiny-iterate.json");
+}
+
 static void kinds(void **state)
 {
     (void)state;
@@ -111,6 +147,6 @@ static void kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(wrong_plans), cmocka_unit_test(phases),
-                                       cmocka_unit_test(kinds)};
+                                       cmocka_unit_test(shipped), cmocka_unit_test(kinds)};
     return cmocka_run_group_tests(tests, enter, leave);
 }

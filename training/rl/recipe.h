@@ -75,7 +75,8 @@
  *   "indexer_kl_weight" 0: the indexer is frozen
  *   "batch_rows"        rows of one pass
  *
- * Rejection fine-tuning instead of GRPO
+ * Rejection fine-tuning instead of GRPO, which leaves the fields of the optimisation from "epsilon"
+ * to "num_iterations" unread, and those of replay
  *
  *   "rejection"         {"steps": 32, "min_reward": 1, "max_per_prompt": 1,
  *                       "sources": {"verifier": DIR, ...}}: that many batches of prompts are
