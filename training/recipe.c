@@ -407,8 +407,17 @@ static int digest_of(struct el_recipe *r, const cJSON *root, const char *path, s
 static int read_top(cJSON *root, const char *path, const char *base, struct el_recipe *r,
                     struct el_error *err)
 {
-    static const char *const keys[] = {"seed",  "prompts",          "model",     "start",  "batch",
-                                       "adamw", "checkpoint_every", "log_every", "stages", "mix",
+    static const char *const keys[] = {"seed",
+                                       "prompts",
+                                       "model",
+                                       "start",
+                                       "batch",
+                                       "adamw",
+                                       "checkpoint_every",
+                                       "save_total_limit",
+                                       "log_every",
+                                       "stages",
+                                       "mix",
                                        NULL};
     int64_t seed = 1;
     const char *prompts = NULL, *start = NULL;
@@ -424,9 +433,12 @@ static int read_top(cJSON *root, const char *path, const char *base, struct el_r
     if (rc == 0)
         rc = el_json_int_or(root, path, "checkpoint_every", &r->checkpoint_every, err);
     if (rc == 0)
+        rc = el_json_int_or(root, path, "save_total_limit", &r->save_total_limit, err);
+    if (rc == 0)
         rc = el_json_int_or(root, path, "log_every", &r->log_every, err);
-    if (rc == 0 && (r->checkpoint_every < 1 || r->log_every < 1))
-        rc = el_error_set(err, EL_EFORMAT, "%s: checkpoint_every and log_every must be at least 1",
+    if (rc == 0 && (r->checkpoint_every < 1 || r->save_total_limit < 1 || r->log_every < 1))
+        rc = el_error_set(err, EL_EFORMAT,
+                          "%s: checkpoint_every, save_total_limit and log_every must be at least 1",
                           path);
     if (rc < 0)
         return rc;
@@ -447,6 +459,7 @@ static void set_defaults(struct el_recipe *r)
     r->max_sequence = 512;
     r->micro_batches = 1;
     r->checkpoint_every = 100;
+    r->save_total_limit = 2;
     r->log_every = 10;
     r->adamw = (struct el_adamw_config){0.9, 0.95, 1e-8, 0.1, 1};
     el_world_mix_init(&r->mix, &(struct el_world_prompts){0});

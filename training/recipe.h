@@ -9,7 +9,7 @@
  *     "adamw": { "beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1,
  *                "max_grad_norm": 1 },
  *     "mix": { fields of struct el_world_mix that differ from the recommended ones },
- *     "checkpoint_every": 100, "log_every": 10,
+ *     "checkpoint_every": 100, "save_total_limit": 2, "log_every": 10,
  *     "stages": [
  *       { "name": "sft", "train": "dense", "steps": 2000, "lr": 2e-3, "final_lr": 1e-3,
  *         "warmup": 100, "decay": "cosine", "attempt_share": 0, "drill_share": 0.36,
@@ -20,7 +20,8 @@
  * A training stage is dense, warmup or sparse (core/train/trainer.h). An attempts stage lets the
  * model of the moment prove train-split problems; what it wrote becomes training material, with
  * the oracle's labels, for later stages with attempt_share > 0. Names of stages are different, and
- * made of letters, digits, '_' and '-'. */
+ * made of letters, digits, '_' and '-'. save_total_limit is the number of checkpoints that stay
+ * (training/rotation.h). */
 #ifndef EL_TRAINING_RECIPE_H
 #define EL_TRAINING_RECIPE_H
 
@@ -58,7 +59,7 @@ struct el_recipe {
     int batch_tokens, max_sequence, micro_batches;
     struct el_adamw_config adamw;
     struct el_world_mix mix; /* its prompts point into prompt_text */
-    int checkpoint_every, log_every;
+    int checkpoint_every, save_total_limit, log_every;
     struct el_recipe_stage stage[EL_RECIPE_STAGES];
     int n_stages;
     char digest[EL_DIGEST_HEX]; /* of the recipe and its prompts: a run resumes only its own */

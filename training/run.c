@@ -45,7 +45,7 @@ static void take_owner(struct el_train_run *t)
 int el_train_save(struct el_train_run *t, struct el_error *err)
 {
     const struct el_state_owner owner = owner_of(t);
-    return el_state_save(&t->state, &t->trainer, &owner, t->state_path, err);
+    return el_rotation_save(&t->checkpoints, &t->state, &t->trainer, &owner, err);
 }
 
 /* The tokenizer is written to the folder and read back: what runs is what ships. */
@@ -99,11 +99,11 @@ static int open_engine(struct el_train_run *t, struct el_error *err)
 
 static int open_paths(struct el_train_run *t, struct el_error *err)
 {
-    t->state_path = el_path_join(t->o->out, "state.safetensors");
+    int rc = el_rotation_init(&t->checkpoints, t->o->out, t->recipe.save_total_limit, err);
     t->tokenizer_path = el_path_join(t->o->out, "tokenizer.json");
-    if (!t->state_path || !t->tokenizer_path)
-        return el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    return el_dir_make(t->o->out, err);
+    if (rc == 0 && !t->tokenizer_path)
+        rc = el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    return rc == 0 ? el_dir_make(t->o->out, err) : rc;
 }
 
 /* One training to a folder: two would replace each other's checkpoints. Exporting only reads. */
@@ -116,22 +116,29 @@ static int take_lock(struct el_train_run *t, struct el_error *err)
         return el_error_set(err, EL_ENOMEM, "out of memory for paths");
     t->lock = el_file_lock(path, t->o->out, err);
     el_free(path);
-    if (t->lock < 0)
-        return t->lock;
-    el_atomic_sweep(t->state_path);
-    return 0;
+    return t->lock < 0 ? t->lock : 0;
+}
+
+static int load_checkpoint(struct el_train_run *t, struct el_error *err)
+{
+    const struct el_state_owner owner = owner_of(t);
+    struct el_buf notice;
+    el_buf_init(&notice);
+    int rc = el_rotation_load(&t->checkpoints, &t->state, &t->trainer, &owner, &notice, err);
+    if (rc == 1 && notice.len)
+        el_train_say(t, "%s", notice.data);
+    if (rc == 1)
+        el_train_say(t, "resuming at step %" PRId64 " of %" PRId64, t->state.step,
+                     el_recipe_steps(&t->recipe));
+    el_buf_release(&notice);
+    if (rc >= 0 && !t->o->export_only)
+        el_rotation_prune(&t->checkpoints);
+    return rc < 0 ? rc : 0;
 }
 
 static int resume(struct el_train_run *t, struct el_error *err)
 {
-    int rc = 0;
-    if (!t->o->dump_gradients && el_path_exists(t->state_path)) {
-        const struct el_state_owner owner = owner_of(t);
-        rc = el_state_load(&t->state, &t->trainer, &owner, t->state_path, err);
-        if (rc == 0)
-            el_train_say(t, "resuming at step %" PRId64 " of %" PRId64, t->state.step,
-                         el_recipe_steps(&t->recipe));
-    }
+    int rc = t->o->dump_gradients ? 0 : load_checkpoint(t, err);
     if (rc == 0)
         rc = el_train_load_attempts(t, t->state.stage, err);
     t->source = (struct el_source){.recipe = &t->recipe,
@@ -189,7 +196,7 @@ static void close_run(struct el_train_run *t)
     el_weights_free(t->w);
     el_tokenizer_free(t->tokenizer);
     el_recipe_release(&t->recipe);
-    el_free(t->state_path);
+    el_rotation_release(&t->checkpoints);
     el_free(t->tokenizer_path);
     if (t->lock >= 0)
         close(t->lock);
@@ -242,9 +249,9 @@ static int run_stages(struct el_train_run *t, struct el_error *err)
 
 static int export_checkpoint(struct el_train_run *t, struct el_error *err)
 {
-    if (!el_path_exists(t->state_path))
+    if (!t->checkpoints.good)
         return el_error_set(err, EL_ENOTFOUND, "%s: there is no checkpoint to export",
-                            t->state_path);
+                            t->checkpoints.path);
     return el_train_export(t, err);
 }
 

@@ -1,6 +1,7 @@
 /* Runs a recipe from nothing, or from where it stopped, to a finished model folder.
  *
  *   OUT/state.safetensors        the checkpoint (training/state.h)
+ *   OUT/state.STEP.safetensors   those before it (training/rotation.h)
  *   OUT/metrics.jsonl            one line every log_every steps, one per attempts stage
  *   OUT/run.json                 recipe and seed (training/run_note.h)
  *   OUT/attempts.<stage>.jsonl   what the model tried
@@ -14,8 +15,8 @@
 #include "core/base/progress.h"
 #include "training/attempts.h"
 #include "training/metrics_log.h"
+#include "training/rotation.h"
 #include "training/source.h"
-#include "training/state.h"
 
 struct el_train_options {
     const char *recipe, *out;
@@ -44,7 +45,8 @@ struct el_train_run {
     struct el_run_state state;
     struct el_source source;
     struct el_metrics_log log;
-    char *state_path, *tokenizer_path;
+    struct el_rotation checkpoints;
+    char *tokenizer_path;
     int lock;                    /* descriptor of OUT/lock, -1: not held */
     struct el_encoded *examples; /* of the step being built */
     size_t n_examples, room_examples;

@@ -3,7 +3,6 @@
 
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
-#include "core/base/io.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,7 +92,7 @@ int el_train_step_gradients(struct el_train_run *t, const struct el_recipe_stage
 static int stopped_at(const struct el_train_run *t, const struct el_recipe_stage *s, int64_t step,
                       struct el_error *err)
 {
-    const char *good = el_path_exists(t->state_path) ? t->state_path : "none yet";
+    const char *good = t->checkpoints.good ? t->checkpoints.good : "none yet";
     el_error_prefix(err, "stage %s, step %" PRId64 " (last good checkpoint: %s)", s->name, step,
                     good);
     return EL_ENUMERIC;
@@ -152,7 +151,7 @@ int el_train_stage(struct el_train_run *t, const struct el_recipe_stage *s, stru
             return rc;
         if (el_stop_requested)
             return el_error_set(err, EL_EINTR, "interrupted at step %" PRId64 ", saved in %s",
-                                t->state.step, t->state_path);
+                                t->state.step, t->checkpoints.path);
     }
     return 0;
 }

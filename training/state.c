@@ -1,6 +1,7 @@
 #include "training/state.h"
 
 #include "core/base/alloc.h"
+#include "core/base/digest.h"
 #include "core/base/json.h"
 #include "core/tensor/safetensors.h"
 
@@ -53,46 +54,73 @@ static int check_finite(const struct el_layout *l, const char *block, const floa
     return 0;
 }
 
-static int write_blocks(struct el_st_writer *w, const struct el_trainer *t, float *host,
-                        const char *path, struct el_error *err)
+/* A block that may lie on a device, in host memory. */
+static const float *fetch(const struct el_trainer *t, int i, float *host)
 {
-    struct el_device *d = t->w->device;
-    size_t bytes = (size_t)t->w->layout.total * sizeof(float);
     float *block[3];
     blocks_of(t, block);
+    t->w->device->copy_out(t->w->device, host, block[i], (size_t)t->w->layout.total * sizeof *host);
+    return host;
+}
+
+static void digest_begin(struct el_digest *d, const char *owner, const char *position)
+{
+    el_digest_init(d);
+    el_digest_str(d, owner);
+    el_digest_str(d, position);
+}
+
+/* Before anything is written: the digest stands in front of what it is of. */
+static int check_blocks(const struct el_trainer *t, float *host, const char *path,
+                        struct el_digest *d, struct el_error *err)
+{
     for (int i = 0; i < 3; i++) {
-        d->copy_out(d, host, block[i], bytes);
-        int rc = check_finite(&t->w->layout, block_names[i], host, path, err);
-        if (rc == 0)
-            rc = el_st_writer_add(w, host, bytes, err);
+        int rc = check_finite(&t->w->layout, block_names[i], fetch(t, i, host), path, err);
         if (rc < 0)
             return rc;
+        el_digest_bytes(d, host, (size_t)t->w->layout.total * sizeof *host);
     }
     return 0;
 }
 
-int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
-                  const struct el_state_owner *o, const char *path, struct el_error *err)
+static int write_file(const struct el_trainer *t, const struct el_st_meta *meta, int n_meta,
+                      float *host, const char *path, const char *keep, struct el_error *err)
 {
-    char position[200];
     struct el_st_tensor tensor[3];
-    print_position(s, t->opt.step, position, sizeof position);
+    struct el_st_writer w;
     for (int i = 0; i < 3; i++)
         tensor[i] = (struct el_st_tensor){
             .name = block_names[i], .dtype = EL_F32, .dims = 1, .shape = {t->w->layout.total}};
-    const struct el_st_meta meta[] = {{"recipe", o->digest}, {"position", position}};
+    int rc = el_st_writer_begin(&w, path, tensor, 3, meta, n_meta, err);
+    if (rc < 0)
+        return rc;
+    w.file.keep = keep;
+    for (int i = 0; i < 3 && rc == 0; i++)
+        rc =
+            el_st_writer_add(&w, fetch(t, i, host), (size_t)t->w->layout.total * sizeof *host, err);
+    if (rc == 0)
+        return el_st_writer_commit(&w, err);
+    el_st_writer_discard(&w);
+    return rc;
+}
+
+int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
+                  const struct el_state_owner *o, const char *path, const char *keep,
+                  struct el_error *err)
+{
+    char position[200], digest[EL_DIGEST_HEX];
+    struct el_digest d;
     float *host = el_alloc((size_t)t->w->layout.total * sizeof *host);
     if (!host)
         return el_error_set(err, EL_ENOMEM, "%s: out of memory for a checkpoint", path);
-    struct el_st_writer w;
-    int rc = el_st_writer_begin(&w, path, tensor, 3, meta, 2, err);
-    if (rc == 0) {
-        rc = write_blocks(&w, t, host, path, err);
-        if (rc == 0)
-            rc = el_st_writer_commit(&w, err);
-        else
-            el_st_writer_discard(&w);
-    }
+    print_position(s, t->opt.step, position, sizeof position);
+    digest_begin(&d, o->digest, position);
+    int rc = check_blocks(t, host, path, &d, err);
+    el_digest_hex(&d, digest);
+    const struct el_st_meta meta[] = {
+        {"recipe", o->digest}, {"position", position}, {"digest", digest}};
+    if (rc == 0)
+        rc = write_file(t, meta, 3, host, path, keep, err);
     el_free(host);
     return rc;
 }
@@ -109,20 +137,50 @@ static int check_owner(const struct el_safetensors *st, const struct el_state_ow
     return 0;
 }
 
-static int read_blocks(const struct el_safetensors *st, struct el_trainer *t, struct el_error *err)
+static int find_blocks(const struct el_safetensors *st, const struct el_trainer *t,
+                       const struct el_st_tensor *block[3], struct el_error *err)
+{
+    int rc = 0;
+    for (int i = 0; i < 3 && rc == 0; i++)
+        rc =
+            el_safetensors_need(st, block_names[i], EL_F32, 1, &t->w->layout.total, &block[i], err);
+    return rc;
+}
+
+/* Checkpoints of before there was a digest have none. */
+static int check_digest(const struct el_safetensors *st, const struct el_st_tensor *const block[3],
+                        const char *path, struct el_error *err)
+{
+    const char *expected = el_safetensors_metadata(st, "digest");
+    char found[EL_DIGEST_HEX];
+    struct el_digest d;
+    if (!expected)
+        return 0;
+    digest_begin(&d, el_safetensors_metadata(st, "recipe"),
+                 el_safetensors_metadata(st, "position"));
+    for (int i = 0; i < 3; i++)
+        el_digest_bytes(&d, block[i]->data, block[i]->bytes);
+    el_digest_hex(&d, found);
+    if (strcmp(found, expected) == 0)
+        return 0;
+    return el_error_set(err, EL_EFORMAT, "%s: damaged: its content has the digest %s, expected %s",
+                        path, found, expected);
+}
+
+/* All or nothing. */
+static int read_blocks(const struct el_safetensors *st, struct el_trainer *t, const char *path,
+                       struct el_error *err)
 {
     struct el_device *d = t->w->device;
-    float *block[3];
-    blocks_of(t, block);
-    for (int i = 0; i < 3; i++) {
-        const struct el_st_tensor *tensor;
-        int rc =
-            el_safetensors_need(st, block_names[i], EL_F32, 1, &t->w->layout.total, &tensor, err);
-        if (rc < 0)
-            return rc;
-        d->copy_in(d, block[i], tensor->data, tensor->bytes);
-    }
-    return 0;
+    const struct el_st_tensor *from[3];
+    float *to[3];
+    blocks_of(t, to);
+    int rc = find_blocks(st, t, from, err);
+    if (rc == 0)
+        rc = check_digest(st, from, path, err);
+    for (int i = 0; i < 3 && rc == 0; i++)
+        d->copy_in(d, to[i], from[i]->data, from[i]->bytes);
+    return rc;
 }
 
 int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_state_owner *o,
@@ -140,7 +198,7 @@ int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_
     if (rc == 0 && (found.stage < 0 || found.stage > o->n_stages))
         rc = el_error_set(err, EL_EFORMAT, "%s: stage %d of %d", path, found.stage, o->n_stages);
     if (rc == 0)
-        rc = read_blocks(&st, t, err);
+        rc = read_blocks(&st, t, path, err);
     el_safetensors_release(&st);
     if (rc < 0)
         return rc;

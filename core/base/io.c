@@ -53,6 +53,7 @@ int el_atomic_open(struct el_atomic_file *f, const char *path, struct el_error *
     f->fd = -1;
     f->path = el_strdup(path);
     f->tmp = NULL;
+    f->keep = NULL;
     if (f->path && el_buf_printf(&tmp, "%s.tmp.%ld", path, (long)getpid()) == 0)
         f->tmp = el_buf_detach(&tmp);
     el_buf_release(&tmp);
@@ -109,6 +110,8 @@ int el_atomic_commit(struct el_atomic_file *f, struct el_error *err)
     if (close(f->fd) < 0 && rc == 0)
         rc = el_io_fail(err, "close", f->tmp);
     f->fd = -1;
+    if (rc == 0 && f->keep && rename(f->path, f->keep) < 0 && errno != ENOENT)
+        rc = el_io_fail(err, "keep", f->path);
     if (rc == 0 && rename(f->tmp, f->path) < 0)
         rc = el_io_fail(err, "replace", f->path);
     if (rc < 0) {

@@ -17,10 +17,13 @@ int el_file_read(const char *path, size_t max_bytes, struct el_buf *out, struct 
 int el_file_write(const char *path, const void *data, size_t n, struct el_error *err);
 
 /* The same for content made piece by piece: open gives a FILE-like handle, commit publishes it,
- * discard throws it away. Either one ends the handle. */
+ * discard throws it away. Either one ends the handle. With `keep` set before the commit, the file
+ * that was at path gets that name (in the same folder) just before the new one takes its place: a
+ * process that is killed between the two leaves no file at path, and both are whole. */
 struct el_atomic_file {
     int fd;
     char *path, *tmp;
+    const char *keep; /* borrowed; NULL: the old file is replaced */
 };
 int el_atomic_open(struct el_atomic_file *f, const char *path, struct el_error *err);
 int el_atomic_write(struct el_atomic_file *f, const void *data, size_t n, struct el_error *err);

@@ -88,6 +88,37 @@ static void reading_appends(void **state)
     el_buf_release(&b);
 }
 
+/* The old file gets the other name only when the new one is whole. */
+static void the_old_file_may_be_kept(void **state)
+{
+    (void)state;
+    struct el_atomic_file f;
+    char old[300];
+    snprintf(old, sizeof old, "%s/old", dir);
+    assert_int_equal(el_file_write(at("k"), "one", 3, NULL), 0);
+    for (int commit = 0; commit < 2; commit++) {
+        assert_int_equal(el_atomic_open(&f, at("k"), NULL), 0);
+        f.keep = old;
+        assert_int_equal(el_atomic_write(&f, "three", 5, NULL), 0);
+        assert_false(el_path_exists(old));
+        if (commit)
+            assert_int_equal(el_atomic_commit(&f, NULL), 0);
+        else
+            el_atomic_discard(&f);
+        holds(at("k"), commit ? "three" : "one", commit ? 5 : 3);
+    }
+    holds(old, "one", 3);
+    /* nothing to keep */
+    assert_int_equal(unlink(at("k")), 0);
+    assert_int_equal(el_atomic_open(&f, at("k"), NULL), 0);
+    f.keep = old;
+    assert_int_equal(el_atomic_commit(&f, NULL), 0);
+    holds(at("k"), "", 0);
+    holds(old, "one", 3);
+    assert_int_equal(unlink(at("k")), 0);
+    assert_int_equal(unlink(old), 0);
+}
+
 static void refusals_name_the_file(void **state)
 {
     (void)state;
@@ -328,6 +359,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_written_is_read),
         TEST(reading_appends),
+        TEST(the_old_file_may_be_kept),
         TEST(refusals_name_the_file),
         TEST(a_limit_holds_exactly),
         TEST(a_full_device_is_reported),

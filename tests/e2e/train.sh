@@ -44,8 +44,15 @@ sed 's/"seed": 7/"seed": 8/' $recipe >"$work/other.json"
 status 1 "$program" train "$work/other.json" --out "$work/run"
 says err 'another recipe'
 
-# A damaged checkpoint is named and left alone.
+# A damaged checkpoint is named, and the one before it taken; where there is none it is left alone.
 head -c 100000 "$work/run/state.safetensors" >"$work/cut"
+cp "$work/cut" "$work/run/state.safetensors"
+status 0 "$program" train $recipe --out "$work/run"
+says err "a damaged checkpoint is passed over: $work/run/state.safetensors"
+says err 'resuming at step 170 of 175'
+same "$work/run/state.safetensors" "$shared/tiny/state.safetensors"
+same "$work/run/model/model.safetensors" "$tiny/model.safetensors"
+rm "$work/run/state.170.safetensors"
 mv "$work/cut" "$work/run/state.safetensors"
 status 1 "$program" train $recipe --out "$work/run"
 says err state.safetensors

@@ -156,6 +156,7 @@ static void wrong_fields(void **state)
         {"\"num_generations\":100000", "num_generations"},
         {"\"mini_batches\":0", "mini_batches"},
         {"\"max_steps\":0", "max_steps"},
+        {"\"save_total_limit\":0", "save_total_limit"},
         {"\"alpha\":0.5", "alpha"},
         {"\"keep_routing\":1", "keep_routing"},
         {"\"label_balance\":[1,1]", "label_balance"},
@@ -287,7 +288,8 @@ static void spells_out(const char *name, const cJSON *tree)
                                          "batch_rows",
                                          "seed",
                                          "max_steps",
-                                         "save_steps"};
+                                         "save_steps",
+                                         "save_total_limit"};
     static const char *const grpo[] = {"epsilon",
                                        "epsilon_high",
                                        "beta",

@@ -41,9 +41,9 @@ static int leave_folder(void **state)
 
 static const char *at(const char *name)
 {
-    static char path[16][200];
+    static char path[64][200];
     static int turn;
-    turn = (turn + 1) % 16;
+    turn = (turn + 1) % 64;
     snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
     return path[turn];
 }
@@ -137,6 +137,16 @@ static void same_file(const char *a, const char *b, const char *name)
     el_buf_release(&y);
 }
 
+static void cut_in_half(const char *out, const char *name)
+{
+    struct el_buf b = read_file(out, name);
+    struct el_error err = {0};
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", out, name);
+    assert_int_equal(el_file_write(path, b.data, b.len / 2, &err), 0);
+    el_buf_release(&b);
+}
+
 /* Line `number` of the metrics; to be freed. */
 static cJSON *metrics(const char *out, int number)
 {
@@ -193,6 +203,13 @@ static void stopped_and_resumed(void **state)
     /* a finished run stays as it is */
     must_train(path, at("parts"));
     same_file(at("whole"), at("parts"), "state.safetensors");
+    /* one whose newest checkpoint is damaged goes on from the one before */
+    cut_in_half(at("parts"), "state.safetensors");
+    must_train(path, at("parts"));
+    same_file(at("whole"), at("parts"), "state.safetensors");
+    same_file(at("whole"), at("parts"), "state.1.safetensors");
+    same_file(at("whole"), at("parts"), "model/model.safetensors");
+    same_metrics(at("whole"), at("parts"), 2);
     /* another recipe may not go on from here */
     assert_int_equal(train(recipe("other.json", "\"beta\":0.03"), at("parts"), 1, -1, &err),
                      EL_EREFUSED);
@@ -208,14 +225,27 @@ static int count_line(void *user, int64_t step, const char *line, struct el_erro
     return 0;
 }
 
-/* The store gets the run and its lines, once, whenever it was stopped. */
+static void check_record(const char *path)
+{
+    struct el_error err = {0};
+    struct el_store *s = NULL;
+    struct el_run run;
+    int lines = 0;
+    assert_int_equal(el_store_open(path, EL_STORE_READONLY, &s, &err), 0);
+    assert_int_equal(el_store_metric_each(s, 1, count_line, &lines, &err), 0);
+    assert_int_equal(lines, 2);
+    assert_int_equal(el_store_run_get(s, 1, &run, &err), 0);
+    assert_true(run.kind == EL_RUN_TRAIN && run.done && run.seed == 5);
+    el_run_release(&run);
+    el_store_close(s);
+}
+
+/* The store gets the run and its lines, once, whenever it was stopped, and wherever it went on. */
 static void recorded(void **state)
 {
     (void)state;
     struct el_error err = {0};
-    struct el_store *s = NULL;
     int64_t stop = 1;
-    int lines = 0;
     struct el_progress progress = {on_step, &stop};
     struct el_rl_options o = {.recipe =
                                   recipe("record.json", "\"data\":{\"world\":12},\"roles\":{"
@@ -228,15 +258,12 @@ static void recorded(void **state)
     assert_int_equal(el_rl_train(&o, &err), EL_EINTR);
     el_stop_requested = 0;
     o.progress = NULL;
-    if (el_rl_train(&o, &err) < 0 || el_store_open(o.record, EL_STORE_READONLY, &s, &err) < 0)
-        fail_msg("%s", err.msg);
-    assert_int_equal(el_store_metric_each(s, 1, count_line, &lines, &err), 0);
-    assert_int_equal(lines, 2);
-    struct el_run run;
-    assert_int_equal(el_store_run_get(s, 1, &run, &err), 0);
-    assert_true(run.kind == EL_RUN_TRAIN && run.done && run.seed == 5);
-    el_run_release(&run);
-    el_store_close(s);
+    for (int i = 0; i < 2; i++) {
+        if (el_rl_train(&o, &err) < 0)
+            fail_msg("%s", err.msg);
+        check_record(o.record);
+        cut_in_half(o.out, "state.safetensors");
+    }
 }
 
 /* What a finished run could not record is added when it is called again. */

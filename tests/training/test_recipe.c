@@ -73,6 +73,7 @@ static void defaults(void **state)
     assert_int_equal(r.max_sequence, 512);
     assert_int_equal(r.micro_batches, 1);
     assert_int_equal(r.checkpoint_every, 100);
+    assert_int_equal(r.save_total_limit, 2);
     assert_int_equal(r.log_every, 10);
     assert_true(r.adamw.beta1 == 0.9 && r.adamw.beta2 == 0.95 && r.adamw.eps == 1e-8);
     assert_true(r.adamw.weight_decay == 0.1 && r.adamw.max_grad_norm == 1);
@@ -139,6 +140,7 @@ static const char *const malformed[][3] = {
     {"mix.even_flaws", "1.01", "mix: even_flaws"},
     {"mix.seed", "0", "mix: unknown field 'seed'"},
     {"checkpoint_every", "0", "checkpoint_every"},
+    {"save_total_limit", "0", "save_total_limit"},
     {"log_every", "-1", "log_every"},
     {"log_every", "\"often\"", "'log_every'"},
     {"stages", NULL, "'stages'"},

@@ -37,6 +37,7 @@ static void set_defaults(struct el_rl_recipe *r)
     r->adamw = (struct el_adamw_config){0.9, 0.95, 1e-8, 0, 1};
     r->batch_rows = 8192;
     r->save_steps = 10;
+    r->save_total_limit = 2;
 }
 
 struct el_sampling el_rl_judge_sampling(const struct el_rl_recipe *r, int attempts)
@@ -123,6 +124,7 @@ static int read_wholes(const cJSON *o, const char *path, struct el_rl_recipe *r,
         {"num_iterations", &r->num_iterations, 1},
         {"batch_rows", &r->batch_rows, 2},
         {"save_steps", &r->save_steps, 1},
+        {"save_total_limit", &r->save_total_limit, 1},
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         int rc = el_json_int_or(o, path, list[i].key, list[i].to, err);
@@ -475,6 +477,7 @@ static int read_all(const cJSON *root, const char *path, struct el_rl_recipe *r,
                                        "seed",
                                        "max_steps",
                                        "save_steps",
+                                       "save_total_limit",
                                        NULL};
     static int (*const readers[])(const cJSON *, const char *, struct el_rl_recipe *,
                                   struct el_error *) = {

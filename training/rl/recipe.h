@@ -88,7 +88,8 @@
  *                       and where nothing better was sampled that is worth learning; a model
  *                       that learns from proofs that succeed alone learns to claim success
  *
- * The run: "seed", "max_steps", "save_steps". */
+ * The run: "seed", "max_steps", "save_steps", "save_total_limit" (2: checkpoints that stay,
+ * training/rotation.h). */
 #ifndef EL_TRAINING_RL_RECIPE_H
 #define EL_TRAINING_RL_RECIPE_H
 
@@ -151,7 +152,7 @@ struct el_rl_recipe {
     double indexer_kl_weight, bias_update_speed;
     struct el_schedule schedule;
     struct el_adamw_config adamw;
-    int batch_rows, save_steps;
+    int batch_rows, save_steps, save_total_limit;
     char digest[EL_DIGEST_HEX]; /* of the recipe's text and what overrides it */
 };
 

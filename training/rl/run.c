@@ -32,13 +32,14 @@ char *el_rl_folder(const struct el_rl_run *t, const char *dir)
 static int open_paths(struct el_rl_run *t, struct el_error *err)
 {
     int rc = el_dir_make(t->o->out, err);
+    if (rc == 0)
+        rc = el_rotation_init(&t->checkpoints, t->o->out, t->recipe.save_total_limit, err);
     if (rc < 0)
         return rc;
-    t->state_path = el_path_join(t->o->out, "state.safetensors");
     t->data_path = el_path_join(t->o->out, "data.db");
     t->model_dir = el_rl_folder(t, t->recipe.model);
     t->tokenizer_path = t->model_dir ? el_path_join(t->model_dir, "tokenizer.json") : NULL;
-    return t->state_path && t->data_path && t->tokenizer_path
+    return t->data_path && t->tokenizer_path
                ? 0
                : el_error_set(err, EL_ENOMEM, "out of memory for paths");
 }
@@ -52,10 +53,7 @@ static int take_lock(struct el_rl_run *t, struct el_error *err)
         return el_error_set(err, EL_ENOMEM, "out of memory for paths");
     t->lock = el_file_lock(path, t->o->out, err);
     el_free(path);
-    if (t->lock < 0)
-        return t->lock;
-    el_atomic_sweep(t->state_path);
-    return 0;
+    return t->lock < 0 ? t->lock : 0;
 }
 
 /* ---- Models ---- */
@@ -187,7 +185,7 @@ static void close_run(struct el_rl_run *t)
     el_rl_recipe_release(&t->recipe);
     el_free(t->model_dir);
     el_free(t->tokenizer_path);
-    el_free(t->state_path);
+    el_rotation_release(&t->checkpoints);
     el_free(t->data_path);
     if (t->lock >= 0)
         close(t->lock);
@@ -198,28 +196,38 @@ static void close_run(struct el_rl_run *t)
 static int save(struct el_rl_run *t, struct el_error *err)
 {
     const struct el_state_owner owner = {t->owner, 1};
-    int rc = el_state_save(&t->state, &t->trainer, &owner, t->state_path, err);
+    int rc = el_rotation_save(&t->checkpoints, &t->state, &t->trainer, &owner, err);
     return rc == 0 ? el_rl_record(t, err) : rc;
+}
+
+static int load_checkpoint(struct el_rl_run *t, struct el_error *err)
+{
+    const struct el_state_owner owner = {t->owner, 1};
+    struct el_buf notice;
+    el_buf_init(&notice);
+    int rc = el_rotation_load(&t->checkpoints, &t->state, &t->trainer, &owner, &notice, err);
+    if (rc == 1 && notice.len)
+        el_rl_say(t, "%s", notice.data);
+    if (rc == 1)
+        el_rl_say(t, "resuming at step %" PRId64 " of %" PRId64, t->state.step,
+                  t->recipe.schedule.steps);
+    el_buf_release(&notice);
+    return rc == 1 ? el_weights_digest(t->policy, err) : rc;
 }
 
 static int resume(struct el_rl_run *t, struct el_error *err)
 {
-    const struct el_state_owner owner = {t->owner, 1};
-    int rc = 0;
-    if (el_path_exists(t->state_path)) {
-        rc = el_state_load(&t->state, &t->trainer, &owner, t->state_path, err);
-        if (rc == 0)
-            rc = el_weights_digest(t->policy, err);
-        if (rc == 0)
-            el_rl_say(t, "resuming at step %" PRId64 " of %" PRId64, t->state.step,
-                      t->recipe.schedule.steps);
-    }
+    int rc = load_checkpoint(t, err);
     if (rc < 0 || t->o->export_only)
         return rc;
+    el_rotation_prune(&t->checkpoints);
     char *path = el_path_join(t->o->out, "metrics.jsonl");
     rc = path ? el_metrics_log_open(&t->log, path, t->state.step, NULL, err)
               : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(path);
+    /* an older checkpoint than the store's lines: they go before the steps are taken again */
+    if (rc == 0 && t->checkpoints.good && t->checkpoints.newest < 0)
+        rc = el_rl_record(t, err);
     return rc;
 }
 
@@ -238,7 +246,7 @@ static int write_note(const struct el_rl_run *t, struct el_error *err)
 /* Says where a run came to numbers that are not finite, and what it can go back to. */
 static int stopped_at(const struct el_rl_run *t, struct el_error *err)
 {
-    const char *good = el_path_exists(t->state_path) ? t->state_path : "none yet";
+    const char *good = t->checkpoints.good ? t->checkpoints.good : "none yet";
     el_error_prefix(err, "step %" PRId64 " (last good checkpoint: %s)", t->state.step + 1, good);
     return EL_ENUMERIC;
 }
@@ -250,7 +258,7 @@ static int interrupted(struct el_rl_run *t, struct el_error *err)
     if (rc < 0)
         return rc;
     return el_error_set(err, EL_EINTR, "interrupted after step %" PRId64 ", saved in %s",
-                        t->state.step, t->state_path);
+                        t->state.step, t->checkpoints.path);
 }
 
 /* A run that has all its steps may have been stopped between its checkpoint and its record. */
@@ -274,9 +282,9 @@ static int run_steps(struct el_rl_run *t, struct el_error *err)
 
 static int export_checkpoint(struct el_rl_run *t, struct el_error *err)
 {
-    if (!el_path_exists(t->state_path))
+    if (!t->checkpoints.good)
         return el_error_set(err, EL_ENOTFOUND, "%s: there is no checkpoint to export",
-                            t->state_path);
+                            t->checkpoints.path);
     return el_rl_export(t, err);
 }
 

@@ -1,11 +1,13 @@
 /* Runs a role-training recipe (training/rl/recipe.h): GRPO from a model folder to a model folder.
  *
- *   OUT/state.safetensors   the checkpoint (training/state.h), every save_steps steps
- *   OUT/metrics.jsonl       one line a step
- *   OUT/run.json            recipe and seed (training/run_note.h)
- *   OUT/data.db             the data, where the recipe makes its own
- *   OUT/lock                held while a training runs in this folder
- *   OUT/model/              at the end: a Hugging Face folder with tokenizer, domain and history
+ *   OUT/state.safetensors        the checkpoint (training/state.h), every save_steps steps
+ *   OUT/state.STEP.safetensors   those before it (training/rotation.h)
+ *   OUT/metrics.jsonl            one line a step
+ *   OUT/run.json                 recipe and seed (training/run_note.h)
+ *   OUT/data.db                  the data, where the recipe makes its own
+ *   OUT/lock                     held while a training runs in this folder
+ *   OUT/model/                   at the end: a Hugging Face folder with tokenizer, domain and
+ * history
  *
  * With "rejection" in the recipe it is rejection fine-tuning instead: OUT/kept.jsonl holds what was
  * kept of the sampled completions behind a line of what was dropped, and the steps are supervised
@@ -22,7 +24,7 @@
 #include "core/text/tokenizer.h"
 #include "training/metrics_log.h"
 #include "training/rl/judge.h"
-#include "training/state.h"
+#include "training/rotation.h"
 
 struct el_rl_options {
     const char *recipe, *out;
@@ -57,7 +59,8 @@ struct el_rl_run {
     struct el_rl_recipe recipe;
     char owner[EL_DIGEST_HEX]; /* of all that decides the run */
     char *model_dir;           /* of the start, as found */
-    char *tokenizer_path, *state_path, *data_path;
+    char *tokenizer_path, *data_path;
+    struct el_rotation checkpoints;
     int lock;
     struct el_prompt_set *prompts;
     struct el_reply_parser *parser;
