@@ -160,6 +160,27 @@ static void compare_selection(struct el_trainer *t, const struct batch *b,
     }
 }
 
+/* The same for the experts of every MoE layer. */
+static void compare_routing(struct el_trainer *t, const struct batch *b,
+                            struct el_routing_sums *sums)
+{
+    const struct el_layer_acts *first = t->acts.layer + t->w->config.first_k_dense_replace;
+    const struct el_pack *p = &t->pack;
+    for (int l = 0; l < t->replay.layers; l++) {
+        int s = 0, root = 0;
+        el_replay_download(&t->replay, first + l, p->rows);
+        for (int i = b->first; i < b->end; i++) {
+            const struct el_rollout *r = &b->r[i];
+            if (!taken(b, i))
+                continue;
+            root = p->shared[s] ? root : p->start[s];
+            el_replay_compare(&t->replay, r->routed, 0, p->shared[s], root, l, sums);
+            el_replay_compare(&t->replay, r->routed, p->shared[s], r->n - 1, p->start[s], l, sums);
+            s++;
+        }
+    }
+}
+
 static int gather_kept(struct el_trainer *t, const struct batch *b, struct el_targets *targets,
                        struct el_error *err)
 {
@@ -312,6 +333,8 @@ int el_policy_accumulate(struct el_trainer *t, const struct el_rollout *r, int n
         objective(t, &b, sequences, c, sums);
         if (b.selected && o->mode == EL_ATTENTION_MQA)
             compare_selection(t, &b, &sums->selection);
+        if (b.routed && !o->keep_routing)
+            compare_routing(t, &b, &sums->routing);
         rc = backward(t, &p, &targets, o, kl_rows, sums, err);
         if (rc < 0)
             break;

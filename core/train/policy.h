@@ -18,7 +18,9 @@
  * completion's own first one; and nothing is where the routes or selected sets to replay differ in
  * the prompt, which those of one sampler do not. Log-probabilities are the same bits as without
  * sharing; gradients are the same sums, added in another order. What is counted or weighed by rows
- * (the indexer's KL, the experts' loads, selected sets) counts a shared row for every rollout. */
+ * (the indexer's KL, the experts' loads, selected sets, routes) counts a shared row for every
+ * rollout.
+ */
 #ifndef EL_TRAIN_POLICY_H
 #define EL_TRAIN_POLICY_H
 
@@ -63,6 +65,7 @@ struct el_policy_sums {
     int64_t rows; /* rows that went through the model for them: less where prompts are shared */
     int64_t passes;
     struct el_selection_sums selection; /* of rollouts with selected sets */
+    struct el_routing_sums routing;     /* of rollouts with routes that are not replayed */
 };
 
 /* Adds the gradient of -J over the rollouts (one mini-batch: each sequence weighs 1/`sequences`,

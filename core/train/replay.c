@@ -45,6 +45,39 @@ void el_replay_release(struct el_replay *r)
     memset(r, 0, sizeof *r);
 }
 
+void el_replay_download(struct el_replay *r, const struct el_layer_acts *acts, int rows)
+{
+    r->device->copy_out(r->device, r->host_routing, acts->chosen,
+                        (size_t)rows * (size_t)r->per_token * sizeof *r->host_routing);
+}
+
+/* How many of the k experts of a are not in b. */
+static int missing(const int32_t *a, const int32_t *b, int k)
+{
+    int n = 0;
+    for (int i = 0; i < k; i++) {
+        int j = 0;
+        while (j < k && b[j] != a[i])
+            j++;
+        n += j == k;
+    }
+    return n;
+}
+
+void el_replay_compare(const struct el_replay *r, const int32_t *routed, int from, int n, int row,
+                       int layer, struct el_routing_sums *sums)
+{
+    int k = r->per_token;
+    for (int64_t i = from; i < n; i++) {
+        int differ = missing(routed + (i * r->layers + layer) * k,
+                             r->host_routing + (row + i - from) * k, k);
+        sums->rows++;
+        sums->rows_differ += differ > 0;
+        sums->experts += k;
+        sums->experts_differ += differ;
+    }
+}
+
 int el_replay_keep(struct el_replay *r, int target, const int32_t *ids, int32_t n,
                    struct el_error *err)
 {

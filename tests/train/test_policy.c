@@ -143,6 +143,49 @@ static void sampler_and_policy_agree(void **state)
         }
 }
 
+/* What the sums say about routes that are not replayed. */
+static struct el_routing_sums routing_of(struct bench *b)
+{
+    struct el_grpo_config c = el_grpo_config_default();
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 0, 1, 0, 0};
+    struct el_policy_sums sums = {0};
+    c.beta = 0;
+    golden_must(el_policy_accumulate(&b->t, b->r, JOBS, JOBS, &c, &o, &sums, &err));
+    o.keep_routing = 1; /* replayed: there is nothing to compare */
+    struct el_policy_sums replayed = {0};
+    golden_must(el_policy_accumulate(&b->t, b->r, JOBS, JOBS, &c, &o, &replayed, &err));
+    assert_int_equal(replayed.routing.rows, 0);
+    return sums.routing;
+}
+
+/* How far routes have moved since sampling, prompts shared or not. */
+static void routing_differs(void **state)
+{
+    (void)state;
+    static struct bench b;
+    int64_t rows = 0;
+    bench_open(&b, el_ops_cpu(), el_device_host());
+    int moe = b.g.layers - b.g.w->config.first_k_dense_replace;
+    sample_groups(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40},
+                  EL_ATTENTION_MQA, 4);
+    for (int i = 0; i < JOBS; i++)
+        rows += (int64_t)moe * (b.r[i].n - 1);
+    struct el_routing_sums same = routing_of(&b);
+    assert_true(moe > 0 && same.rows == rows);
+    assert_int_equal(same.experts, rows * b.g.w->config.num_experts_per_tok);
+    assert_true(same.rows_differ == 0 && same.experts_differ == 0);
+    for (int l = b.g.w->config.first_k_dense_replace; l < b.g.layers; l++)
+        b.g.w->view.layers[l].router_bias[0] += 0.3f;
+    struct el_routing_sums moved = routing_of(&b);
+    assert_true(moved.rows == rows && moved.rows_differ > 0 && moved.rows_differ < rows);
+    assert_true(moved.experts_differ >= moved.rows_differ);
+    el_trainer_release(&b.t);
+    trainer_open(&b, 120, 1);
+    struct el_routing_sums apart = routing_of(&b);
+    assert_memory_equal(&apart, &moved, sizeof moved);
+    bench_close(&b);
+}
+
 /* When the router's choices drift, replay keeps the old ones; the gate weights are live. */
 static void routing_replay(void **state)
 {
@@ -665,6 +708,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sampler_and_policy_agree),
         cmocka_unit_test(routing_replay),
+        cmocka_unit_test(routing_differs),
         cmocka_unit_test(selection_replay),
         cmocka_unit_test(reference_weights),
         cmocka_unit_test(gradient_of_the_whole_model),

@@ -71,6 +71,10 @@ static void add_sums(struct el_policy_sums *to, const struct el_policy_sums *s)
     to->selection.rows_differ += s->selection.rows_differ;
     to->selection.keys += s->selection.keys;
     to->selection.keys_differ += s->selection.keys_differ;
+    to->routing.rows += s->routing.rows;
+    to->routing.rows_differ += s->routing.rows_differ;
+    to->routing.experts += s->routing.experts;
+    to->routing.experts_differ += s->routing.experts_differ;
 }
 
 void el_rl_metrics_update(struct el_rl_step_metrics *m, const struct el_policy_sums *sums,
@@ -111,6 +115,11 @@ static int put_rewards(struct el_buf *out, const struct el_rl_step_metrics *m)
     return rc;
 }
 
+static double kl_of(const struct el_rl_step_metrics *m)
+{
+    return m->has_reference ? per(m->all.grpo.kl, (double)m->updates) : NAN;
+}
+
 static int put_rest(struct el_buf *out, const struct el_rl_step_metrics *m)
 {
     const struct el_grpo_sums *first = &m->first.grpo, *all = &m->all.grpo;
@@ -123,7 +132,7 @@ static int put_rest(struct el_buf *out, const struct el_rl_step_metrics *m)
         {"reward_std", per(m->reward_std, (double)m->groups)},
         {"frac_reward_zero_std", per((double)m->flat, (double)m->groups)},
         {"entropy", per(m->all.entropy, tokens)},
-        {"kl", per(all->kl, updates)},
+        {"kl", kl_of(m)},
         {"clip_ratio/low_mean", per((double)all->clipped_low, tokens)},
         {"clip_ratio/high_mean", per((double)all->clipped_high, tokens)},
         {"grad_norm", per(m->norm, updates)},
@@ -142,6 +151,12 @@ static int put_rest(struct el_buf *out, const struct el_rl_step_metrics *m)
          per((double)m->all.selection.rows_differ, (double)m->all.selection.rows)},
         {"sampling/selected_keys_differ",
          per((double)m->all.selection.keys_differ, (double)m->all.selection.keys)},
+        {"sampling/routed_rows_differ/first",
+         per((double)m->first.routing.rows_differ, (double)m->first.routing.rows)},
+        {"sampling/routed_rows_differ",
+         per((double)m->all.routing.rows_differ, (double)m->all.routing.rows)},
+        {"sampling/routed_experts_differ",
+         per((double)m->all.routing.experts_differ, (double)m->all.routing.experts)},
         {"off_policy_mask_fraction", per((double)all->masked, (double)all->sequences)},
         {"top_p_kept_vocab_per_token", per((double)m->kept, (double)m->kept_tokens)},
         {"trajectory_staleness", per(m->staleness, (double)all->sequences)},
@@ -189,8 +204,11 @@ int el_rl_metrics_log(const struct el_rl_step_metrics *m, const struct el_run_st
 
 void el_rl_metrics_note(const struct el_rl_step_metrics *m, char *out, size_t n)
 {
-    double lost = (double)m->judge.lost, samples = (double)m->samples;
-    snprintf(out, n, "reward %.3f true %.3f kl %.4f, %.0f tokens/s", per(m->reward, samples - lost),
-             per(m->term[EL_TERM_TRUE], (double)m->term_n[EL_TERM_TRUE]),
-             per(m->all.grpo.kl, (double)m->updates), per((double)m->tokens, m->step_seconds));
+    double lost = (double)m->judge.lost, samples = (double)m->samples, kl = kl_of(m);
+    char part[32] = "";
+    if (isfinite(kl))
+        snprintf(part, sizeof part, " kl %.4f", kl);
+    snprintf(out, n, "reward %.3f true %.3f%s, %.0f tokens/s", per(m->reward, samples - lost),
+             per(m->term[EL_TERM_TRUE], (double)m->term_n[EL_TERM_TRUE]), part,
+             per((double)m->tokens, m->step_seconds));
 }

@@ -1,13 +1,16 @@
 /* What a step reports, under the names that TRL's users know. Internal to training/rl.
  *
  *   reward, reward_std (mean over groups), frac_reward_zero_std, rewards/TERM/mean (means over the
- *   samples it applies to), roles/ROLE/reward, entropy, kl, clip_ratio/{low,high}_mean, grad_norm,
+ *   samples it applies to), roles/ROLE/reward, entropy, kl (where beta is not 0, so that there is a
+ *   reference), clip_ratio/{low,high}_mean, grad_norm,
  *   completions/{mean,min,max}_length, completions/clipped_ratio,
  *   sampling/sampling_logp_difference/{mean,max}   at the first update, before any weight moved
  *   sampling/importance_sampling_ratio/{min,mean,max}   over all updates of the step
  *   sampling/selected_{rows,keys}_differ   share of rows (of all layers, where there is a choice)
  *                       whose selected keys are not all those of sampling, and of such keys, over
  *                       all updates; sampling/selected_rows_differ/first   at the first update
+ *   sampling/routed_{rows,experts}_differ, sampling/routed_rows_differ/first   the same of routes,
+ *                       where the recipe does not replay them
  *   off_policy_mask_fraction, top_p_kept_vocab_per_token, trajectory_staleness (updates between
  *   sampling and training, mean), drops/zero_variance, other drops/ and judge/ (drops.h),
  *   expert_load_max, indexer_kl, loss, learning_rate, num_tokens,
@@ -34,6 +37,7 @@ struct el_rl_step_metrics {
     int64_t kept, kept_tokens; /* ids in kept sets, tokens that have one */
     int64_t updates;
     struct el_policy_sums first, all; /* of the first update; of all */
+    int has_reference;                /* a KL to it was measured */
     double staleness, norm, load;
     struct el_rl_judge_counts judge;
     double lr, sample_seconds, judge_seconds, reference_seconds, training_seconds, step_seconds;

@@ -118,6 +118,7 @@ static int reference(struct step *s, struct el_error *err)
     s->ref_logp = el_alloc_array(tokens, sizeof *s->ref_logp);
     if (!s->ref_logp)
         return el_error_set(err, EL_ENOMEM, "out of memory for reference log-probabilities");
+    s->m.has_reference = 1;
     int rc = el_policy_logprobs(&s->run->trainer, s->run->start, s->rollout, s->n_rollouts, &o,
                                 s->ref_logp, NULL, err);
     for (int i = 0, at = 0; i < s->n_rollouts; i++) {
