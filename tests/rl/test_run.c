@@ -333,12 +333,76 @@ static void sampling_mask(void **state)
         difference[keep] = value(line, "sampling/sampling_logp_difference/max");
         ratio[keep] = value(line, "sampling/importance_sampling_ratio/mean");
         assert_true(value(line, "top_p_kept_vocab_per_token") >= 1);
+        /* policy and reference are the same model, under the same mask */
+        assert_true(value(line, "kl") == 0);
         /* the oracle as judge pays the true reward */
         assert_true(fabs(value(line, "reward") - value(line, "rewards/true/mean")) < 1e-6);
         cJSON_Delete(line);
     }
     assert_true(difference[1] == 0 && ratio[1] == 1);
     assert_true(difference[0] > 0 && ratio[0] < 1);
+}
+
+/* One step on the same rollouts, all of it in the first update; its line of metrics. */
+static cJSON *one_step(const char *name, const char *changes)
+{
+    char all[500], file[50];
+    snprintf(all, sizeof all,
+             "\"prompts_per_step\":8,\"max_steps\":1,\"mini_batches\":1,\"judge\":\"oracle\","
+             "\"data\":{\"world\":24},\"roles\":{\"verifier\":1,\"generator\":1}%s%s",
+             changes[0] ? "," : "", changes);
+    snprintf(file, sizeof file, "%s.json", name);
+    must_train(recipe(file, all), at(name));
+    return metrics(at(name), 0);
+}
+
+/* A truncated completion stays in its group's baseline and out of the loss; a second pass over the
+ * rollouts trains on weights that have moved, and on routes that have when they are not replayed;
+ * without a reference there is no KL to speak of. */
+static void fields_of_a_step(void **state)
+{
+    (void)state;
+    cJSON *plain = one_step("plain", "");
+    cJSON *masked = one_step("masked", "\"mask_truncated_completions\":true");
+    cJSON *twice = one_step("twice", "\"num_iterations\":2,\"keep_routing\":false,\"beta\":0,"
+                                     "\"learning_rate\":1e-3");
+    const char *tokens = "trained/tokens", *min = "sampling/importance_sampling_ratio/min";
+    double cut_off = value(plain, "completions/clipped_ratio");
+    assert_true(cut_off > 0 && cut_off < 1 && value(plain, "grad_norm") > 0);
+    assert_true(value(masked, "completions/clipped_ratio") == cut_off);
+    assert_true(value(masked, "reward") == value(plain, "reward"));
+    assert_true(value(masked, "reward_std") == value(plain, "reward_std"));
+    assert_true(value(masked, tokens) > 0 && value(masked, tokens) < value(plain, tokens));
+    assert_true(value(plain, "trajectory_staleness") == 0 && value(plain, min) == 1);
+    assert_true(value(twice, "trajectory_staleness") == 0.5 && value(twice, min) < 1);
+    assert_true(value(twice, tokens) == 2 * value(plain, tokens));
+    assert_true(value(twice, "sampling/routed_rows_differ/first") == 0);
+    assert_true(value(twice, "sampling/routed_rows_differ") > 0);
+    assert_true(value(twice, "sampling/routed_experts_differ") > 0);
+    assert_true(isnan(value(plain, "sampling/routed_rows_differ")));
+    assert_true(value(plain, "kl") == 0 && isnan(value(twice, "kl")));
+    cJSON_Delete(plain);
+    cJSON_Delete(masked);
+    cJSON_Delete(twice);
+}
+
+/* A learning rate that blows the weights up in the first of two updates: the second finds that out,
+ * and nothing is saved. */
+static void nan_stops_the_run(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    const char *path = recipe("wild.json", "\"learning_rate\":1e39,\"prompts_per_step\":8,"
+                                           "\"judge\":\"oracle\",\"data\":{\"world\":24},"
+                                           "\"roles\":{\"verifier\":1,\"generator\":1}");
+    assert_int_equal(train(path, at("wild"), 1, -1, &err), EL_ENUMERIC);
+    if (!strstr(err.msg, "step 1 (last good checkpoint: none yet)"))
+        fail_msg("%s", err.msg);
+    char file[300];
+    snprintf(file, sizeof file, "%s/state.safetensors", at("wild"));
+    assert_false(el_path_exists(file));
+    snprintf(file, sizeof file, "%s/model", at("wild"));
+    assert_false(el_path_exists(file));
 }
 
 /* Tensors of the indexer, and others, that differ from those of the start. */
@@ -686,6 +750,8 @@ int main(void)
         cmocka_unit_test(recorded),
         cmocka_unit_test(recorded_after_the_last_checkpoint),
         cmocka_unit_test(sampling_mask),
+        cmocka_unit_test(fields_of_a_step),
+        cmocka_unit_test(nan_stops_the_run),
         cmocka_unit_test(selected_sets),
         cmocka_unit_test(own_data_of_the_valid_split),
         cmocka_unit_test(nothing_to_learn),
