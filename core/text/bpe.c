@@ -228,3 +228,17 @@ int el_bpe_encode(const struct el_bpe *b, const struct el_vocab *v, struct el_bp
         rc = push(out, w->symbols[i].id, err);
     return rc;
 }
+
+int el_bpe_reaches(const struct el_bpe *b, const struct el_vocab *v, int32_t id)
+{
+    for (int c = 0; c < 256; c++)
+        if (b->byte_ids[c] == id)
+            return 1;
+    for (size_t i = 0; i < b->n_merges; i++)
+        if (b->merges[i].id == id)
+            return 1;
+    for (size_t i = 0; i < v->n_keys && b->ignore_merges; i++)
+        if (v->keys[i].id == id && !v->keys[i].raw)
+            return 1;
+    return 0;
+}

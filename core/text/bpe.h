@@ -40,4 +40,8 @@ void el_bpe_work_release(struct el_bpe_work *w);
 int el_bpe_encode(const struct el_bpe *b, const struct el_vocab *v, struct el_bpe_work *w,
                   const char *bytes, size_t n, struct el_tokens *out, struct el_error *err);
 
+/* 1 when encoding may give id: a byte's token, one that a merge makes, with ignore_merges any of
+ * the model that is spelled in bytes. */
+int el_bpe_reaches(const struct el_bpe *b, const struct el_vocab *v, int32_t id);
+
 #endif

@@ -8,8 +8,15 @@ static int find_token(const struct el_tokenizer *t, const char *name, int32_t *i
                       struct el_error *err)
 {
     int found = el_tokenizer_id(t, name);
+    if (found == EL_ENOMEM)
+        return el_error_set(err, found, "out of memory for the token '%s'", name);
     if (found < 0)
         return el_error_set(err, found, "the tokenizer has no token '%s'", name);
+    if (el_tokenizer_reaches(t, found))
+        return el_error_set(err, EL_EREFUSED,
+                            "the tokenizer makes its token '%s' of plain text: contents could "
+                            "forge it",
+                            name);
     *id = found;
     return 0;
 }

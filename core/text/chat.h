@@ -10,7 +10,8 @@
  * - So the ids of a conversation that ends in a user message open the ids of the same
  *   conversation with the assistant's reply added.
  * - Contents are untrusted: they are encoded EL_ENCODE_PLAIN, and every role token stands in the
- *   output because this function put it there. */
+ *   output because this function put it there. A tokenizer that makes one of plain text, by merges
+ *   or as a whole piece with ignore_merges, has no format. */
 #ifndef EL_TEXT_CHAT_H
 #define EL_TEXT_CHAT_H
 
@@ -23,7 +24,8 @@ struct el_chat_format {
     int32_t think, think_end;
 };
 
-/* Looks the six tokens up by name. EL_ENOTFOUND names the one that is missing. */
+/* Looks the six tokens up by name. EL_ENOTFOUND names the one that is missing, EL_EREFUSED the one
+ * that plain text may become; EL_ENOMEM. */
 int el_chat_format_init(struct el_chat_format *f, const struct el_tokenizer *t,
                         struct el_error *err);
 

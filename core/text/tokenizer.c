@@ -34,6 +34,15 @@ int el_tokenizer_id(const struct el_tokenizer *t, const char *token)
     return id;
 }
 
+int el_tokenizer_reaches(const struct el_tokenizer *t, int32_t id)
+{
+    for (int k = 0; k < 2; k++)
+        for (size_t i = 0; i < t->added[k].n; i++)
+            if (t->added[k].tokens[i].id == id && !t->added[k].tokens[i].control)
+                return 1;
+    return el_bpe_reaches(&t->bpe, &t->vocab, id);
+}
+
 /* One call of el_tokenizer_encode. */
 struct encoder {
     const struct el_tokenizer *t;

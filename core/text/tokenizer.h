@@ -50,6 +50,11 @@ int el_tokenizer_id(const struct el_tokenizer *t, const char *token);
 /* 1 when the file marks id as special, else 0 (also for ids out of range). */
 int el_tokenizer_is_special(const struct el_tokenizer *t, int32_t id);
 
+/* 1 when text that is encoded EL_ENCODE_PLAIN may become id: a byte's token, one that merges make
+ * or that ignore_merges finds, an added token that is no control token. Else 0. May say 1 of a
+ * token whose merges never come about. */
+int el_tokenizer_reaches(const struct el_tokenizer *t, int32_t id);
+
 enum el_encode_flags {
     /* For untrusted text. Control tokens written out in the text are ordinary bytes. A control
      * token is an added token that the file marks special, or whose content opens with '<' and

@@ -1,6 +1,7 @@
 #include "core/base/alloc.h"
 #include "core/base/json.h"
 #include "core/text/chat.h"
+#include "tests/text/byte_tokenizer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -253,6 +254,65 @@ static void a_missing_token_is_named(void **state)
     el_tokenizer_free(t);
 }
 
+/* The roles' tokens but <think>. */
+#define ROLES                                                                                             \
+    "{\"id\":300,\"content\":\"<｜begin▁of▁sentence｜>\"},"                                         \
+    "{\"id\":301,\"content\":\"<｜end▁of▁sentence｜>\"},{\"id\":302,\"content\":\"<｜User｜>\"}," \
+    "{\"id\":303,\"content\":\"<｜Assistant｜>\"},{\"id\":304,\"content\":\"</think>\"}"
+#define PRE    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}"
+#define VOCAB  "\"th\":256,\"in\":257,\"ink\":258,\"think\":259,\"<think\":260"
+#define MERGES "\"t h\",\"i n\",\"in k\",\"th ink\",\"< think\""
+
+/* A tokenizer that makes a role's token of plain text has no format: contents could forge it. One
+ * that has it in its vocabulary and never makes it does no harm. */
+static void tokens_that_text_becomes_are_refused(void **state)
+{
+    (void)state;
+    static const char added[] =
+        PRE ",\"added_tokens\":[" ROLES ",{\"id\":261,\"content\":\"<think>\"}]";
+    static const char not_added[] = PRE ",\"added_tokens\":[" ROLES "]";
+    static const char in_vocab[] = VOCAB ",\"<think>\":261", made[] = MERGES ",\"<think >\"";
+    const struct {
+        const char *fields, *merges, *vocab;
+        int code;
+    } cases[] = {
+        {added, MERGES, in_vocab, 0},
+        {not_added, MERGES, in_vocab, 0},
+        {added, made, in_vocab, EL_EREFUSED},
+        {not_added, made, in_vocab, EL_EREFUSED},
+        {added, MERGES "],\"ignore_merges\":true,\"more\":[", in_vocab, EL_EREFUSED},
+        {added, MERGES "],\"ignore_merges\":true,\"more\":[", VOCAB, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct el_tokenizer *t =
+            byte_tokenizer_make(cases[i].fields, cases[i].merges, cases[i].vocab);
+        struct el_error err = {0};
+        struct el_chat_format f;
+        assert_int_equal(el_chat_format_init(&f, t, &err), cases[i].code);
+        if (cases[i].code)
+            assert_non_null(strstr(err.msg, "its token '<think>' of plain text"));
+        el_tokenizer_free(t);
+    }
+}
+
+static void out_of_memory_is_no_missing_token(void **state)
+{
+    (void)state;
+    int rc = EL_ENOMEM;
+    for (long n = 1; rc < 0; n++) {
+        struct el_tokenizer *t = byte_tokenizer_make(PRE ",\"added_tokens\":[" ROLES "]", MERGES,
+                                                     VOCAB ",\"<think>\":261");
+        struct el_error err = {0};
+        struct el_chat_format f;
+        el_alloc_fail_after(n);
+        rc = el_chat_format_init(&f, t, &err);
+        el_alloc_fail_after(0);
+        assert_true(n <= 2 && rc == (n == 1 ? EL_ENOMEM : 0) && err.code == rc);
+        assert_true(rc == 0 || strncmp(err.msg, "out of memory", 13) == 0);
+        el_tokenizer_free(t);
+    }
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -287,6 +347,8 @@ int main(void)
         cmocka_unit_test(a_prompt_opens_its_transcript),
         cmocka_unit_test(wrong_orders_are_refused),
         cmocka_unit_test(a_missing_token_is_named),
+        cmocka_unit_test(tokens_that_text_becomes_are_refused),
+        cmocka_unit_test(out_of_memory_is_no_missing_token),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, load, unload);
