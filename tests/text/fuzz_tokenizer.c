@@ -7,6 +7,7 @@
 #include "core/base/alloc.h"
 #include "core/text/chat.h"
 #include "core/text/pretokenizer.h"
+#include "tests/text/byte_tokenizer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,33 +35,8 @@ static const char rich_fields[] =
     "{\"type\":\"Digits\",\"individual_digits\":false},"
     "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}]}";
 
-/* Every byte is a token, spelled as one character; a few merges. */
-static int write_fixed(struct el_buf *b, const char *fields)
-{
-    int rc =
-        el_buf_printf(b,
-                      "{\"decoder\":{\"type\":\"ByteLevel\"},%s,"
-                      "\"model\":{\"type\":\"BPE\",\"merges\":[\"a a\",\"aa a\",\"\\u0120 a\"],"
-                      "\"vocab\":{\"aa\":256,\"aaa\":257,\"\\u0120a\":258",
-                      fields);
-    unsigned shifted = 0x100;
-    for (unsigned c = 0; c < 256 && rc == 0; c++) {
-        int own = (c >= 0x21 && c <= 0x7E) || (c >= 0xA1 && c != 0xAD);
-        rc = el_buf_printf(b, ",\"\\u%04x\":%u", own ? c : shifted++, c);
-    }
-    return rc < 0 ? rc : el_buf_puts(b, "}}}");
-}
-
-static struct el_tokenizer *make_fixed(const char *fields)
-{
-    struct el_buf b;
-    struct el_tokenizer *t = NULL;
-    el_buf_init(&b);
-    if (write_fixed(&b, fields) < 0 || el_tokenizer_parse("fixed", b.data, b.len, &t, NULL) < 0)
-        abort();
-    el_buf_release(&b);
-    return t;
-}
+static const char merges[] = "\"a a\",\"aa a\",\"\\u0120 a\"";
+static const char vocab[] = "\"aa\":256,\"aaa\":257,\"\\u0120a\":258";
 
 static void round_trip(const struct el_tokenizer *t, const char *text, size_t n, int exact)
 {
@@ -118,8 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static struct el_tokenizer *plain, *rich;
     if (!plain) {
-        plain = make_fixed(plain_fields);
-        rich = make_fixed(rich_fields);
+        plain = byte_tokenizer_make(plain_fields, merges, vocab);
+        rich = byte_tokenizer_make(rich_fields, merges, vocab);
     }
     if (n == 0)
         return 0;
