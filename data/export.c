@@ -98,9 +98,14 @@ static int put_extra(struct el_buf *out, const char *text)
 {
     cJSON *object = NULL;
     char *printed = NULL;
-    if (el_json_parse("extra", text, strlen(text), &object, NULL) == 0 && cJSON_IsObject(object))
+    int rc = el_json_parse("extra", text, strlen(text), &object, NULL);
+    int is_object = rc == 0 && cJSON_IsObject(object);
+    if (is_object)
         printed = cJSON_PrintUnformatted(object);
-    int rc = printed ? el_buf_puts(out, printed) : el_json_quote(out, text, strlen(text));
+    if (rc != EL_ENOMEM && !is_object)
+        rc = el_json_quote(out, text, strlen(text));
+    else if (rc == 0)
+        rc = printed ? el_buf_puts(out, printed) : EL_ENOMEM;
     cJSON_free(printed);
     cJSON_Delete(object);
     return rc;

@@ -199,6 +199,8 @@ static int take_line(struct el_training_log *log, int line, const char *text, si
     cJSON *o = NULL;
     int64_t step = 0;
     int rc = el_json_parse("object", text, n, &o, NULL);
+    if (rc == EL_ENOMEM)
+        return rc;
     if (rc < 0) {
         note(log, line, "not valid JSON, or cut off");
         return 0;

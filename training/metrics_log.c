@@ -8,14 +8,15 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* A line that cannot be read (cut off by a crash) goes too. */
+/* 1, 0, or EL_ENOMEM. A line that cannot be read (cut off by a crash) goes too. */
 static int keeps(const char *line, size_t n, int64_t last_step, const char *redo)
 {
     cJSON *o = NULL;
     int64_t step;
     const char *stage = "";
-    if (el_json_parse("metrics", line, n, &o, NULL) < 0)
-        return 0;
+    int rc = el_json_parse("metrics", line, n, &o, NULL);
+    if (rc < 0)
+        return rc == EL_ENOMEM ? rc : 0;
     int keep = el_json_i64(o, "metrics", "step", &step, NULL) == 0 && step <= last_step &&
                el_json_str_or(o, "metrics", "stage", &stage, NULL) == 0 &&
                !(redo && strcmp(stage, redo) == 0);
@@ -32,7 +33,8 @@ static int cut(const char *path, int64_t last_step, const char *redo, struct el_
     for (char *line = all.data; rc == 0 && line < all.data + all.len;) {
         char *end = memchr(line, '\n', (size_t)(all.data + all.len - line));
         size_t n = end ? (size_t)(end - line) : (size_t)(all.data + all.len - line);
-        if (end && keeps(line, n, last_step, redo) && el_buf_add(&kept, line, n + 1) < 0)
+        int keep = end ? keeps(line, n, last_step, redo) : 0;
+        if (keep < 0 || (keep && el_buf_add(&kept, line, n + 1) < 0))
             rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
         line += n + 1;
     }
@@ -51,7 +53,9 @@ int el_metrics_log_open(struct el_metrics_log *m, const char *path, int64_t last
     if (rc < 0)
         return rc;
     m->path = el_strdup(path);
-    m->file = m->path ? fopen(path, "ae") : NULL;
+    if (!m->path)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+    m->file = fopen(path, "ae");
     if (m->file)
         return 0;
     rc = el_error_set(err, EL_EIO, "%s: cannot open: %s", path, strerror(errno));

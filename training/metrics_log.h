@@ -15,7 +15,7 @@ struct el_metrics_log {
 
 /* Opens path and keeps only lines whose "step" is at most last_step and whose "stage" is not `redo`
  * (a stage that will be run again from its start; NULL: none). Other lines, and one that is cut
- * off, go. */
+ * off, go. A failure leaves every line. */
 int el_metrics_log_open(struct el_metrics_log *m, const char *path, int64_t last_step,
                         const char *redo, struct el_error *err);
 /* Writes one line (printf-style, without the newline) and flushes it. */

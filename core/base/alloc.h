@@ -1,5 +1,5 @@
-/* Memory: every allocation of the project goes through these four, so that tests can fail the
- * Nth one (el_alloc_fail_after) and prove that nothing leaks or crashes. Thread-safe. */
+/* Memory: every allocation of the project, and of cJSON and PCRE2 for it, goes through these four:
+ * tests can fail the Nth one (el_alloc_fail_after) and prove that nothing leaks. Thread-safe. */
 #ifndef EL_BASE_ALLOC_H
 #define EL_BASE_ALLOC_H
 

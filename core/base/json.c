@@ -1,5 +1,6 @@
 #include "core/base/json.h"
 
+#include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/base/utf8.h"
 
@@ -8,6 +9,23 @@
 #include <string.h>
 
 enum { json_max_bytes = 1 << 30 };
+
+/* cJSON says no more than that it failed. */
+static _Thread_local int out_of_memory;
+
+static void *allocate(size_t n)
+{
+    void *p = el_alloc(n);
+    out_of_memory |= !p;
+    return p;
+}
+
+/* cJSON's memory is the project's, so that it can be failed. Before main, because any thread may
+ * look at the hooks. */
+__attribute__((constructor)) static void give_memory(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){allocate, el_free});
+}
 
 static int syntax_error(const char *name, const char *text, const char *at, struct el_error *err)
 {
@@ -25,7 +43,10 @@ int el_json_parse(const char *name, const char *text, size_t n, cJSON **out, str
     const char *end = NULL, *zero = n ? memchr(text, 0, n) : NULL;
     if (zero) /* cJSON would take it for a blank, or cut a string there */
         return syntax_error(name, text, zero, err);
+    out_of_memory = 0;
     cJSON *tree = cJSON_ParseWithLengthOpts(text, n, &end, 0);
+    if (!tree && out_of_memory)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", name);
     if (!tree)
         return syntax_error(name, text, end, err);
     while (end < text + n && (*end == ' ' || *end == '\n' || *end == '\r' || *end == '\t'))

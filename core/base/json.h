@@ -10,7 +10,7 @@
 
 /* Parses text[0..n). `name` (a path, or "line 7 of FILE") opens every message. The whole text must
  * be one value; the error says at which line and column it went wrong. A NUL byte is refused
- * wherever it stands. Free with cJSON_Delete. */
+ * wherever it stands. EL_ENOMEM is nothing that the text did. Free with cJSON_Delete. */
 int el_json_parse(const char *name, const char *text, size_t n, cJSON **out, struct el_error *err);
 int el_json_load(const char *path, cJSON **out, struct el_error *err);
 

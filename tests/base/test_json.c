@@ -232,6 +232,28 @@ static void quoting_without_memory(void **state)
     }
 }
 
+/* A text is not called wrong for want of memory. */
+static void parsing_without_memory(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\":[1,\"two\",{\"b\":null}],\"c\":\"d\"}";
+    int rc = -1, n = 1;
+    for (; rc < 0; n++) {
+        cJSON *tree = NULL;
+        struct el_error err = {0};
+        el_alloc_fail_after(n);
+        rc = el_json_parse("t", text, strlen(text), &tree, &err);
+        el_alloc_fail_after(0);
+        if (rc < 0)
+            assert_string_equal(err.msg, "t: out of memory");
+        assert_true(rc == 0 || (rc == EL_ENOMEM && err.code == rc && !tree));
+        cJSON_Delete(tree);
+        assert_int_equal(el_json_parse("t", "[", 1, &tree, &err), EL_EFORMAT);
+        assert_in_range(n, 1, 100);
+    }
+    assert_true(n > 10);
+}
+
 static void files(void **state)
 {
     (void)state;
@@ -264,6 +286,7 @@ int main(void)
         cmocka_unit_test(strings_are_quoted),
         cmocka_unit_test(what_is_not_utf8_is_replaced),
         cmocka_unit_test(quoting_without_memory),
+        cmocka_unit_test(parsing_without_memory),
         cmocka_unit_test(files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The metrics after a resume: every step once, nothing that a checkpoint does not cover. */
 #include "tests/training/fixture.h"
 
+#include "core/base/alloc.h"
 #include "training/metrics_log.h"
 
 #include <setjmp.h>
@@ -66,6 +67,28 @@ static void lines_are_appended(void **state)
     el_buf_release(&text);
 }
 
+/* A line that there is no memory to read is not one to leave out. */
+static void no_line_is_lost_without_memory(void **state)
+{
+    (void)state;
+    static const char kept[] = "{\"step\":1,\"stage\":\"a\"}\n{\"step\":2,\"stage\":\"a\"}\n";
+    int rc = EL_ENOMEM;
+    for (long n = 1; rc < 0; n++) {
+        struct el_metrics_log m;
+        struct el_error why = {0};
+        write_text(at("m.jsonl"), lines);
+        el_alloc_fail_after(n);
+        rc = el_metrics_log_open(&m, at("m.jsonl"), 2, "try", &why);
+        el_alloc_fail_after(0);
+        el_metrics_log_close(&m);
+        assert_true(rc == 0 || (rc == EL_ENOMEM && why.msg[0]));
+        struct el_buf text = read_text(at("m.jsonl"));
+        assert_true(strcmp(text.data, kept) == 0 || (rc < 0 && strcmp(text.data, lines) == 0));
+        el_buf_release(&text);
+        assert_in_range(n, 1, 1000);
+    }
+}
+
 static void refusals_name_the_file(void **state)
 {
     (void)state;
@@ -94,6 +117,7 @@ int main(void)
         cmocka_unit_test(lines_behind_the_checkpoint_go),
         cmocka_unit_test(what_is_no_line_goes),
         cmocka_unit_test(lines_are_appended),
+        cmocka_unit_test(no_line_is_lost_without_memory),
         cmocka_unit_test(refusals_name_the_file),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);
