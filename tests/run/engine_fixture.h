@@ -3,6 +3,7 @@
 #ifndef EL_TESTS_RUN_ENGINE_FIXTURE_H
 #define EL_TESTS_RUN_ENGINE_FIXTURE_H
 
+#include "core/base/alloc.h"
 #include "core/base/rng.h"
 #include "core/run/engine.h"
 #include "tests/model/golden_case.h"
@@ -103,6 +104,70 @@ static inline void same_outcomes(const struct outcome *a, const struct outcome *
             fail_msg("%s: job %d has other tokens", what, i);
         if (memcmp(a[i].logps, b[i].logps, sizeof a[i].logps) != 0 || a[i].logp != b[i].logp)
             fail_msg("%s: job %d has other log-probabilities", what, i);
+    }
+}
+
+/* Out of memory, and a message; from here on allocations succeed. */
+static inline void note_failure(int rc, const struct el_error *e, int *failures)
+{
+    el_alloc_fail_after(0);
+    assert_int_equal(rc, EL_ENOMEM);
+    assert_int_equal(e->code, EL_ENOMEM);
+    assert_true(e->msg[0] != 0);
+    ++*failures;
+}
+
+/* A run of all jobs in which some allocation fails, as el_alloc_fail_after was told; what failed is
+ * tried again, but for making the engine. Returns the number of failures. */
+static inline int run_with_failure(const struct el_weights *w, struct el_stream *s,
+                                   const struct el_engine_options *o, const struct job *jobs, int n,
+                                   struct outcome *out)
+{
+    struct el_engine e;
+    struct el_error err = {0};
+    int failures = 0, rc = el_engine_init(&e, w, s, o, &err);
+    memset(out, 0, (size_t)n * sizeof *out);
+    if (rc < 0) {
+        note_failure(rc, &err, &failures);
+        return failures;
+    }
+    for (int i = 0; i < n; i += rc == 0) {
+        rc = el_engine_add(&e, jobs[i].prompt, jobs[i].n, &jobs[i].sampling, jobs[i].key,
+                           o->trace != 0, &out[i], NULL, &err);
+        if (rc < 0)
+            note_failure(rc, &err, &failures);
+    }
+    for (int left = n; left > 0;) {
+        rc = el_engine_step(&e, &err);
+        if (rc < 0)
+            note_failure(rc, &err, &failures);
+        for (struct el_sequence *q; (q = el_engine_take(&e)); left--) {
+            record(q->user, q);
+            el_sequence_free(q);
+        }
+    }
+    el_alloc_fail_after(0);
+    el_engine_release(&e);
+    return failures;
+}
+
+/* Fails each allocation of such a run once, and those behind it. Whatever failed, all jobs end as
+ * they did in `right`, or there was no engine. Returns how many runs failed. */
+static inline int fail_each_of_run(const struct el_weights *w, struct el_stream *s,
+                                   const struct el_engine_options *o, const struct job *jobs, int n,
+                                   const struct outcome *right, const char *what)
+{
+    static struct outcome out[MAX_JOBS];
+    for (int at = 1;; at++) {
+        el_stream_release(s);
+        el_alloc_fail_after(at);
+        int failures = run_with_failure(w, s, o, jobs, n, out);
+        if (out[0].done)
+            same_outcomes(right, out, n, what);
+        if (!failures)
+            return at - 1;
+        assert_int_equal(failures, 1);
+        assert_in_range(at, 1, 1000);
     }
 }
 

@@ -321,45 +321,7 @@ static void test_memory(void **state)
         jobs[i].sampling = (struct el_sampling){.temperature = 1, .top_p = 0.7, .max_tokens = 12};
     run_jobs(&b.e, jobs, 3, 3, right);
     el_engine_release(&b.e);
-    int failures = 0;
-    for (int n = 1, done = 0; !done; n++) {
-        static struct outcome out[3];
-        el_stream_release(&b.s);
-        memset(out, 0, sizeof out);
-        el_alloc_fail_after(n);
-        int rc = el_engine_init(&b.e, b.g.w, &b.s, &o, NULL);
-        if (rc < 0) {
-            el_alloc_fail_after(0);
-            assert_int_equal(rc, EL_ENOMEM);
-            failures++;
-            continue;
-        }
-        done = 1;
-        for (int i = 0; i < 3;) {
-            rc = el_engine_add(&b.e, jobs[i].prompt, jobs[i].n, &jobs[i].sampling, jobs[i].key, 1,
-                               &out[i], NULL, NULL);
-            i += rc == 0;
-            done &= rc == 0;
-            if (rc < 0)
-                el_alloc_fail_after(0);
-        }
-        for (int left = 3; left > 0;) {
-            rc = el_engine_step(&b.e, NULL);
-            done &= rc >= 0;
-            if (rc < 0) {
-                assert_int_equal(rc, EL_ENOMEM);
-                el_alloc_fail_after(0);
-                failures++;
-            }
-            for (struct el_sequence *q; (q = el_engine_take(&b.e)); left--) {
-                record(q->user, q);
-                el_sequence_free(q);
-            }
-        }
-        el_alloc_fail_after(0);
-        same_outcomes(right, out, 3, "after a failed allocation");
-        el_engine_release(&b.e);
-    }
+    int failures = fail_each_of_run(b.g.w, &b.s, &o, jobs, 3, right, "after a failed allocation");
     assert_true(failures > 20);
     el_stream_release(&b.s);
     golden_close(&b.g);

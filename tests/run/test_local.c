@@ -1,4 +1,5 @@
-/* The local completion backend over a small random model and a tokenizer with the chat tokens. */
+/* The local completion backend over a small random model and a tokenizer with the chat tokens.
+ * (Without memory: test_memory.) */
 #include "core/run/local.h"
 
 #include "core/base/alloc.h"
@@ -404,53 +405,14 @@ static void test_freed_in_flight(void **state)
     el_backend_free(b);
 }
 
-/* Each allocation fails once; what was refused or broken is reported, nothing leaks. */
-static void test_memory(void **state)
-{
-    (void)state;
-    struct el_local_options o = options();
-    const char *stops[] = {"q", "zz"};
-    int failures = 0;
-    for (int n = 1, done = 0; !done; n++) {
-        struct el_backend *b = NULL;
-        struct el_completion c = {0};
-        struct el_request r = request(4, 6);
-        r.stop = stops;
-        r.n_stop = 2;
-        r.want_trace = 1;
-        el_alloc_fail_after(n);
-        int rc = el_local_wrap(&o, w, TOKENIZER, &b, NULL);
-        if (rc == 0)
-            rc = el_backend_submit(b, &r, NULL);
-        if (rc == 0)
-            rc = el_backend_poll(b, &c, NULL);
-        el_alloc_fail_after(0);
-        done = rc == 1 && c.finish != EL_FINISH_ERROR;
-        if (!done) {
-            assert_int_equal(rc == 1 ? c.error.code : rc, EL_ENOMEM);
-            failures++;
-            n += n > 60 && n < 5000 ? n / 20 : 0; /* the tokenizer alone has thousands */
-        }
-        el_completion_release(&c);
-        el_backend_free(b);
-    }
-    assert_true(failures > 40);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_completion),
-        cmocka_unit_test(test_together),
-        cmocka_unit_test(test_masked_mha),
-        cmocka_unit_test(test_mode_names_fp8),
-        cmocka_unit_test(test_stop_strings),
-        cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_freed_in_flight),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_loading_is_seen),
-        cmocka_unit_test(test_loading_of_mtp_is_seen),
+        cmocka_unit_test(test_completion),      cmocka_unit_test(test_together),
+        cmocka_unit_test(test_masked_mha),      cmocka_unit_test(test_mode_names_fp8),
+        cmocka_unit_test(test_stop_strings),    cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_freed_in_flight),
+        cmocka_unit_test(test_loading_is_seen), cmocka_unit_test(test_loading_of_mtp_is_seen),
         cmocka_unit_test(test_new_weights),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

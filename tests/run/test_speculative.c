@@ -303,44 +303,11 @@ static void a_layer_of_another_model_is_refused(void **state)
     close_pair(&p);
 }
 
-/* One run in which the n-th allocation fails, wherever that is; a step that failed is tried again.
- */
-static int run_with_failure(struct pair *p, const struct el_engine_options *o,
-                            const struct job *jobs, int n, struct outcome *out, int *failures)
-{
-    struct el_engine e;
-    int rc = el_engine_init(&e, p->g.w, &p->s, o, NULL), before = *failures;
-    if (rc < 0) {
-        assert_int_equal(rc, EL_ENOMEM);
-        el_alloc_fail_after(0);
-        ++*failures;
-        return 0;
-    }
-    for (int i = 0; i < n; i += rc == 0) {
-        rc = el_engine_add(&e, jobs[i].prompt, jobs[i].n, &jobs[i].sampling, jobs[i].key, 1,
-                           &out[i], NULL, NULL);
-        if (rc < 0)
-            el_alloc_fail_after(0), ++*failures;
-    }
-    for (int left = n; left > 0;) {
-        rc = el_engine_step(&e, NULL);
-        if (rc < 0)
-            el_alloc_fail_after(0), ++*failures;
-        for (struct el_sequence *q; (q = el_engine_take(&e)); left--) {
-            record(q->user, q);
-            el_sequence_free(q);
-        }
-    }
-    el_alloc_fail_after(0);
-    el_engine_release(&e);
-    return *failures == before;
-}
-
 static void allocation_failures(void **state)
 {
     (void)state;
     static struct job jobs[3];
-    static struct outcome right[3], out[3];
+    static struct outcome right[3];
     struct pair p;
     open_pair(&p, 0);
     struct el_engine_options o = engine_options(EL_ATTENTION_MQA, 2, 20);
@@ -350,18 +317,7 @@ static void allocation_failures(void **state)
     o.trace = EL_TRACE_ROUTED;
     run(&p, o, jobs, 3, 3, right);
     o.mtp = p.mtp;
-    int failures = 0;
-    for (int n = 1, done = 0; !done; n++) {
-        memset(out, 0, sizeof out);
-        el_stream_release(&p.s);
-        el_stream_init(&p.s, el_device_host(), el_ops_cpu(), 2);
-        el_alloc_fail_after(n);
-        done = run_with_failure(&p, &o, jobs, 3, out, &failures);
-        el_alloc_fail_after(0);
-        if (out[0].done)
-            same_outcomes(right, out, 3, "after a failed allocation");
-        assert_in_range(n, 1, 1000);
-    }
+    int failures = fail_each_of_run(p.g.w, &p.s, &o, jobs, 3, right, "after a failed allocation");
     assert_true(failures > 20);
     close_pair(&p);
 }
