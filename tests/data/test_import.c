@@ -325,6 +325,39 @@ static void exports_come_back_equal(void **state)
     }
 }
 
+/* What memory runs out for is not written otherwise: an export fails, or has every byte. */
+static void fail_each_of_export(struct fixture *f, enum el_export_what what,
+                                enum el_export_format format)
+{
+    struct el_buf whole, got;
+    long asked = 1;
+    el_buf_init(&whole);
+    el_buf_init(&got);
+    export_to(f, what, format, &whole);
+    ok(el_buf_reserve(&got, whole.len)); /* what is written to never fails */
+    for (long n = 1; asked >= n; n++) {
+        struct el_error why = {0};
+        el_buf_clear(&got);
+        el_alloc_fail_after(n);
+        int64_t rc = el_export(f->store, what, format, NULL, append, &got, &why);
+        asked = el_alloc_count();
+        el_alloc_fail_after(0);
+        assert_true(rc < 0 ? rc == EL_ENOMEM && why.msg[0] : strcmp(got.data, whole.data) == 0);
+        assert_in_range(n, 1, 1000);
+    }
+    el_buf_release(&whole);
+    el_buf_release(&got);
+}
+
+static void exports_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    fill(f);
+    for (int what = EL_EXPORT_PROBLEMS; what <= EL_EXPORT_DMV; what++)
+        for (int format = EL_EXPORT_JSON; format <= EL_EXPORT_CSV; format++)
+            fail_each_of_export(f, (enum el_export_what)what, (enum el_export_format)format);
+}
+
 static void exported_text_is_as_documented(void **state)
 {
     struct fixture *f = *state;
@@ -384,6 +417,7 @@ int main(void)
         with_store(a_failing_store_stops_even_keep_going),
         with_store(memory_may_run_out),
         with_store(exports_come_back_equal),
+        with_store(exports_without_memory),
         with_store(exported_text_is_as_documented),
         with_store(a_failing_writer_ends_the_export),
     };
