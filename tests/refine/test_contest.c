@@ -112,7 +112,7 @@ static void test_world_and_stores(void **state)
 }
 
 /* Each problem costs the same, however many were there before it: processor time that was a second
- * or two, where comparing each with all took minutes. */
+ * or two, where comparing each with all took more than one minute. */
 static void test_many_problems(void **state)
 {
     struct arena *a = *state;

@@ -101,7 +101,8 @@ static int choose(const struct el_rl_recipe *r, const struct el_rl_group *group,
         int best = -1;
         for (int i = 0; i < g; i++) {
             const struct el_rl_sample *s = &group->sample[i];
-            if (s->lost || s->reward < r->rejection.min_reward[group->task.role] ||
+            /* !(>=): a reward that is no number is none */
+            if (s->lost || !(s->reward >= r->rejection.min_reward[group->task.role]) ||
                 (best >= 0 && s->reward <= group->sample[best].reward) ||
                 is_copy(group, s, chosen, n))
                 continue;
