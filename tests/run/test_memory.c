@@ -330,9 +330,11 @@ static void logits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(opening_a_model), cmocka_unit_test(opening_a_model_that_drafts),
-        cmocka_unit_test(engines),         cmocka_unit_test(measuring_masked_mha),
-        cmocka_unit_test(token_files),     cmocka_unit_test(logits),
+        cmocka_unit_test(opening_a_model),
+        cmocka_unit_test(engines),
+        cmocka_unit_test(measuring_masked_mha),
+        cmocka_unit_test(token_files),
+        cmocka_unit_test(logits),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
