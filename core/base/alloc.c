@@ -12,7 +12,7 @@ static int must_fail(void)
 {
     long n = atomic_fetch_add_explicit(&asked, 1, memory_order_relaxed) + 1;
     long from = atomic_load_explicit(&fail_from, memory_order_relaxed);
-    return from > 0 && n >= from;
+    return from > 0 ? n >= from : n == -from;
 }
 
 void el_alloc_fail_after(long n)

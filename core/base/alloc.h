@@ -14,9 +14,9 @@ void el_free(void *p);
 char *el_strdup(const char *s);
 char *el_strndup(const char *s, size_t n);
 
-/* Test control: the n-th allocation from now (1 = the next) and every later one return NULL;
- * 0 switches the fault off. el_alloc_count says how many were asked for since the last call of
- * el_alloc_fail_after. */
+/* Test control: the n-th allocation from now (1 = the next) and every later one return NULL, with
+ * -n that one alone; 0 switches the fault off. el_alloc_count says how many were asked for since
+ * the last call of el_alloc_fail_after. */
 void el_alloc_fail_after(long n);
 long el_alloc_count(void);
 

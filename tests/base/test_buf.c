@@ -140,6 +140,20 @@ static void faults_come_at_the_count_and_stay(void **state)
     el_free(NULL);
 }
 
+static void a_fault_may_come_alone(void **state)
+{
+    (void)state;
+    el_alloc_fail_after(-2);
+    void *a = el_alloc(1), *b = el_alloc(1), *c = el_alloc(1);
+    assert_int_equal(el_alloc_count(), 3);
+    el_alloc_fail_after(0);
+    assert_non_null(a);
+    assert_null(b);
+    assert_non_null(c);
+    el_free(a);
+    el_free(c);
+}
+
 static void nothing_is_a_block_too(void **state)
 {
     (void)state;
@@ -165,6 +179,7 @@ int main(void)
         cmocka_unit_test(sizes_that_overflow_are_refused),
         cmocka_unit_test(a_failed_append_changes_nothing),
         cmocka_unit_test(faults_come_at_the_count_and_stay),
+        cmocka_unit_test(a_fault_may_come_alone),
         cmocka_unit_test(nothing_is_a_block_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
