@@ -91,12 +91,10 @@ static void print_text(const struct el_config *c, const struct el_estimate *e)
     printf("for %d tokens x %d sequences\n", e->context, e->batch);
     print_sizes("  cache", e->cache_bytes);
     print_sizes("  weights, RoPE tables and cache", e->total_bytes);
-    puts("\nBF16 and FP8 are what a checkpoint takes. This engine holds F32: it widens weights "
-         "when it\n"
-         "loads them, adds a packed copy of them where that takes 1 GiB at most, and caches in "
-         "F32, or\n"
-         "in FP8 where it is told to. With --compute bf16 it keeps a BF16 copy beside the F32 "
-         "weights.");
+    puts("\nBF16 and FP8 are what a checkpoint takes. This engine holds F32: weights are\n"
+         "widened when they are loaded, and packed once more where that takes 1 GiB at most;\n"
+         "the cache is F32, or FP8 where that is asked for. --compute bf16 keeps a BF16 copy\n"
+         "beside the F32 weights.");
 }
 
 static void print_json_sizes(const char *name, const int64_t bytes[EL_FORMS])

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "training/rotation.h"
 
 #include <dirent.h>
 #include <string.h>
@@ -9,14 +10,10 @@
 
 int cli_run_folder_has_state(const char *out, struct el_error *err)
 {
-    int rc = 0;
-    char *path = el_path_join(out, "state.safetensors");
-    if (!path)
-        return el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    if (!el_path_exists(path))
-        rc = el_error_set(err, EL_ENOTFOUND, "%s: there is no checkpoint to export", path);
-    el_free(path);
-    return rc;
+    int has = el_rotation_has(out, err);
+    if (has == 0)
+        return el_error_set(err, EL_ENOTFOUND, "%s: there is no checkpoint to export", out);
+    return has < 0 ? has : 0;
 }
 
 int cli_run_folder_holds(const char *out, const char *path)

@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 
-/* EL_ENOTFOUND, with the checkpoint's path, when there is none to export. */
+/* EL_ENOTFOUND, with the folder's path, when there is no checkpoint to export. */
 int cli_run_folder_has_state(const char *out, struct el_error *err);
 
 /* 1 when `path` lies in `out`, as far as the names tell: it may be made with the folder. */

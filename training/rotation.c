@@ -95,6 +95,20 @@ static int list_kept(const struct el_rotation *r, struct kept *k)
     return rc;
 }
 
+int el_rotation_has(const char *out, struct el_error *err)
+{
+    struct el_rotation r;
+    struct kept k;
+    int rc = el_rotation_init(&r, out, 1, err);
+    if (rc < 0)
+        return rc;
+    rc = list_kept(&r, &k);
+    int has = el_path_exists(r.path) || k.n > 0;
+    el_free(k.step);
+    el_rotation_release(&r);
+    return rc < 0 ? el_error_set(err, rc, "out of memory for the checkpoints' names") : has;
+}
+
 /* A name that cannot be made or removed now goes with the next checkpoint. */
 static void remove_kept(const struct el_rotation *r, int64_t step)
 {

@@ -24,6 +24,10 @@ struct el_rotation {
 int el_rotation_init(struct el_rotation *r, const char *out, int limit, struct el_error *err);
 void el_rotation_release(struct el_rotation *r);
 
+/* 1 when the run in folder `out` has a checkpoint, whole or not, 0 when it has none or there is no
+ * such folder; EL_ENOMEM. */
+int el_rotation_has(const char *out, struct el_error *err);
+
 /* Loads the newest checkpoint that is whole: 1, or 0 when there is none at all. Damaged ones are
  * passed over, with a line for each in `notice` (initialised by the caller); when no other is left,
  * the newest one's damage is the error. EL_EREFUSED as el_state_load. Changes no file. */

@@ -39,15 +39,24 @@ for command in $commands; do
     says err --no-such-option
 done
 
-# wrong TEXT COMMAND...: wrong usage, with TEXT in the message and nothing printed or made.
-wrong()
+# in_vain STATUS TEXT COMMAND...: ends so, with TEXT in the message and nothing printed or made.
+in_vain()
 {
-    text=$1
-    shift
-    status 2 "$program" "$@"
+    ends=$1
+    text=$2
+    shift 2
+    status "$ends" "$program" "$@"
     says err "$text"
     [ ! -s "$work/out" ] || fail "an error was printed on stdout: $*"
     [ ! -e "$work/new" ] || fail "something was made: $*"
+}
+wrong()
+{
+    in_vain 2 "$@"
+}
+failed()
+{
+    in_vain 1 "$@"
 }
 compete="compete world:test:1 --model models/small --store $work/new"
 # shellcheck disable=SC2086 # words
@@ -88,16 +97,7 @@ wrong 'takes one of' eval "$work/a.db"
 wrong 'goes with --run' eval "$work/a.db" --ratings --against a
 wrong 'goes with --run' eval "$work/a.db" --ratings --html "$work/new"
 
-# failed TEXT COMMAND...: the same for what fails.
-failed()
-{
-    text=$1
-    shift
-    status 1 "$program" "$@"
-    says err "$text"
-    [ ! -s "$work/out" ] || fail "an error was printed on stdout: $*"
-    [ ! -e "$work/new" ] || fail "something was made: $*"
-}
+# What fails.
 mkdir "$work/folder"
 : >"$work/empty.db"
 : >"$work/empty.json"

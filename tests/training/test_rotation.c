@@ -190,6 +190,7 @@ static void killed_between_the_renames(void **state)
     const char *out = stopped("between", recipe, 8);
     assert_int_equal(rename(in(out, "state.safetensors"), in(out, "state.8.safetensors")), 0);
     write_text(in(out, "state.safetensors.tmp.123"), "the next one");
+    assert_int_equal(el_rotation_has(out, NULL), 1); /* there is one to export */
     const struct el_train_options o = {
         .recipe = recipe, .out = out, .threads = 1, .export_only = 1};
     must(el_train(&o, &err)); /* reads it, and changes nothing */

@@ -107,13 +107,14 @@ static int leaves_room(struct fitting *f, int tokens)
 /* In every role that is shown it. */
 static int item_fits(void *user, const struct el_dataset_item *item, struct el_error *err)
 {
-    static const enum el_role roles[2][2] = {{EL_ROLE_VERIFIER, EL_ROLE_VERIFIER},
-                                             {EL_ROLE_META_VERIFIER, EL_ROLE_REFINER}};
+    static const enum el_role readers[] = {EL_ROLE_VERIFIER, EL_ROLE_META_VERIFIER,
+                                           EL_ROLE_REFINER};
     struct fitting *f = user;
     int longest = 0;
-    for (int k = 0; k < 2; k++) {
-        struct el_rl_task x = {.role = roles[item->analysis != NULL][k]};
-        if (!(f->t->share[x.role] > 0))
+    for (int k = 0; k < 3; k++) {
+        struct el_rl_task x = {.role = readers[k]};
+        int reads_analyses = x.role != EL_ROLE_VERIFIER;
+        if (reads_analyses != (item->analysis != NULL) || !(f->t->share[x.role] > 0))
             continue;
         take_item(&x, item, item->halves);
         int n = prompt_tokens(f, &x, err);
