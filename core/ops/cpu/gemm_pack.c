@@ -2,13 +2,32 @@
  * other, each over the whole of k. */
 #include "core/ops/gemm_pack.h"
 #include "core/ops/cpu/cpu.h"
+#include "core/ops/cpu/vec.h"
 
 #include <string.h>
+
+/* Whole rows of a panel that lie apart: too far for the processor to see what comes next. */
+static void copy_panel(float *panel, const float *b, int64_t b_row, int k)
+{
+    enum { AHEAD = 16 };
+    for (int p = 0; p < k; p++, panel += EL_PANEL, b += b_row) {
+        if (p + AHEAD < k) {
+            __builtin_prefetch(b + AHEAD * b_row);
+            __builtin_prefetch(b + AHEAD * b_row + EL_PANEL - 1);
+        }
+        for (int j = 0; j < EL_PANEL; j += VL)
+            vstore(panel + j, vload(b + j));
+    }
+}
 
 void EL_CPU(pack_panel)(float *panel, const float *b, int64_t b_row, int64_t b_col, int cols, int k)
 {
     if (b_row == 1) {
         EL_CPU(pack_transposed)(panel, b, b_col, cols, k);
+        return;
+    }
+    if (b_col == 1 && cols == EL_PANEL) {
+        copy_panel(panel, b, b_row, k);
         return;
     }
     for (int p = 0; p < k; p++, panel += EL_PANEL) {
