@@ -3,6 +3,7 @@
 #include "bench/ceiling.h"
 #include "core/base/alloc.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ void el_bench_init(struct el_bench *b, struct el_stream *s, int repeats)
 void el_bench_release(struct el_bench *b)
 {
     el_bench_drop(b, NULL);
+    el_bench_peer_release(&b->peer);
     for (int i = 0; i < b->n_figures; i++)
         el_free(b->figures[i].ops);
     el_free(b->figures);
@@ -131,6 +133,21 @@ int el_bench_add(struct el_bench *b, const struct el_bench_figure *f, struct el_
     return 0;
 }
 
+int el_bench_beside(struct el_bench *b, const struct el_bench_job *job, struct el_bench_figure *f,
+                    struct el_error *err, const char *work, ...)
+{
+    char all[sizeof b->peer.work], what[160];
+    if (!b->peer.command)
+        return 0;
+    va_list list;
+    va_start(list, work);
+    vsnprintf(what, sizeof what, work, list);
+    va_end(list);
+    snprintf(all, sizeof all, "%s --dtype %s --threads %d", what, f->bf16 ? "bf16" : "fp32",
+             b->s->threads);
+    return el_bench_race(&b->peer, all, job, b->repeats, &f->times, &f->beside, err);
+}
+
 struct op_job {
     struct el_bench *b;
     enum el_op op;
@@ -144,20 +161,29 @@ static int run_op(void *user, double *seconds, struct el_error *err)
     return el_stream_check(j->b->s, err);
 }
 
-static int time_op(struct el_bench *b, enum el_op op, const void *args, const char *what)
+static int time_op(struct el_bench *b, enum el_op op, const void *args, const char *what,
+                   const char *work)
 {
-    struct op_job job = {b, op, args};
+    struct op_job op_job = {b, op, args};
+    struct el_bench_job job = {run_op, &op_job};
     struct el_bench_figure f = {.work = el_bench_work_of(op, args), .bf16 = op == EL_OP_gemm_bf16};
     snprintf(f.name, sizeof f.name, "%s, %s", el_op_name(op), what);
-    int rc =
-        el_bench_repeat(&(struct el_bench_job){run_op, &job}, 1, b->repeats, &f.times, &b->error);
+    int rc = el_bench_repeat(&job, 1, b->repeats, &f.times, &b->error);
+    if (rc == 0 && work)
+        rc = el_bench_beside(b, &job, &f, &b->error, "%s", work);
     return rc < 0 ? rc : el_bench_add(b, &f, &b->error);
 }
 
 void el_bench_op(struct el_bench *b, enum el_op op, const void *args, const char *what)
 {
+    el_bench_op_beside(b, op, args, what, NULL);
+}
+
+void el_bench_op_beside(struct el_bench *b, enum el_op op, const void *args, const char *what,
+                        const char *work)
+{
     if (b->failed || (b->only && strcmp(b->only, el_op_name(op)) != 0))
         return;
-    int rc = time_op(b, op, args, what);
+    int rc = time_op(b, op, args, what, work);
     b->failed = rc < 0 ? rc : 0;
 }

@@ -7,6 +7,7 @@
 #define EL_BENCH_BENCH_H
 
 #include "bench/measure.h"
+#include "bench/peer.h"
 #include "bench/work.h"
 #include "core/base/buf.h"
 
@@ -27,15 +28,16 @@ int el_bench_machine_init(struct el_bench_machine *m, const struct el_ops *ops, 
 
 struct el_bench_figure {
     char name[80];
-    struct el_bench_times times; /* n 0: the figure is `ratio` alone */
-    struct el_bench_work work;   /* of one run */
-    int bf16;                    /* FLOP are compared with what BF16 operands allow */
-    double items;                /* what one run makes, 0: nothing that is counted */
-    const char *unit;            /* "tokens" */
-    double ratio;                /* with times.n 0 */
-    int context;                 /* tokens that a query sees, 0: not of this figure */
-    double memory;               /* bytes it needs at once, 0: not counted */
-    struct el_bench_tally *ops;  /* of one run, or NULL */
+    struct el_bench_times times;   /* n 0: the figure is `ratio` alone */
+    struct el_bench_work work;     /* of one run */
+    int bf16;                      /* FLOP are compared with what BF16 operands allow */
+    double items;                  /* what one run makes, 0: nothing that is counted */
+    const char *unit;              /* "tokens" */
+    double ratio;                  /* with times.n 0 */
+    int context;                   /* tokens that a query sees, 0: not of this figure */
+    double memory;                 /* bytes it needs at once, 0: not counted */
+    struct el_bench_tally *ops;    /* of one run, or NULL */
+    struct el_bench_beside beside; /* the same work by the session's peer */
 };
 
 struct el_bench {
@@ -44,6 +46,7 @@ struct el_bench {
     int repeats;
     double slice;     /* seconds for each repeat of a single op */
     const char *only; /* measure this op alone; NULL: all */
+    struct el_bench_peer peer;
     void (*show)(void *user, const struct el_bench *b, const struct el_bench_figure *f);
     void *user;
     struct el_bench_figure *figures;
@@ -64,13 +67,23 @@ float *el_bench_noise(struct el_bench *b, size_t n);
 int32_t *el_bench_ints(struct el_bench *b, size_t n);
 int el_bench_drop(struct el_bench *b, struct el_error *err);
 
-/* Times one op: a figure "op, what". Nothing when b->only leaves the op out. */
+/* With a peer in the session: f->times and f->beside anew, of turns of `job` and the peer, which
+ * does `work` (printf; --dtype by f->bf16 and --threads are added). Without one: 0, nothing
+ * changes. */
+int el_bench_beside(struct el_bench *b, const struct el_bench_job *job, struct el_bench_figure *f,
+                    struct el_error *err, const char *work, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Times one op: a figure "op, what". Nothing when b->only leaves the op out. `work`: what a peer
+ * does beside it, or NULL. */
 void el_bench_op(struct el_bench *b, enum el_op op, const void *args, const char *what);
+void el_bench_op_beside(struct el_bench *b, enum el_op op, const void *args, const char *what,
+                        const char *work);
 
 /* Takes a copy of f (its tally included) and shows it. */
 int el_bench_add(struct el_bench *b, const struct el_bench_figure *f, struct el_error *err);
 
-/* One line of text for a figure, without a newline. */
+/* One line of text for a figure, without a newline; a second one where a peer did the same. */
 int el_bench_line(struct el_buf *out, const struct el_bench *b, const struct el_bench_figure *f,
                   struct el_error *err);
 /* A table of a figure's ops, the longest first, a line each. */
@@ -79,7 +92,8 @@ int el_bench_ops_table(struct el_buf *out, const struct el_bench *b,
 /* Everything as JSON: "version", "cpu", "isa", "threads", "load", "flop_ceiling",
  * "byte_ceiling", "bf16", "bf16_ceiling" and "figures": objects with name, seconds, fastest,
  * slowest, repeats, flop, bytes, flop_share, byte_share, items, unit, and "ops" where they are
- * known; or name and ratio; context and memory where they are known. */
+ * known; or name and ratio; context and memory where they are known; "peer" where one did the same:
+ * name, seconds, ratio, lowest, highest. */
 int el_bench_json(struct el_buf *out, const struct el_bench *b, const char *version,
                   struct el_error *err);
 

@@ -155,6 +155,11 @@ static int warm_and_tally(struct server *v, const struct el_bench_job *job,
     return rc;
 }
 
+static const char *peer_mode(enum el_attention a)
+{
+    return a == EL_ATTENTION_DENSE ? "dense" : "sparse";
+}
+
 static int run_decode(struct server *v, const struct el_bench_decode *o, struct el_error *err)
 {
     struct el_bench_tally t;
@@ -167,6 +172,10 @@ static int run_decode(struct server *v, const struct el_bench_decode *o, struct 
     int rc = warm_and_tally(v, &job, &f, &t, err);
     if (rc == 0)
         rc = el_bench_repeat(&job, 1, v->b->repeats, &f.times, err);
+    if (rc == 0)
+        rc = el_bench_beside(v->b, &job, &f, err,
+                             "decode --mode %s --sequences %d --prompt %d --steps %d",
+                             peer_mode(o->attention), o->sequences, o->prompt, o->steps);
     return rc < 0 ? rc : el_bench_add(v->b, &f, err);
 }
 
@@ -220,7 +229,10 @@ static int run_prefill(struct server *v, const struct el_bench_prefill *o, struc
     one.times = times[0];
     shared.times = times[1];
     ratio.ratio = times[1].median / times[0].median;
-    rc = el_bench_add(v->b, &one, err);
+    rc = el_bench_beside(v->b, &jobs[0], &one, err, "prefill --mode %s --prompt %d",
+                         peer_mode(o->attention), o->prompt);
+    if (rc == 0)
+        rc = el_bench_add(v->b, &one, err);
     if (rc == 0)
         rc = el_bench_add(v->b, &shared, err);
     if (rc == 0)

@@ -23,7 +23,8 @@ static struct el_gemm product(enum form form, int m, int n, int k)
     return g;
 }
 
-static void one(struct el_bench *b, enum form form, int m, int n, int k)
+/* `work`: what a peer does beside it, or NULL. */
+static void one_beside(struct el_bench *b, enum form form, int m, int n, int k, const char *work)
 {
     char what[64];
     struct el_gemm g = product(form, m, n, k);
@@ -31,11 +32,16 @@ static void one(struct el_bench *b, enum form form, int m, int n, int k)
     g.b = el_bench_noise(b, (size_t)n * (size_t)k);
     g.c = el_bench_noise(b, (size_t)m * (size_t)n);
     snprintf(what, sizeof what, "m %d n %d k %d %s", m, n, k, form_names[form]);
-    el_bench_op(b, EL_OP_gemm, &g, what);
+    el_bench_op_beside(b, EL_OP_gemm, &g, what, work);
+}
+
+static void one(struct el_bench *b, enum form form, int m, int n, int k)
+{
+    one_beside(b, form, m, n, k, NULL);
 }
 
 /* y = x W^T with both rounded to BF16; `experts` > 0: rows spread evenly over so many. */
-static void one_bf16(struct el_bench *b, int experts, int m, int n, int k)
+static void one_bf16(struct el_bench *b, int experts, int m, int n, int k, const char *work)
 {
     char what[64];
     int batch = experts > 0 ? experts : 1;
@@ -68,7 +74,7 @@ static void one_bf16(struct el_bench *b, int experts, int m, int n, int k)
         snprintf(what, sizeof what, "m %d n %d k %d", m, n, k);
     }
     el_gemm_bf16_pack(b->s, &p);
-    el_bench_op(b, EL_OP_gemm_bf16, &g, what);
+    el_bench_op_beside(b, EL_OP_gemm_bf16, &g, what, work);
 }
 
 /* `rows` rows spread evenly over the experts; each expert's weights are (out, in). */
@@ -129,10 +135,12 @@ int el_bench_gemm_shapes(struct el_bench *b, struct el_error *err)
 
 int el_bench_gemm_square(struct el_bench *b, enum el_compute compute, int n, struct el_error *err)
 {
+    char work[32];
+    snprintf(work, sizeof work, "gemm --size %d", n);
     if (compute == EL_COMPUTE_BF16)
-        one_bf16(b, 0, n, n, n);
+        one_bf16(b, 0, n, n, n, work);
     else
-        one(b, FORWARD, n, n, n);
+        one_beside(b, FORWARD, n, n, n, work);
     return el_bench_drop(b, err);
 }
 
@@ -153,7 +161,7 @@ int el_bench_gemm_model(struct el_bench *b, const struct el_config *c, enum el_c
         for (size_t i = 0; i < sizeof plain / sizeof *plain && rc == 0; i++) {
             int out = plain[i][0], in = plain[i][1];
             if (compute == EL_COMPUTE_BF16)
-                one_bf16(b, 0, rows, out, in);
+                one_bf16(b, 0, rows, out, in, NULL);
             else if (form == FORWARD)
                 one(b, FORWARD, rows, out, in);
             else if (form == DX)
@@ -163,8 +171,8 @@ int el_bench_gemm_model(struct el_bench *b, const struct el_config *c, enum el_c
             rc = el_bench_drop(b, err);
         }
         if (c->n_routed_experts > 0 && rc == 0 && compute == EL_COMPUTE_BF16) {
-            one_bf16(b, c->n_routed_experts, pairs, wide, c->hidden_size);
-            one_bf16(b, c->n_routed_experts, pairs, c->hidden_size, wide);
+            one_bf16(b, c->n_routed_experts, pairs, wide, c->hidden_size, NULL);
+            one_bf16(b, c->n_routed_experts, pairs, c->hidden_size, wide, NULL);
             rc = el_bench_drop(b, err);
         } else if (c->n_routed_experts > 0 && rc == 0) {
             grouped(b, (enum form)form, c->n_routed_experts, pairs, wide, c->hidden_size);

@@ -62,12 +62,25 @@ static int timed_line(struct el_buf *out, const struct el_bench *b, const struct
     return rc;
 }
 
+/* "    PyTorch 2.15, compiled: 162.8 ms, 3.22 times as long [2.93, 3.52]" */
+static int beside_line(struct el_buf *out, const struct el_bench_beside *p)
+{
+    int rc = el_buf_printf(out, "\n    %s:", p->name);
+    if (rc == 0)
+        rc = duration(out, p->times.median);
+    return rc < 0 ? rc
+                  : el_buf_printf(out, ", %.2f times as long [%.2f, %.2f]", p->ratio, p->lowest,
+                                  p->highest);
+}
+
 int el_bench_line(struct el_buf *out, const struct el_bench *b, const struct el_bench_figure *f,
                   struct el_error *err)
 {
     int rc = el_buf_printf(out, "%-54s", f->name);
     if (rc == 0)
         rc = f->times.n ? timed_line(out, b, f) : el_buf_printf(out, " %9.3f", f->ratio);
+    if (rc == 0 && f->beside.times.n)
+        rc = beside_line(out, &f->beside);
     return rc < 0 ? el_error_set(err, rc, "out of memory for a line of text") : 0;
 }
 
@@ -149,6 +162,18 @@ static int json_times(struct el_buf *out, const struct el_bench *b, const struct
     return rc;
 }
 
+static int json_beside(struct el_buf *out, const struct el_bench_beside *p)
+{
+    int rc = el_buf_puts(out, ", \"peer\": {\"name\": ");
+    if (rc == 0)
+        rc = el_json_quote(out, p->name, strlen(p->name));
+    if (rc == 0)
+        rc = el_buf_printf(
+            out, ", \"seconds\": %.9g, \"ratio\": %.6g, \"lowest\": %.6g, \"highest\": %.6g}",
+            p->times.median, p->ratio, p->lowest, p->highest);
+    return rc;
+}
+
 static int json_figure(struct el_buf *out, const struct el_bench *b,
                        const struct el_bench_figure *f)
 {
@@ -161,6 +186,8 @@ static int json_figure(struct el_buf *out, const struct el_bench *b,
         rc = el_buf_printf(out, ", \"context\": %d", f->context);
     if (rc == 0 && f->memory > 0)
         rc = el_buf_printf(out, ", \"memory\": %.0f", f->memory);
+    if (rc == 0 && f->beside.times.n)
+        rc = json_beside(out, &f->beside);
     return rc < 0 ? rc : el_buf_putc(out, '}');
 }
 

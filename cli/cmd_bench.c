@@ -1,5 +1,6 @@
 #include "cli/choices.h"
 #include "cli/cli.h"
+#include "cli/lent_model.h"
 #include "cli/model.h"
 #include "cli/output.h"
 
@@ -24,10 +25,15 @@ static const char details[] =
     "the wall clock. Without --model and --config: the shape of the\n"
     "shipped model, then that of configs/models/50m.json, with random weights.\n"
     "attention --context N: what a token costs at 1K, 2K, 4K .. N tokens, dense and with DSA, in\n"
-    "decode and in a block of a prompt; by default in the shape of the 671B model, one layer.";
+    "decode and in a block of a prompt; by default in the shape of the 671B model, one layer.\n"
+    "--peer COMMAND: the square product, decode, prefill and train are measured once more in "
+    "turns\n"
+    "with another program, and the ratio is printed, too. bench/peers/pytorch is one; it first\n"
+    "finds out which of PyTorch's ways is the fastest here, which takes minutes for each figure.\n"
+    "Example: elenchus bench prefill --model models/small --peer bench/peers/pytorch";
 
 struct arguments {
-    const char *kind, *model, *config, *json, *isa, *attention, *stage, *compute;
+    const char *kind, *model, *config, *json, *isa, *attention, *stage, *compute, *peer;
     enum el_compute how;
     const struct el_ops *table;
     int threads, repeats, sequences, prompt, steps, tokens, length, ops, context, queries;
@@ -36,6 +42,7 @@ struct arguments {
 struct work {
     const struct arguments *a;
     struct el_bench bench;
+    struct cli_lent_model lent;
     struct el_buf line;
 };
 
@@ -122,6 +129,26 @@ static int ops(struct work *w, const struct el_config *c, struct el_error *err)
     return rc;
 }
 
+/* Where the peer finds the weights: `folder`, or, NULL, a copy. */
+static int lend(struct work *w, const struct el_weights *model, const char *folder,
+                struct el_error *err)
+{
+    int ops_alone = strcmp(w->a->kind, "gemm") == 0 || strcmp(w->a->kind, "attention") == 0;
+    if (!w->a->peer || ops_alone)
+        return 0;
+    int rc = folder ? 0 : cli_lent_model_init(&w->lent, model, err);
+    w->bench.peer.model = folder ? folder : w->lent.folder;
+    return rc;
+}
+
+/* The next model is another one. */
+static void take_back(struct work *w)
+{
+    el_bench_peer_release(&w->bench.peer);
+    w->bench.peer.model = NULL;
+    cli_lent_model_release(&w->lent);
+}
+
 /* Everything that is wanted of one model: at `folder`, or the shape in `config` with random
  * weights. */
 static int one_model(struct work *w, const char *folder, const char *config, struct el_error *err)
@@ -137,9 +164,12 @@ static int one_model(struct work *w, const char *folder, const char *config, str
         rc = ops(w, &model->config, err);
     }
     if (rc == 0)
+        rc = lend(w, model, folder, err);
+    if (rc == 0)
         rc = serve(w, model, err);
     if (rc == 0 && wants(w->a, "train"))
         rc = train(w, model, err);
+    take_back(w);
     el_weights_free(model);
     return rc;
 }
@@ -230,6 +260,7 @@ static int work(const struct arguments *a, struct el_error *err)
     w.bench.show = show;
     w.bench.user = &w;
     w.bench.slice = 0.05;
+    el_bench_peer_init(&w.bench.peer, a->peer);
     rc = measure(&w, err);
     if (rc == 0 && a->json)
         rc = write_json(&w, err);
@@ -254,6 +285,8 @@ static int check(struct arguments *a)
         return cli_usage_error("--model and --config exclude each other");
     if (a->context && strcmp(a->kind, "attention") != 0)
         return cli_usage_error("--context belongs to attention");
+    if (a->peer && strcmp(a->kind, "attention") == 0)
+        return cli_usage_error("--peer belongs to gemm, decode, prefill and train");
     int rc = a->attention ? cli_choose_attention(a->attention, &mode) : CLI_GO;
     if (rc == CLI_GO)
         rc = cli_choose_compute(a->compute, &a->how);
@@ -306,6 +339,8 @@ int cmd_bench(int argc, char **argv)
         {"length", CLI_INT, &a.length, "N", "train: of a sequence (default 512)", 2, 1 << 20},
         {"context", CLI_INT, &a.context, "N", "attention: costs at contexts of up to N tokens", 64,
          1 << 24},
+        {"peer", CLI_STRING, &a.peer, "COMMAND", "measure this program's work, too, in turns", 0,
+         0},
         {"queries", CLI_INT, &a.queries, "N", "attention --context: of a block (default 64)", 1,
          1024},
         {0},

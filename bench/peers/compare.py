@@ -3,7 +3,8 @@
 Before anything is timed, both must compute the same logits in fp32. With --dtype bf16, PyTorch has
 weights, activations and cache in BF16, Elenchus the operands of its products with weights. PyTorch does
 each kind of work in the fastest of several ways, eager and compiled, found by trying them here. Then
-both take turns, and the median of the ratios of the turns is printed with the lowest and the highest.
+elenchus bench and PyTorch as its peer take turns, and the median of the ratios of the turns is printed
+with the lowest and the highest.
 
 Run by bench/peers/run, which makes the environment.
 """
@@ -11,7 +12,8 @@ Run by bench/peers/run, which makes the environment.
 import argparse
 import json
 import os
-import statistics
+import shlex
+import subprocess
 import tempfile
 
 import torch
@@ -19,7 +21,7 @@ import torch
 import model as peer
 import ours
 import timing
-from ours import ROOT, program, tell
+from ours import ROOT, tell
 
 SHAPES = {"small": "models/small/config.json", "50m": "configs/models/50m.json"}
 WORK = {
@@ -61,93 +63,65 @@ def check_logits(o, folder, model, scratch):
 
 
 def bench(o, *words):
-    """The figures of one run of elenchus bench."""
+    """The figures of elenchus bench beside PyTorch."""
+    peer_side = [os.path.join(ROOT, "bench", "peers", "pytorch"), "--ways", o.ways]
+    peer_side += [] if o.compile else ["--no-compile"]
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        program(o, "bench", *words, "--repeat", "3", "--json", out.name)
-        return json.load(open(out.name, encoding="utf-8"))["figures"]
+        command = [o.program, "bench", *words, "--threads", str(o.threads), "--repeat", str(o.turns)]
+        command += ["--peer", shlex.join(peer_side), "--json", out.name]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        figures = json.load(open(out.name, encoding="utf-8"))["figures"]
+    return [f for f in figures if "peer" in f]
 
 
-def measured(o, kind, folder, sparse):
-    """Seconds of one measurement by elenchus bench."""
-    words = [kind, "--model", folder]
-    if kind == "train":
-        words += ["--stage", "sparse" if sparse else "dense"]
-    else:
-        words += ["--attention", "mqa" if sparse else "dense", "--compute", o.dtype]
-    for name, value in WORK[kind].items():
-        words += ["--" + name, str(value)]
-    figures = bench(o, *words)
-    timed = [f for f in figures if f["name"].startswith(kind) and "completions" not in f["name"]]
-    best = min(timed, key=lambda f: f["seconds"])  # dense prefill runs absorbed and as masked MHA
-    return best["seconds"], best["name"]
-
-
-def compare_gemm(o):
-    """One square product: B as a layer's weights (out, in), made ready ahead on both sides."""
-    dtype = torch.bfloat16 if o.dtype == "bf16" else torch.float32
-    a, b = (torch.randn(GEMM, GEMM).to(dtype) for _ in range(2))
-
-    def theirs():
-        return timing.seconds(lambda: torch.nn.functional.linear(a, b))
-
-    turns = []
-    with torch.inference_mode():
-        for _ in range(o.turns):
-            words = ["gemm", "--config", os.path.join(ROOT, SHAPES["small"]), "--tokens", "2", "--sequences", "1"]
-            square = bench(o, *words, "--compute", o.dtype)[0]
-            theirs()
-            turns.append((square["seconds"], min(theirs() for _ in range(10)), square["flop_share"]))
-    ratios = [t / m for m, t, _ in turns]
-    row = {
-        "shape": f"{GEMM}^3",
-        "kind": "gemm",
-        "dtype": o.dtype,
-        "elenchus": statistics.median(m for m, _, _ in turns),
-        "pytorch": statistics.median(t for _, t, _ in turns),
-        "share": statistics.median(s for _, _, s in turns),
-        "ratio": statistics.median(ratios),
-        "lowest": min(ratios),
-        "highest": max(ratios),
-    }
-    print(
-        f"{row['shape']} gemm {o.dtype:6}  {row['elenchus'] * 1e3:9.2f} ms {row['pytorch'] * 1e3:9.2f} ms"
-        f"  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]"
-        f"  {100 * row['share']:.0f}% of the machine's ceiling in {o.dtype}",
-        flush=True,
-    )
-    return row
-
-
-def compare(o, shape, kind, folder, model, sparse):
-    mode = "sparse" if sparse else "dense"
-    tell(f"  {kind}, {mode}: which way is fastest in PyTorch")
-    best = timing.fastest(kind, model, WORK[kind], sparse, o.compile, o.ways, tell)
-    turns = []
-    for _ in range(o.turns):
-        mine, name = measured(o, kind, folder, sparse)
-        theirs = statistics.median(best.run() for _ in range(3))
-        turns.append((mine, theirs, theirs / mine))
-    ratios = [r for _, _, r in turns]
-    row = {
+def row_of(o, shape, kind, mode, figure):
+    theirs = figure["peer"]
+    return {
         "shape": shape,
         "kind": kind,
         "mode": mode,
         "dtype": o.dtype,
-        "work": name,
-        "elenchus": statistics.median(m for m, _, _ in turns),
-        "pytorch": statistics.median(t for _, t, _ in turns),
-        "way": best.name,
-        "ratio": statistics.median(ratios),
-        "lowest": min(ratios),
-        "highest": max(ratios),
-        "goal": GOALS[shape][kind],
+        "work": figure["name"],
+        "elenchus": figure["seconds"],
+        "pytorch": theirs["seconds"],
+        "way": theirs["name"],
+        "ratio": theirs["ratio"],
+        "lowest": theirs["lowest"],
+        "highest": theirs["highest"],
+        "share": figure.get("flop_share"),
+        "goal": GOALS.get(shape, {}).get(kind),
     }
+
+
+def show(row):
+    goal = f"  goal {row['goal']:.1f}" if row["goal"] else f"  {100 * row['share']:.0f}% of the machine's ceiling"
     print(
-        f"{shape:5} {kind:8} {mode:6} {o.dtype}  {row['elenchus'] * 1e3:9.1f} ms {row['pytorch'] * 1e3:9.1f} ms"
-        f"  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]  goal {row['goal']:.1f}  ({best.name})",
+        f"{row['shape']:6} {row['kind']:8} {row['mode']:6} {row['dtype']}  {row['elenchus'] * 1e3:9.1f} ms"
+        f" {row['pytorch'] * 1e3:9.1f} ms  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]{goal}"
+        f"  ({row['way']})",
         flush=True,
     )
     return row
+
+
+def compare_gemm(o):
+    """One square product: B as a layer's weights (out, in), made ready ahead on both sides."""
+    words = ["gemm", "--config", os.path.join(ROOT, SHAPES["small"]), "--tokens", "2", "--sequences", "1"]
+    (square,) = bench(o, *words, "--compute", o.dtype)
+    return show(row_of(o, f"{GEMM}^3", "gemm", "", square))
+
+
+def compare(o, shape, kind, folder, mode):
+    sparse = mode == "sparse"
+    words = [kind, "--model", folder]
+    if kind == "train":
+        words += ["--stage", mode]
+    else:
+        words += ["--attention", "mqa" if sparse else "dense", "--compute", o.dtype]
+    for name, value in WORK[kind].items():
+        words += ["--" + name, str(value)]
+    figures = bench(o, *words)  # dense prefill runs absorbed and as masked MHA
+    return show(row_of(o, shape, kind, mode, min(figures, key=lambda f: f["seconds"])))
 
 
 def main():
@@ -169,7 +143,7 @@ def main():
     torch.set_num_threads(o.threads)
     torch.manual_seed(1)
     tell(f"PyTorch {torch.__version__}, {o.threads} threads, load {os.getloadavg()[0]:.1f}")
-    print("shape kind     mode   dtype     elenchus      PyTorch   PyTorch / elenchus, of turns")
+    print("shape  kind     mode   dtype     elenchus      PyTorch   PyTorch / elenchus, of turns")
     rows = [compare_gemm(o)] if "gemm" in kinds else []
     kinds = [k for k in kinds if k != "gemm"]
     for shape in o.shapes.split(",") if kinds else []:
@@ -179,13 +153,10 @@ def main():
             model = peer.load(folder)
             tell(f"{shape}: {sum(x.numel() for x in model.parameters()) / 1e6:.1f}M parameters")
             check_logits(o, folder, model, scratch)
-            if o.dtype == "bf16":
-                model = model.to(torch.bfloat16)
-                torch.set_default_dtype(torch.bfloat16)
+            del model
             for kind in kinds:
                 for mode in o.modes.split(","):
-                    rows.append(compare(o, shape, kind, folder, model, mode == "sparse"))
-            torch.set_default_dtype(torch.float32)
+                    rows.append(compare(o, shape, kind, folder, mode))
     if o.json:
         with open(o.json, "w", encoding="utf-8") as f:
             json.dump({"torch": torch.__version__, "threads": o.threads, "rows": rows}, f, indent=1)

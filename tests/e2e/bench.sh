@@ -41,3 +41,28 @@ says err '5000'
 status 1 "$program" bench train --config "$work/none.json"
 says err none.json
 [ ! -s "$work/out" ] || fail 'something was measured before the configuration was read'
+
+# A peer finds the weights where --model says, or a copy that is gone afterwards.
+cat >"$work/peer" <<'EOF'
+#!/bin/sh
+for last; do :; done
+ls "$last/config.json" "$last/model.safetensors" >&2 || exit 1
+echo "Peer $1"
+while read -r line; do echo 0.5; done
+EOF
+chmod +x "$work/peer"
+mkdir "$work/tmp"
+TMPDIR=$work/tmp
+export TMPDIR
+bench decode --prompt 20 --attention mqa --peer "$work/peer"
+says out 'Peer decode:     500.0 ms, '
+says err "$tiny/model.safetensors"
+says "$work/json" '"peer": {"name": "Peer decode", "seconds": 0.5, "ratio": '
+status 0 "$program" bench train --stage dense --config "$tiny/config.json" --repeat 1 --tokens 32 \
+    --length 16 --peer "$work/peer"
+says out 'Peer train:     500.0 ms, '
+says err "$work/tmp/elenchus-model-"
+[ -z "$(ls "$work/tmp")" ] || fail 'the copy of the weights is still there'
+status 1 "$program" bench decode --model "$tiny" --prompt 20 --repeat 1 --peer "$work/none"
+says err "peer '$work/none decode "
+status 2 "$program" bench attention --model "$tiny" --peer "$work/peer"
