@@ -5,6 +5,7 @@
 #include "cli/prompts.h"
 #include "core/base/alloc.h"
 #include "core/run/local.h"
+#include "refine/contest.h"
 #include "training/rl/role_arms.h"
 
 /* A store may have labels for one of the two roles alone. */
@@ -20,6 +21,20 @@ static int load(struct el_dataset *d, struct el_store *s, enum el_dataset_what w
     return rc < 0 ? el_error_set(err, rc, "%s", why.msg) : 0;
 }
 
+/* Measured all the same: to find that out may be the point. */
+static void warn_outside(const char *model, const struct el_role_eval *e)
+{
+    size_t outside = e->dv ? el_dataset_outside_world(e->dv) : 0, all = e->dv ? e->dv->n : 0;
+    outside += e->dmv ? el_dataset_outside_world(e->dmv) : 0;
+    all += e->dmv ? e->dmv->n : 0;
+    if (outside && el_contest_model_is_of_world(model, NULL) == 1)
+        fprintf(
+            stderr,
+            "elenchus: warning: %s knows the small proof world alone, and %zu of %zu proofs and "
+            "analyses are not of it: its judgements of those mean nothing\n",
+            model, outside, all);
+}
+
 static int measure(const struct cli_eval_roles *o, const char *model, struct el_role_eval *e,
                    struct el_role_report *r, struct el_error *err)
 {
@@ -32,6 +47,7 @@ static int measure(const struct cli_eval_roles *o, const char *model, struct el_
     if (rc == 0)
         rc = cli_model_open(&local, &b, err);
     if (rc == 0) {
+        warn_outside(model, e);
         cli_progress_init(&progress, "judging", "replies");
         e->backend = b;
         e->prompts = prompts;

@@ -390,6 +390,16 @@ int el_contest_model_is_of_world(const char *model, struct el_error *err)
     return 1;
 }
 
+size_t el_dataset_outside_world(const struct el_dataset *d)
+{
+    struct el_world_problem w;
+    size_t n = 0;
+    for (size_t i = 0; i < d->n; i++)
+        n += el_world_problem_parse(d->item[i].statement, strlen(d->item[i].statement), &w, NULL) <
+             0;
+    return n;
+}
+
 /* `way_out`: where problems of the small world come from. */
 static int refuse(const char *what, const char *model, const struct el_error *why,
                   const char *way_out, struct el_error *err)

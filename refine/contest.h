@@ -3,6 +3,7 @@
 #define EL_REFINE_CONTEST_H
 
 #include "core/base/error.h"
+#include "data/dataset.h"
 #include "data/store.h"
 #include "refine/map.h"
 
@@ -44,6 +45,10 @@ int el_contest_check_domain(const struct el_contest *c, const char *model, struc
 /* 1 when the model folder's domain.json says that it knows the small proof world alone, 0 for a
  * folder without domain.json; EL_EFORMAT as above. */
 int el_contest_model_is_of_world(const char *model, struct el_error *err);
+
+/* Items whose problem the world's parser does not read: what such a model says of them means
+ * nothing. */
+size_t el_dataset_outside_world(const struct el_dataset *d);
 
 /* el_contest_check_domain for a statement that is no stored problem; the message begins with
  * `what`. */

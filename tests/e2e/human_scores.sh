@@ -38,6 +38,10 @@ says err '3 of 3 examples are not of it: the scores that it gives them mean noth
 [ -s "$work/human/model/model.safetensors" ] || fail 'there is no model'
 same "$work/human/model/domain.json" models/small/domain.json
 
+# As a judge it is measured, with a warning.
+status 0 "$program" eval "$work/s.db" --roles "$work/human/model" --temperature 0
+says err 'knows the small proof world alone, and 4 of 4 proofs and analyses are not of it'
+
 # The same command finds it finished.
 cp "$work/human/state.safetensors" "$work/state"
 status 0 "$program" train "$work/verifier.json" --data "$work/s.db" --out "$work/human"

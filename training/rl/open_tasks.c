@@ -55,8 +55,7 @@ static int say_what_means_nothing(const struct el_rl_run *t, struct el_error *er
     if (of_world <= 0)
         return of_world;
     for (int what = 0; what < 2; what++)
-        for (size_t i = 0; i < x->data[what].n; i++)
-            outside += is_outside(x->data[what].item[i].statement);
+        outside += el_dataset_outside_world(&x->data[what]);
     for (size_t i = 0; i < x->n_provable; i++)
         outside += is_outside(x->problem[x->provable[i]].statement);
     if (outside)
