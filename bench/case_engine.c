@@ -160,19 +160,28 @@ static const char *peer_mode(enum el_attention a)
     return a == EL_ATTENTION_DENSE ? "dense" : "sparse";
 }
 
+/* "mqa bf16 fp8": how a figure's passes compute. */
+static void name_mode(char *out, size_t size, const char *attention, enum el_compute compute,
+                      int fp8)
+{
+    snprintf(out, size, "%s%s%s", attention, compute == EL_COMPUTE_BF16 ? " bf16" : "",
+             fp8 ? " fp8" : "");
+}
+
 static int run_decode(struct server *v, const struct el_bench_decode *o, struct el_error *err)
 {
     struct el_bench_tally t;
     struct el_bench_job job = {decode, v};
     struct el_bench_figure f = {.items = (double)o->sequences * o->steps, .unit = "tokens"};
     f.bf16 = o->compute == EL_COMPUTE_BF16;
-    snprintf(f.name, sizeof f.name, "decode, %s%s, %d sequences at %d, %d steps",
-             el_attention_name(o->attention), f.bf16 ? " bf16" : "", o->sequences, o->prompt,
-             o->steps);
+    char mode[24];
+    name_mode(mode, sizeof mode, el_attention_name(o->attention), o->compute, o->fp8);
+    snprintf(f.name, sizeof f.name, "decode, %s, %d sequences at %d, %d steps", mode, o->sequences,
+             o->prompt, o->steps);
     int rc = warm_and_tally(v, &job, &f, &t, err);
     if (rc == 0)
         rc = el_bench_repeat(&job, 1, v->b->repeats, &f.times, err);
-    if (rc == 0)
+    if (rc == 0 && !o->fp8)
         rc = el_bench_beside(v->b, &job, &f, err,
                              "decode --mode %s --sequences %d --prompt %d --steps %d",
                              peer_mode(o->attention), o->sequences, o->prompt, o->steps);
@@ -191,6 +200,7 @@ int el_bench_decode(struct el_bench *b, const struct el_weights *w, const struct
         .prompt = o->prompt, .sequences = o->sequences, .max_tokens = most, .steps = o->steps};
     struct el_engine_options e = {.attention = o->attention,
                                   .compute = o->compute,
+                                  .fp8 = o->fp8,
                                   .max_sequences = o->sequences,
                                   .max_rows = o->sequences + PREFILL_ROWS,
                                   .context = context,
@@ -209,8 +219,10 @@ static int run_prefill(struct server *v, const struct el_bench_prefill *o, struc
     struct el_bench_job jobs[] = {{prefill_one, v}, {prefill_shared, v}};
     int bf16 = o->compute == EL_COMPUTE_BF16;
     char mode[24];
-    snprintf(mode, sizeof mode, "%s%s%s", el_attention_name(o->attention),
-             o->attention == EL_ATTENTION_DENSE && o->mha_limit ? " mha" : "", bf16 ? " bf16" : "");
+    const char *attention = o->attention == EL_ATTENTION_DENSE && o->mha_limit
+                                ? "dense mha"
+                                : el_attention_name(o->attention);
+    name_mode(mode, sizeof mode, attention, o->compute, o->fp8);
     struct el_bench_times times[2];
     struct el_bench_figure one = {.items = o->prompt, .unit = "tokens", .bf16 = bf16};
     struct el_bench_figure shared = {.bf16 = bf16}, ratio = {0};
@@ -229,8 +241,9 @@ static int run_prefill(struct server *v, const struct el_bench_prefill *o, struc
     one.times = times[0];
     shared.times = times[1];
     ratio.ratio = times[1].median / times[0].median;
-    rc = el_bench_beside(v->b, &jobs[0], &one, err, "prefill --mode %s --prompt %d",
-                         peer_mode(o->attention), o->prompt);
+    if (!o->fp8)
+        rc = el_bench_beside(v->b, &jobs[0], &one, err, "prefill --mode %s --prompt %d",
+                             peer_mode(o->attention), o->prompt);
     if (rc == 0)
         rc = el_bench_add(v->b, &one, err);
     if (rc == 0)
@@ -251,6 +264,7 @@ int el_bench_prefill(struct el_bench *b, const struct el_weights *w,
     struct server v = {.prompt = o->prompt, .sequences = o->sequences, .max_tokens = TOKENS};
     struct el_engine_options e = {.attention = o->attention,
                                   .compute = o->compute,
+                                  .fp8 = o->fp8,
                                   .mha_limit = o->mha_limit,
                                   .max_sequences = o->sequences,
                                   .max_rows = o->sequences + PREFILL_ROWS,

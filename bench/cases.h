@@ -47,6 +47,7 @@ struct el_bench_decode {
     enum el_attention attention;
     int sequences, prompt, steps;
     enum el_compute compute;
+    int fp8; /* core/run/engine.h; no peer does the same */
 };
 int el_bench_decode(struct el_bench *b, const struct el_weights *w, const struct el_bench_decode *o,
                     struct el_error *err);
@@ -58,6 +59,7 @@ struct el_bench_prefill {
     int prompt, sequences;
     int mha_limit; /* core/run/engine.h; the limit is printed when there is one */
     enum el_compute compute;
+    int fp8;
 };
 int el_bench_prefill(struct el_bench *b, const struct el_weights *w,
                      const struct el_bench_prefill *o, struct el_error *err);

@@ -36,7 +36,7 @@ struct arguments {
     const char *kind, *model, *config, *json, *isa, *attention, *stage, *compute, *peer;
     enum el_compute how;
     const struct el_ops *table;
-    int threads, repeats, sequences, prompt, steps, tokens, length, ops, context, queries;
+    int threads, repeats, sequences, prompt, steps, tokens, length, ops, context, queries, fp8;
 };
 
 struct work {
@@ -75,7 +75,11 @@ static int prefill(struct work *w, const struct el_weights *model, enum el_atten
                    struct el_error *err)
 {
     const struct arguments *a = w->a;
-    struct el_bench_prefill p = {mode, a->prompt ? a->prompt : 1000, a->sequences, 0, a->how};
+    struct el_bench_prefill p = {.attention = mode,
+                                 .prompt = a->prompt ? a->prompt : 1000,
+                                 .sequences = a->sequences,
+                                 .compute = a->how,
+                                 .fp8 = a->fp8};
     if (mode == EL_ATTENTION_MHA)
         p.mha_limit = EL_MHA_MEASURE;
     int rc = el_bench_prefill(&w->bench, model, &p, err);
@@ -93,8 +97,12 @@ static int serve(struct work *w, const struct el_weights *model, struct el_error
         enum el_attention mode = (enum el_attention)m;
         if (!wants_mode(a->attention, el_attention_name(mode)))
             continue;
-        struct el_bench_decode d = {mode, a->sequences, a->prompt ? a->prompt : 256, a->steps,
-                                    a->how};
+        struct el_bench_decode d = {.attention = mode,
+                                    .sequences = a->sequences,
+                                    .prompt = a->prompt ? a->prompt : 256,
+                                    .steps = a->steps,
+                                    .compute = a->how,
+                                    .fp8 = a->fp8};
         if (wants(a, "decode") && mode != EL_ATTENTION_MHA)
             rc = el_bench_decode(&w->bench, model, &d, err);
         if (wants(a, "prefill") && rc == 0)
@@ -300,6 +308,8 @@ static int check(struct arguments *a)
     if (a->how == EL_COMPUTE_BF16 && (wants(a, "train") || strcmp(a->kind, "attention") == 0))
         return cli_usage_error("--compute bf16 belongs to gemm, decode and prefill: training and "
                                "attention compute in fp32");
+    if (a->fp8 && strcmp(a->kind, "decode") != 0 && strcmp(a->kind, "prefill") != 0)
+        return cli_usage_error("--index-fp8 belongs to decode and prefill");
     if (a->stage && strcmp(a->stage, "dense") != 0 && strcmp(a->stage, "sparse") != 0)
         return cli_usage_error("--stage '%.40s': expected dense or sparse", a->stage);
     return CLI_GO;
@@ -327,6 +337,8 @@ int cmd_bench(int argc, char **argv)
          "decode, prefill: dense, mqa or (prefill) mha alone (default: all)", 0, 0},
         {"compute", CLI_STRING, &a.compute, "TYPE", "gemm, decode, prefill: fp32 (default) or bf16",
          0, 0},
+        {"index-fp8", CLI_FLAG, &a.fp8, NULL,
+         "decode, prefill: indexer and latents rounded to FP8, cache packed", 0, 0},
         {"stage", CLI_STRING, &a.stage, "NAME", "train: dense or sparse alone (default: both)", 0,
          0},
         {"sequences", CLI_INT, &a.sequences, "N",

@@ -102,8 +102,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static const struct el_bench_decode decode = {EL_ATTENTION_MQA, 3, 20, 4, EL_COMPUTE_FP32};
-static const struct el_bench_prefill prefill = {EL_ATTENTION_DENSE, 40, 3, 0, EL_COMPUTE_FP32};
+static const struct el_bench_decode decode = {EL_ATTENTION_MQA, 3, 20, 4, EL_COMPUTE_FP32, 0};
+static const struct el_bench_prefill prefill = {EL_ATTENTION_DENSE, 40, 3, 0, EL_COMPUTE_FP32, 0};
 static const struct el_bench_train training = {EL_STAGE_SPARSE, 24, 12};
 
 static void decode_counts_its_steps(void **state)

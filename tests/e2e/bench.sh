@@ -17,6 +17,8 @@ grep -q '"name": "train, dense' "$work/json" && fail '--stage has no effect'
 bench decode --prompt 20
 says out 'decode, dense, 4 sequences at 20, 2 steps'
 says out 'decode, mqa, 4 sequences at 20, 2 steps'
+bench decode --prompt 20 --attention mqa --index-fp8
+says out 'decode, mqa fp8, 4 sequences at 20, 2 steps'
 bench prefill --prompt 40 --attention mqa
 says out 'prefill, mqa, one prompt of 40'
 says "$work/json" '"name": "sharing, mqa, 4 completions / one", "ratio": '
@@ -32,6 +34,7 @@ says "$work/json" '"name": "decode at 96, dense / DSA", "ratio": '
 says "$work/json" '"context": 96, "memory": '
 
 status 2 "$program" bench decode --context 2000
+status 2 "$program" bench train --index-fp8
 status 2 "$program" bench walk
 says err walk
 status 2 "$program" bench train --model "$tiny" --config x.json
