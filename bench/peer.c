@@ -153,8 +153,9 @@ int el_bench_race(struct el_bench_peer *p, const char *work, const struct el_ben
     const struct el_bench_job jobs[] = {{run_turn, &sides[0]}, {run_turn, &sides[1]}};
     struct el_bench_times both[2];
     int rc = el_bench_peer_start(p, work, err);
-    if (rc == 0)
-        rc = el_bench_repeat(jobs, 2, turns, both, err);
+    if (rc < 0 || !p->name[0])
+        return rc;
+    rc = el_bench_repeat(jobs, 2, turns, both, err);
     if (rc < 0)
         return rc;
     for (int i = 0; i < turns; i++)

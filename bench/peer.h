@@ -1,14 +1,15 @@
 /* Another program that does the work of a figure, timed in turns with ours.
  *
- * A peer is a command of the shell, bench/peers/pytorch for one. It is started with a kind of work
- * and its options, as in
+ * A peer is a command of the shell, bench/peers/pytorch and bench/peers/llama are two. It is
+ * started with a kind of work and its options, as in
  *
  *     COMMAND decode --mode sparse --dtype fp32 --threads 2 --sequences 64 --prompt 256 --steps 32
  *             --model DIR
  *
  * (`gemm --size N` has no mode and no model), makes itself ready, which may take minutes, and
- * prints one line: its name. Then it reads lines; for each it does the work once and prints the
- * seconds that count. It ends with its input. What it has to say besides goes to standard error. */
+ * prints one line: its name, or an empty one when it has no such work. Then it reads lines; for
+ * each it does the work once and prints the seconds that count. It ends with its input. What it has
+ * to say besides goes to standard error. */
 #ifndef EL_BENCH_PEER_H
 #define EL_BENCH_PEER_H
 
@@ -44,8 +45,8 @@ struct el_bench_beside {
 };
 
 /* Turns of `own` and of the peer for `work`, in each of which either runs three times and its
- * median counts: *times is ours, *beside the peer's. 1 <= turns <= EL_BENCH_MOST_REPEATS. Errors:
- * of either's run. */
+ * median counts: *times is ours, *beside the peer's. A peer that has no such work leaves both as
+ * they are. 1 <= turns <= EL_BENCH_MOST_REPEATS. Errors: of either's run. */
 int el_bench_race(struct el_bench_peer *p, const char *work, const struct el_bench_job *own,
                   int turns, struct el_bench_times *times, struct el_bench_beside *beside,
                   struct el_error *err);

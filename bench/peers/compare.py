@@ -1,10 +1,10 @@
-"""Elenchus against PyTorch: the same weights, dtype, threads and work, in turns.
+"""Elenchus against PyTorch or llama.cpp: the same weights, dtype, threads and work, in turns.
 
 Before anything is timed, both must compute the same logits in fp32. With --dtype bf16, PyTorch has
 weights, activations and cache in BF16, Elenchus the operands of its products with weights. PyTorch does
-each kind of work in the fastest of several ways, eager and compiled, found by trying them here. Then
-elenchus bench and PyTorch as its peer take turns, and the median of the ratios of the turns is printed
-with the lowest and the highest.
+each kind of work in the fastest of several ways, eager and compiled, found by trying them here; llama.cpp
+has ways of its own (llama_side.py). Then elenchus bench and its peer take turns, and the median of the
+ratios of the turns is printed with the lowest and the highest.
 
 Run by bench/peers/run, which makes the environment.
 """
@@ -18,7 +18,7 @@ import tempfile
 
 import torch
 
-import model as peer
+import model as pytorch_model
 import ours
 import timing
 from ours import ROOT, tell
@@ -40,32 +40,50 @@ GOALS = {
 SAME_KEYS = 0.999  # share of selected keys that both must select
 
 
-def check_logits(o, folder, model, scratch):
-    """A key chosen by a hair's breadth differs by rounding, and in a model of random weights moves all
-    rows that read its row in later layers. So the two must select the same keys but for a few, and on
-    the same keys compute the same logits in every row."""
-    c = model.c
+def check_logits(o, folder, scratch):
+    """Both compute the same function, or nothing is timed."""
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
+        c = json.load(f)
     tokens = torch.randint(c["vocab_size"], (1, 4 * c["index_topk"]), generator=torch.Generator().manual_seed(2))
     for sparse in (False, True):
         mine = ours.logits(o, folder, tokens, sparse, scratch)
-        for i, layer in enumerate(model.layers):
-            layer.given = mine[f"selected.{i}"][0].long() if sparse else None
-        with torch.inference_mode():
-            theirs = model.logits(tokens, timing.Ways(), sparse)[0]
-        ours.check_logits(mine["logits"][0], theirs, "sparse" if sparse else "dense", 1)
-        if sparse:
-            least = min(layer.same_keys for layer in model.layers)
-            tell(f"  selected keys: {100 * least:.4f}% equal in the layer that differs most")
-            if least < SAME_KEYS:
-                raise RuntimeError("the two do not select the same keys")
-        for layer in model.layers:
-            layer.given = None
+        check = check_llama if o.peer == "llama" else check_pytorch
+        check(folder, c, tokens, mine, sparse)
+
+
+def check_pytorch(folder, c, tokens, mine, sparse):
+    """A key chosen by a hair's breadth differs by rounding, and in a model of random weights moves all
+    rows that read its row in later layers. So the two must select the same keys but for a few, and on
+    the same keys compute the same logits in every row."""
+    model = pytorch_model.load(folder)
+    for i, layer in enumerate(model.layers):
+        layer.given = mine[f"selected.{i}"][0].long() if sparse else None
+    with torch.inference_mode():
+        theirs = model.logits(tokens, timing.Ways(), sparse)[0]
+    ours.check_logits(mine["logits"][0], theirs, "sparse" if sparse else "dense", 1)
+    if sparse:
+        least = min(layer.same_keys for layer in model.layers)
+        tell(f"  selected keys: {100 * least:.4f}% equal in the layer that differs most")
+        if least < SAME_KEYS:
+            raise RuntimeError("the two do not select the same keys")
+
+
+def check_llama(folder, c, tokens, mine, sparse):
+    """Where the indexer gives several keys a score of 0, llama.cpp takes others of them, and all rows that
+    read such a row differ. Rows that see no more keys than are selected must agree."""
+    import llama_side  # installed where it is the peer
+
+    theirs = torch.from_numpy(llama_side.logits(folder, tokens[0].numpy(), sparse))
+    rows = c["index_topk"] if sparse else len(theirs)
+    mode = f"sparse, up to {rows} tokens" if sparse else "dense"
+    ours.check_logits(mine["logits"][0][:rows], theirs[:rows], mode, 1)
 
 
 def bench(o, *words):
     """The figures of elenchus bench beside PyTorch."""
-    peer_side = [os.path.join(ROOT, "bench", "peers", "pytorch"), "--ways", o.ways]
-    peer_side += [] if o.compile else ["--no-compile"]
+    peer_side = [os.path.join(ROOT, "bench", "peers", o.peer)]
+    if o.peer == "pytorch":
+        peer_side += ["--ways", o.ways] + ([] if o.compile else ["--no-compile"])
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
         command = [o.program, "bench", *words, "--threads", str(o.threads), "--repeat", str(o.turns)]
         command += ["--peer", shlex.join(peer_side), "--json", out.name]
@@ -83,7 +101,7 @@ def row_of(o, shape, kind, mode, figure):
         "dtype": o.dtype,
         "work": figure["name"],
         "elenchus": figure["seconds"],
-        "pytorch": theirs["seconds"],
+        "peer": theirs["seconds"],
         "way": theirs["name"],
         "ratio": theirs["ratio"],
         "lowest": theirs["lowest"],
@@ -97,7 +115,7 @@ def show(row):
     goal = f"  goal {row['goal']:.1f}" if row["goal"] else f"  {100 * row['share']:.0f}% of the machine's ceiling"
     print(
         f"{row['shape']:6} {row['kind']:8} {row['mode']:6} {row['dtype']}  {row['elenchus'] * 1e3:9.1f} ms"
-        f" {row['pytorch'] * 1e3:9.1f} ms  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]{goal}"
+        f" {row['peer'] * 1e3:9.1f} ms  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]{goal}"
         f"  ({row['way']})",
         flush=True,
     )
@@ -128,7 +146,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--program", default=os.path.join(ROOT, "build", "elenchus"))
     p.add_argument("--shapes", default="small,50m", help="small, 50m")
-    p.add_argument("--kinds", default="train,decode,prefill", help="and gemm")
+    p.add_argument("--peer", default="pytorch", choices=["pytorch", "llama"])
+    p.add_argument("--kinds", help="default train,decode,prefill; there is gemm, too; llama.cpp has decode and prefill")
     p.add_argument("--dtype", default="fp32", choices=["fp32", "bf16"], help="bf16: of decode, prefill and gemm")
     p.add_argument("--modes", default="dense,sparse")
     p.add_argument("--threads", type=int, default=os.cpu_count())
@@ -137,23 +156,23 @@ def main():
     p.add_argument("--ways", default="", help="try the ways of PyTorch alone whose name has this in it")
     p.add_argument("--json", help="write the rows there, too")
     o = p.parse_args()
-    kinds = o.kinds.split(",")
+    kinds = (o.kinds or ("decode,prefill" if o.peer == "llama" else "train,decode,prefill")).split(",")
+    if o.peer == "llama" and (o.dtype != "fp32" or not set(kinds) <= {"decode", "prefill"}):
+        p.error("llama.cpp is compared in decode and prefill, in fp32")
     if o.dtype == "bf16" and "train" in kinds:
         p.error("Elenchus trains in fp32: with --dtype bf16 name other --kinds")
     torch.set_num_threads(o.threads)
     torch.manual_seed(1)
     tell(f"PyTorch {torch.__version__}, {o.threads} threads, load {os.getloadavg()[0]:.1f}")
-    print("shape  kind     mode   dtype     elenchus      PyTorch   PyTorch / elenchus, of turns")
+    print("shape  kind     mode   dtype     elenchus         peer   peer / elenchus, of turns")
     rows = [compare_gemm(o)] if "gemm" in kinds else []
     kinds = [k for k in kinds if k != "gemm"]
     for shape in o.shapes.split(",") if kinds else []:
         with tempfile.TemporaryDirectory() as scratch:
             folder = os.path.join(scratch, shape)
-            peer.make_folder(os.path.join(ROOT, SHAPES[shape]), folder)
-            model = peer.load(folder)
-            tell(f"{shape}: {sum(x.numel() for x in model.parameters()) / 1e6:.1f}M parameters")
-            check_logits(o, folder, model, scratch)
-            del model
+            tell(shape)
+            pytorch_model.make_folder(os.path.join(ROOT, SHAPES[shape]), folder)
+            check_logits(o, folder, scratch)
             for kind in kinds:
                 for mode in o.modes.split(","):
                     rows.append(compare(o, shape, kind, folder, mode))

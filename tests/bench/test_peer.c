@@ -113,6 +113,23 @@ static void turns_give_a_ratio(void **state)
     el_bench_peer_release(&p);
 }
 
+static void a_peer_may_lack_a_kind_of_work(void **state)
+{
+    (void)state;
+    struct el_bench_peer p;
+    struct el_error err = {0};
+    struct el_bench_times times = {.n = 7};
+    struct el_bench_beside beside = {0};
+    int runs = 0;
+    struct el_bench_job own = {quarter, &runs};
+    el_bench_peer_init(&p, PEER("echo"));
+    assert_int_equal(el_bench_race(&p, "train", &own, 3, &times, &beside, &err), 0);
+    assert_int_equal(runs, 0);
+    assert_int_equal(times.n, 7);
+    assert_int_equal(beside.times.n, 0);
+    el_bench_peer_release(&p);
+}
+
 static void a_figure_shows_its_peer(void **state)
 {
     (void)state;
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(bad_answers_are_errors),
         cmocka_unit_test(a_stop_ends_the_wait),
         cmocka_unit_test(turns_give_a_ratio),
+        cmocka_unit_test(a_peer_may_lack_a_kind_of_work),
         cmocka_unit_test(a_figure_shows_its_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
