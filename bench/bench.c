@@ -137,15 +137,18 @@ int el_bench_beside(struct el_bench *b, const struct el_bench_job *job, struct e
                     struct el_error *err, const char *work, ...)
 {
     char all[sizeof b->peer.work], what[160];
-    if (!b->peer.command)
-        return 0;
+    if (!b->peer.command || !work)
+        return el_bench_repeat(job, 1, b->repeats, &f->times, err);
     va_list list;
     va_start(list, work);
     vsnprintf(what, sizeof what, work, list);
     va_end(list);
     snprintf(all, sizeof all, "%s --dtype %s --threads %d", what, f->bf16 ? "bf16" : "fp32",
              b->s->threads);
-    return el_bench_race(&b->peer, all, job, b->repeats, &f->times, &f->beside, err);
+    int rc = el_bench_race(&b->peer, all, job, b->repeats, &f->times, &f->beside, err);
+    if (rc < 0 || f->beside.times.n)
+        return rc;
+    return el_bench_repeat(job, 1, b->repeats, &f->times, err);
 }
 
 struct op_job {
@@ -168,9 +171,7 @@ static int time_op(struct el_bench *b, enum el_op op, const void *args, const ch
     struct el_bench_job job = {run_op, &op_job};
     struct el_bench_figure f = {.work = el_bench_work_of(op, args), .bf16 = op == EL_OP_gemm_bf16};
     snprintf(f.name, sizeof f.name, "%s, %s", el_op_name(op), what);
-    int rc = el_bench_repeat(&job, 1, b->repeats, &f.times, &b->error);
-    if (rc == 0 && work)
-        rc = el_bench_beside(b, &job, &f, &b->error, "%s", work);
+    int rc = el_bench_beside(b, &job, &f, &b->error, work ? "%s" : NULL, work);
     return rc < 0 ? rc : el_bench_add(b, &f, &b->error);
 }
 

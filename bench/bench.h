@@ -67,9 +67,9 @@ float *el_bench_noise(struct el_bench *b, size_t n);
 int32_t *el_bench_ints(struct el_bench *b, size_t n);
 int el_bench_drop(struct el_bench *b, struct el_error *err);
 
-/* With a peer in the session: f->times and f->beside anew, of turns of `job` and the peer, which
- * does `work` (printf; --dtype by f->bf16 and --threads are added). Without one: 0, nothing
- * changes. */
+/* Times `job` for f: with a peer in the session f->times and f->beside of turns of both, the peer
+ * doing `work` (printf; --dtype by f->bf16 and --threads are added). Where there is none, it has no
+ * such work, or `work` is NULL: f->times of the repeats of `job` alone. */
 int el_bench_beside(struct el_bench *b, const struct el_bench_job *job, struct el_bench_figure *f,
                     struct el_error *err, const char *work, ...)
     __attribute__((format(printf, 5, 6)));

@@ -180,10 +180,9 @@ static int run_decode(struct server *v, const struct el_bench_decode *o, struct 
              o->prompt, o->steps);
     int rc = warm_and_tally(v, &job, &f, &t, err);
     if (rc == 0)
-        rc = el_bench_repeat(&job, 1, v->b->repeats, &f.times, err);
-    if (rc == 0 && !o->fp8)
         rc = el_bench_beside(v->b, &job, &f, err,
-                             "decode --mode %s --sequences %d --prompt %d --steps %d",
+                             o->fp8 ? NULL
+                                    : "decode --mode %s --sequences %d --prompt %d --steps %d",
                              peer_mode(o->attention), o->sequences, o->prompt, o->steps);
     return rc < 0 ? rc : el_bench_add(v->b, &f, err);
 }
@@ -241,7 +240,7 @@ static int run_prefill(struct server *v, const struct el_bench_prefill *o, struc
     one.times = times[0];
     shared.times = times[1];
     ratio.ratio = times[1].median / times[0].median;
-    if (!o->fp8)
+    if (!o->fp8 && v->b->peer.command) /* else it is timed beside the shared one */
         rc = el_bench_beside(v->b, &jobs[0], &one, err, "prefill --mode %s --prompt %d",
                              peer_mode(o->attention), o->prompt);
     if (rc == 0)

@@ -68,8 +68,6 @@ static int run(struct school *v, struct el_error *err)
     el_bench_tally_stop(v->b->s);
     f.work = el_bench_tally_sum(&tally);
     if (rc == 0)
-        rc = el_bench_repeat(&job, 1, v->b->repeats, &f.times, err);
-    if (rc == 0)
         rc = el_bench_beside(v->b, &job, &f, err, "train --mode %s --tokens %d --length %d",
                              el_stage_name(v->o.stage), v->o.tokens, v->o.length);
     return rc < 0 ? rc : el_bench_add(v->b, &f, err);
