@@ -62,12 +62,6 @@ int cli_usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Whether to colour what goes to this stream: only a terminal, and not with NO_COLOR set. */
 int cli_colour(FILE *stream);
 
-/* Called first by main: starts the program anew with GOMP_SPINCOUNT set, unless the user has set it
- * or OMP_WAIT_POLICY. libgomp reads it before main and by default lets a waiting thread spin for
- * milliseconds, which on cores that other programs use too costs most of the speed; some
- * microseconds of spinning are enough between ops. */
-void cli_tune_threads(char **argv);
-
 /* Called once, by main. A second signal exits at once with status 130. */
 void cli_catch_signals(void);
 

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/threads.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -96,8 +97,8 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    cli_tune_threads(argv);
     cli_catch_signals();
+    cli_watch_threads();
     int status = run(argc, argv);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;

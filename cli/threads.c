@@ -1,12 +1,99 @@
-#include "cli/cli.h"
+#include "cli/threads.h"
 
+#include <omp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/resource.h>
+#include <time.h>
 
-void cli_tune_threads(char **argv)
+enum { MANY = 10, CALM = 10 };
+
+int cli_crowding_update(struct cli_crowding *c, long switches, int threads)
 {
+    int many = switches - c->switches > (long)MANY * threads;
+    c->switches = switches;
+    c->calm = many ? 0 : c->calm + 1;
+    c->crowded = many || (c->crowded && c->calm < CALM);
+    return c->crowded;
+}
+
+/* The thread that holds the idle team. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t let_go;
+    pthread_t thread;
+    int held;
+} team = {.lock = PTHREAD_MUTEX_INITIALIZER, .let_go = PTHREAD_COND_INITIALIZER};
+
+static void *hold_team(void *unused)
+{
+    (void)unused;
+    int made = 0;
+#pragma omp parallel num_threads(omp_get_num_procs() + 1) reduction(+ : made)
+    made++;
+    (void)made;
+    pthread_mutex_lock(&team.lock);
+    while (team.held)
+        pthread_cond_wait(&team.let_go, &team.lock);
+    pthread_mutex_unlock(&team.lock);
+    return NULL; /* libgomp lets the team of a thread go with it */
+}
+
+/* Signals are for the threads that were there before. */
+static int start_thread(pthread_t *thread, void *(*run)(void *))
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return 0;
+    int started = pthread_create(thread, NULL, run, NULL) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
+void cli_threads_sleep_soon(void)
+{
+    team.held = 1;
+    if (!start_thread(&team.thread, hold_team))
+        team.held = 0;
+}
+
+void cli_threads_spin(void)
+{
+    pthread_mutex_lock(&team.lock);
+    int held = team.held;
+    team.held = 0;
+    pthread_cond_signal(&team.let_go);
+    pthread_mutex_unlock(&team.lock);
+    if (held)
+        pthread_join(team.thread, NULL);
+}
+
+static void *watch(void *unused)
+{
+    (void)unused;
+    const struct timespec interval = {.tv_nsec = CLI_CROWDING_MS * 1000000L};
+    struct cli_crowding c = {0};
+    for (int held = 0;;) {
+        struct rusage usage;
+        nanosleep(&interval, NULL);
+        if (getrusage(RUSAGE_SELF, &usage) != 0)
+            return NULL;
+        int crowded = cli_crowding_update(&c, usage.ru_nivcsw, omp_get_max_threads());
+        if (crowded && !held)
+            cli_threads_sleep_soon();
+        else if (!crowded && held)
+            cli_threads_spin();
+        held = crowded;
+    }
+}
+
+void cli_watch_threads(void)
+{
+    pthread_t thread;
     if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY"))
         return;
-    if (setenv("GOMP_SPINCOUNT", "2000", 1) == 0)
-        execv("/proc/self/exe", argv); /* returns only when it fails: then spin as before */
+    if (start_thread(&thread, watch))
+        pthread_detach(thread);
 }

@@ -35,6 +35,7 @@ from ours import ROOT, program, tell
 MODEL = os.path.join(ROOT, "models", "small")
 GOAL = 5.0  # acceptance: the whole step
 PARTS = ("sampling", "reference", "training")
+WARM_UP = 1  # steps of Elenchus in front of those that count
 
 
 # ---- Elenchus ----
@@ -54,14 +55,15 @@ def recipe(o, role):
         num_generations=o.group,
         mini_batches=o.mini_batches,
         indexer_kl_weight=0,
-        max_steps=o.steps,
-        save_steps=o.steps,
+        max_steps=WARM_UP + o.steps,
+        save_steps=WARM_UP + o.steps,
     )
     return r
 
 
 def run_steps(o, r):
-    """A fresh run of `steps` steps, always the same ones. Means over the steps."""
+    """A fresh run, always the same one. Means over its steps behind the first, in which memory is
+    touched for the first time; TRL's first steps aren't counted either."""
     with tempfile.TemporaryDirectory() as scratch:
         path, out = os.path.join(scratch, "recipe.json"), os.path.join(scratch, "run")
         with open(path, "w", encoding="utf-8") as f:
@@ -69,8 +71,8 @@ def run_steps(o, r):
         program(o, "train", path, "--out", out)
         with open(os.path.join(out, "metrics.jsonl"), encoding="utf-8") as f:
             lines = [json.loads(line) for line in f]
-    before = [0] + [line["num_tokens"] for line in lines]
-    steps = [our_step(o, line, line["num_tokens"] - b) for line, b in zip(lines, before)]
+    pairs = list(zip(lines, lines[1:]))[WARM_UP - 1 :]
+    steps = [our_step(o, line, line["num_tokens"] - before["num_tokens"]) for before, line in pairs]
     return {key: statistics.mean(s[key] for s in steps) for key in steps[0]}
 
 

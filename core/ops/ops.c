@@ -10,7 +10,7 @@ void el_stream_init(struct el_stream *s, struct el_device *device, const struct 
     memset(s, 0, sizeof *s);
     s->device = device;
     s->ops = ops;
-    s->threads = threads > 0 ? threads : omp_get_num_procs();
+    s->threads = threads > 0 ? threads : omp_get_max_threads();
 }
 
 void el_stream_release(struct el_stream *s)

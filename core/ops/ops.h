@@ -97,7 +97,8 @@ struct el_stream {
     void *watch_user;
 };
 
-/* device and ops stay the caller's; threads 0: one per available core. */
+/* device and ops stay the caller's; threads 0: OMP_NUM_THREADS, by default one per available
+ * core. */
 void el_stream_init(struct el_stream *s, struct el_device *device, const struct el_ops *ops,
                     int threads);
 void el_stream_release(struct el_stream *s);
