@@ -32,10 +32,13 @@ void el_bench_peer_release(struct el_bench_peer *p)
     p->pid = p->fd = 0;
 }
 
+enum { LONGEST_MODEL = 4095 }; /* bytes of a path */
+
 /* The shell becomes the command, and one end of a pair of sockets its input and output. */
 static int spawn(struct el_bench_peer *p, char *line, int theirs)
 {
-    char model[4096], *argv[] = {(char[]){"sh"}, (char[]){"-c"}, line, (char[]){"sh"}, model, NULL};
+    char model[LONGEST_MODEL + 1],
+        *argv[] = {(char[]){"sh"}, (char[]){"-c"}, line, (char[]){"sh"}, model, NULL};
     posix_spawn_file_actions_t files;
     pid_t pid;
     snprintf(model, sizeof model, "%s", p->model ? p->model : "");
@@ -61,6 +64,9 @@ static int begin(struct el_bench_peer *p, const char *work, struct el_error *err
                      p->model ? " --model \"$1\"" : "");
     if (n < 0 || (size_t)n >= sizeof line || strlen(work) >= sizeof p->work)
         return el_error_set(err, EL_EINVAL, "peer '%.60s...': the command is too long", p->command);
+    if (p->model && strlen(p->model) > LONGEST_MODEL)
+        return el_error_set(err, EL_EINVAL, "peer '%s': a model's path of %zu bytes: at most %d",
+                            p->command, strlen(p->model), LONGEST_MODEL);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return el_error_set(err, EL_EIO, "peer '%s': %s", p->command, strerror(errno));
     int rc = spawn(p, line, ends[1]);

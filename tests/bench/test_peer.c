@@ -72,6 +72,24 @@ static void bad_answers_are_errors(void **state)
     fails(long_command, EL_EINVAL, "too long");
 }
 
+static void a_long_path_is_an_error(void **state)
+{
+    (void)state;
+    struct el_bench_peer p;
+    struct el_error err = {0};
+    char path[4097];
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = 0;
+    el_bench_peer_init(&p, HALF_A_SECOND);
+    p.model = path;
+    assert_int_equal(el_bench_peer_start(&p, "train", &err), EL_EINVAL);
+    assert_non_null(strstr(err.msg, "a model's path of 4096 bytes"));
+    p.model = path + 1;
+    assert_int_equal(el_bench_peer_start(&p, "train", &err), EL_EFORMAT); /* as its name */
+    assert_non_null(strstr(err.msg, "longer than"));
+    el_bench_peer_release(&p);
+}
+
 static void a_stop_ends_the_wait(void **state)
 {
     (void)state;
@@ -171,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_started_once_for_a_kind_of_work),
         cmocka_unit_test(bad_answers_are_errors),
+        cmocka_unit_test(a_long_path_is_an_error),
         cmocka_unit_test(a_stop_ends_the_wait),
         cmocka_unit_test(turns_give_a_ratio),
         cmocka_unit_test(a_peer_may_lack_a_kind_of_work),
