@@ -32,12 +32,12 @@ int cli_choose_isa(const char *name, const struct el_ops **out)
     return CLI_GO;
 }
 
-int cli_check_run_name(const char *name, size_t room)
+int cli_check_run_name(const char *option, const char *name, size_t room)
 {
     struct el_error err = {0};
     if (strlen(name) >= room)
-        return cli_usage_error("--run: longer than %zu bytes", room - 1);
+        return cli_usage_error("--%s: longer than %zu bytes", option, room - 1);
     if (el_run_name_check(name, &err) < 0)
-        return cli_usage_error("--run '%s': %s", name, err.msg);
+        return cli_usage_error("--%s '%s': %s", option, name, err.msg);
     return CLI_GO;
 }

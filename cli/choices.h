@@ -14,7 +14,7 @@ int cli_choose_compute(const char *name, enum el_compute *out);
 /* --isa: an op table that this machine has; name NULL: the fastest. */
 int cli_choose_isa(const char *name, const struct el_ops **out);
 
-/* --run: whether the name of a run is legal and fits a field of `room` bytes. */
-int cli_check_run_name(const char *name, size_t room);
+/* --run, --against ...: whether the name of a run is legal and fits a field of `room` bytes. */
+int cli_check_run_name(const char *option, const char *name, size_t room);
 
 #endif

@@ -328,7 +328,7 @@ int cmd_bench(int argc, char **argv)
         {"model", CLI_STRING, &a.model, "DIR", "Hugging Face folder", 0, 0},
         {"config", CLI_STRING, &a.config, "FILE", "config.json: that shape, random weights", 0, 0},
         {"json", CLI_STRING, &a.json, "FILE", "write the results there too", 0, 0},
-        {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
+        {"threads", CLI_INT, &a.threads, "N", "default: OMP_NUM_THREADS, or one per core", 0, 1024},
         {"repeat", CLI_INT, &a.repeats, "N", "repeats of each measurement (default 5)", 1,
          EL_BENCH_MOST_REPEATS},
         {"ops", CLI_FLAG, &a.ops, NULL, "show where the time of a pass goes, by op", 0, 0},

@@ -265,7 +265,7 @@ static int check(struct flags *f, const char *source)
         return cli_usage_error("--control: '%s' is not none, shuffle or resample", f->control);
     if (el_contest_check_source(source, &err) < 0)
         return cli_usage_error("PROBLEMS %s", err.msg);
-    int rc = cli_check_run_name(f->run, sizeof((struct el_settings *)NULL)->name);
+    int rc = cli_check_run_name("run", f->run, sizeof((struct el_settings *)NULL)->name);
     if (rc == CLI_GO)
         rc = cli_choose_attention(f->attention, &f->mode);
     return rc == CLI_GO ? cli_choose_compute(f->compute, &f->how) : rc;
@@ -316,8 +316,8 @@ int cmd_compete(int argc, char **argv)
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
-        {"cpu-threads", CLI_INT, &f.cpu_threads, "N", "of the processor (default: one per core)", 1,
-         1024},
+        {"cpu-threads", CLI_INT, &f.cpu_threads, "N",
+         "of the processor (default: OMP_NUM_THREADS, or one per core)", 1, 1024},
         {"json", CLI_FLAG, &f.json, NULL, "print the report as JSON", 0, 0},
         {0},
     };

@@ -1,3 +1,4 @@
+#include "cli/choices.h"
 #include "cli/cli.h"
 #include "cli/eval_roles.h"
 #include "cli/eval_training.h"
@@ -223,6 +224,13 @@ static int eval_store(struct flags *f, struct cli_eval_roles *roles, char **argv
     return rc < 0 ? cli_fail(&err) : CLI_DONE;
 }
 
+static int check_names(const struct flags *f)
+{
+    size_t room = sizeof((struct el_settings *)NULL)->name;
+    int rc = f->run ? cli_check_run_name("run", f->run, room) : CLI_GO;
+    return rc == CLI_GO && f->against ? cli_check_run_name("against", f->against, room) : rc;
+}
+
 int cmd_eval(int argc, char **argv)
 {
     struct flags f = {0};
@@ -244,8 +252,8 @@ int cmd_eval(int argc, char **argv)
         {"top-p", CLI_REAL, &roles.top_p, "P", "--roles: of the replies, 1: off (default)", 1e-6,
          1},
         {"prompts", CLI_STRING, &roles.prompts, "DIR", "--roles: prompt set", 0, 0},
-        {"threads", CLI_INT, &roles.threads, "N", "--roles: threads (default: one per core)", 1,
-         1024},
+        {"threads", CLI_INT, &roles.threads, "N",
+         "--roles: threads (default: OMP_NUM_THREADS, or one per core)", 1, 1024},
         {"ratings", CLI_FLAG, &f.ratings, NULL, "totals of the imported human ratings", 0, 0},
         {"training", CLI_FLAG, &f.training, NULL,
          "the metrics of trainings: first, last, best, mean of the last tenth; curves with --html",
@@ -280,6 +288,9 @@ int cmd_eval(int argc, char **argv)
     roles.json = f.json;
     if (f.against && !f.run)
         return cli_usage_error("--against goes with --run");
+    rc = check_names(&f);
+    if (rc != CLI_GO)
+        return rc;
     if (f.html && !f.run && !f.training)
         return cli_usage_error("--html goes with --run or --training");
     if (f.training)

@@ -317,7 +317,7 @@ int cmd_generate(int argc, char **argv)
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
         {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},
-        {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
+        {"threads", CLI_INT, &a.threads, "N", "default: OMP_NUM_THREADS, or one per core", 0, 1024},
         {"mtp", CLI_FLAG, &a.mtp, NULL, "draft tokens with the model's MTP layer", 0, 0},
         {"mtp-hidden", CLI_STRING, &a.mtp_hidden, "WHICH",
          "its input: hidden states post (default) or pre the last norm", 0, 0},

@@ -22,8 +22,8 @@ static const char details[] =
     "those\n"
     "that can be read confirm it (a tie is invalid). Of the analyses with the lowest score, k "
     "valid\n"
-    "ones make that score the proof's label; where no analysis is valid the label is 1; every "
-    "other\n"
+    "ones make that score the proof's label; where no analysis is valid or\n"
+    "undetermined (most of its assessments unreadable) the label is 1; every other\n"
     "proof is queued for a person, or discarded. Labels enter the store as scores, so that they "
     "are\n"
     "part of D_v, where any person's score replaces them. Everything is kept as it comes: after a\n"
@@ -360,8 +360,9 @@ static int check(struct flags *f)
     f->confirm_halves = isnan(f->confirm) ? -1 : el_score_from_value(f->confirm);
     if (!isnan(f->confirm) && f->confirm_halves < EL_SCORE_HALF)
         return cli_usage_error("--confirm: expected 0.5 or 1");
-    int rc = f->run ? cli_check_run_name(f->run, sizeof((struct el_label_settings *)NULL)->name)
-                    : CLI_GO;
+    int rc = f->run
+                 ? cli_check_run_name("run", f->run, sizeof((struct el_label_settings *)NULL)->name)
+                 : CLI_GO;
     if (rc == CLI_GO)
         rc = cli_choose_attention(f->attention, &f->mode);
     return rc == CLI_GO ? cli_choose_compute(f->compute, &f->how) : rc;
@@ -424,8 +425,8 @@ int cmd_label(int argc, char **argv)
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
         {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
-        {"cpu-threads", CLI_INT, &f.cpu_threads, "N", "of the processor (default: one per core)", 1,
-         1024},
+        {"cpu-threads", CLI_INT, &f.cpu_threads, "N",
+         "of the processor (default: OMP_NUM_THREADS, or one per core)", 1, 1024},
         {"resamples", CLI_INT, &f.resamples, "N", "of the bootstrap (default 10000)", 1, 10000000},
         {"json", CLI_FLAG, &f.json, NULL, "print JSON", 0, 0},
         {0},

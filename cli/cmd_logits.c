@@ -70,7 +70,7 @@ int cmd_logits(int argc, char **argv)
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
-        {"threads", CLI_INT, &a.threads, "N", "default: one per core", 0, 1024},
+        {"threads", CLI_INT, &a.threads, "N", "default: OMP_NUM_THREADS, or one per core", 0, 1024},
         {"isa", CLI_STRING, &a.isa, "NAME", "op table: ref, generic, avx2 or avx512", 0, 0},
         {0},
     };

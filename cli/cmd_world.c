@@ -17,8 +17,10 @@ static const char description[] =
     "  elenchus world --split large --export problems.json --count 64\n"
     "  elenchus world --write-tokenizer tokenizer.json\n"
     "  elenchus world --count 64 --store proofs.db            a proof of every score for each\n"
-    "  elenchus world --count 64 --store dv.db --scores       with the oracle's scores: a D_v\n"
-    "  elenchus world --count 64 --store d.db --scores --analyses 3      a D_v and a D_mv\n"
+    "  elenchus world --split train --count 64 --store dv.db --scores    with the oracle's "
+    "scores:\n"
+    "                                                                    a D_v to train on\n"
+    "  elenchus world --split train --count 64 --store d.db --scores --analyses 3     and a D_mv\n"
     "  elenchus world --label --store run.db       the oracle's scores for what is there: a D_v\n"
     "                                              and a D_mv of a competition's own texts";
 

@@ -8,7 +8,7 @@
 --            jobs --< drops
 --
 -- Conventions
---   1. `key` is a digest of what identifies the row (data/store_key.c). Inserting a row that is
+--   1. `key` is a digest of what identifies the row (data/store_*.c). Inserting a row that is
 --      there already is a no-op, so imports and interrupted runs can simply be repeated. No key
 --      contains a row id: ids depend on the order of arrival, keys do not.
 --   2. `halves` is a score in half points: 0, 1, 2 for 0, 0.5, 1; NULL where there is none.

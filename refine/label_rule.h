@@ -3,8 +3,8 @@
  *   1. A proof gets n analyses. One whose reply did not parse after all retries is dropped.
  *   2. Every analysis that reports issues (score 0 or 0.5) gets m meta-assessments. One confirms it
  *      with a score of at least `confirm`. The analysis is
- *        valid         when more than half of the meta-assessments that parsed confirm it
  *        undetermined  when none parsed, or more than half of the m were dropped
+ *        valid         else, when more than half of the meta-assessments that parsed confirm it
  *        invalid       otherwise: a tie is invalid
  *   3. Of the analyses with the lowest score, k or more are valid: the proof gets that score.
  *   4. No analysis is valid or undetermined, so that nobody has found a legitimate issue: 1.

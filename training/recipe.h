@@ -15,13 +15,14 @@
  *         "warmup": 100, "decay": "cosine", "attempt_share": 0, "drill_share": 0.36,
  *         "kl_weight": 1, "bias_update_speed": 1e-3, "max_sequence": 512,
  *         "mix": { fields that differ from the recipe's "mix" in this stage } },
- *       { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1 }, ... ] }
+ *       { "name": "try", "attempts": 2000, "samples": 2, "temperature": 1,
+ *         "refine": false }, ... ] }
  *
  * A training stage is dense, warmup or sparse (core/train/trainer.h). An attempts stage lets the
- * model of the moment prove train-split problems; what it wrote becomes training material, with
- * the oracle's labels, for later stages with attempt_share > 0. Names of stages are different, and
- * made of letters, digits, '_' and '-'. save_total_limit is the number of checkpoints that stay
- * (training/rotation.h). */
+ * model of the moment prove train-split problems; what it wrote, with "refine" its second tries at
+ * what failed, too, becomes training material, with the oracle's labels, for later stages with
+ * attempt_share > 0. Names of stages are different, and made of letters, digits, '_' and '-'.
+ * save_total_limit is the number of checkpoints that stay (training/rotation.h). */
 #ifndef EL_TRAINING_RECIPE_H
 #define EL_TRAINING_RECIPE_H
 

@@ -22,7 +22,7 @@ struct el_train_options {
     const char *recipe, *out;
     const char *root;           /* where relative prompt folders may also be; may be NULL */
     const char *isa;            /* op table by name; NULL: the fastest */
-    int threads;                /* 0: one per core */
+    int threads;                /* 0: OMP_NUM_THREADS, or one per core */
     int export_only;            /* write OUT/model from the checkpoint as it stands, and stop */
     const char *dump_gradients; /* write loss and gradients of the first step there and stop */
     struct el_progress *progress;

@@ -30,13 +30,6 @@ WORK = {
     "prefill": {"prompt": 1000},
 }
 GEMM = 2048  # rows, columns and terms of the product that kind gemm compares
-# acceptance: train, decode, prefill
-GOALS = {
-    "small": {"train": 3.0, "decode": 8.0, "prefill": 2.0},
-    "50m": {"train": 1.3, "decode": 2.0, "prefill": 1.2},
-}
-
-
 SAME_KEYS = 0.999  # share of selected keys that both must select
 
 
@@ -107,15 +100,14 @@ def row_of(o, shape, kind, mode, figure):
         "lowest": theirs["lowest"],
         "highest": theirs["highest"],
         "share": figure.get("flop_share"),
-        "goal": GOALS.get(shape, {}).get(kind),
     }
 
 
 def show(row):
-    goal = f"  goal {row['goal']:.1f}" if row["goal"] else f"  {100 * row['share']:.0f}% of the machine's ceiling"
+    share = f"  {100 * row['share']:.0f}% of the machine's ceiling" if row["share"] else ""
     print(
         f"{row['shape']:6} {row['kind']:8} {row['mode']:6} {row['dtype']}  {row['elenchus'] * 1e3:9.1f} ms"
-        f" {row['peer'] * 1e3:9.1f} ms  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]{goal}"
+        f" {row['peer'] * 1e3:9.1f} ms  {row['ratio']:6.2f} [{row['lowest']:.2f}, {row['highest']:.2f}]{share}"
         f"  ({row['way']})",
         flush=True,
     )

@@ -18,7 +18,7 @@ void el_buf_init(struct el_buf *b);
 void el_buf_release(struct el_buf *b); /* frees and re-initialises */
 void el_buf_clear(struct el_buf *b);   /* len = 0, keeps the memory */
 
-/* All return 0 or EL_ENOMEM. */
+/* All return 0 or EL_ENOMEM; printf EL_EINVAL, too, when the format fails. */
 int el_buf_reserve(struct el_buf *b, size_t more);
 int el_buf_add(struct el_buf *b, const void *bytes, size_t n);
 int el_buf_puts(struct el_buf *b, const char *s);

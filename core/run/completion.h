@@ -1,5 +1,6 @@
-/* Completion backends: requests in, completions out. `local` (this engine) and `openai` (any
- * OpenAI-compatible server) implement the same interface; a caller neither knows nor cares.
+/* Completion backends: requests in, completions out. `local` (this engine) is the one there is;
+ * what else completes a prompt, such as a server, fits the same interface, and a caller does not
+ * care.
  *
  * Use: submit requests while el_backend_room says there is room, then poll; polling does the work.
  * Completions come in any order; a completion depends only on (model, prompt, sampling parameters,
@@ -60,7 +61,7 @@ struct el_completion {
 };
 
 struct el_backend {
-    char name[64];     /* "local", "openai" */
+    char name[64];     /* "local" */
     char digest[33];   /* identifies the model in random-stream keys and in the store */
     char mode[96];     /* "dsa-mqa fp32 avx512", "dsa-mqa+fp8 bf16 avx512+amx": recorded with the
                           run; may be empty */

@@ -13,7 +13,7 @@ struct el_local_options {
     int batch;        /* sequences decoded together; 0: 64 */
     int context;      /* tokens; 0: what the model allows, at most 4096 */
     int cache_tokens; /* 0: 2 * batch * context, at most what fits 2 GiB */
-    int threads;      /* 0: one per core */
+    int threads;      /* 0: OMP_NUM_THREADS, or one per core */
     int trace;        /* EL_TRACE_* bits: what traces hold beside log-probabilities and kept sets */
     int fp8;          /* el_engine_options' fp8; more tokens fit 2 GiB */
     enum el_compute compute; /* el_engine_options' compute */

@@ -30,7 +30,7 @@ struct el_rl_options {
     const char *recipe, *out;
     const char *root;   /* where relative folders of the recipe may also be; may be NULL */
     const char *isa;    /* op table by name; NULL: the fastest */
-    int threads;        /* 0: one per core */
+    int threads;        /* 0: OMP_NUM_THREADS, or one per core */
     const char *record; /* a store that keeps the run and its metrics, too; may be NULL */
     int export_only;    /* write OUT/model from the checkpoint as it stands, and stop */
     struct el_rl_overrides over;

@@ -35,7 +35,8 @@ struct el_rl_tasks {
     size_t n_refinable;
     struct el_rl_problem *problem; /* in the order of their statements; NULL: a store of its own */
     size_t n_problems;
-    size_t *provable; /* those that the generator is given; NULL: the small world's train split */
+    size_t *provable; /* those that the generator is given; none: the small world's, of the recipe's
+                         split */
     size_t n_provable;
     size_t too_long;            /* problems that do not fit, and are not among them */
     char digest[EL_DIGEST_HEX]; /* of everything above */
