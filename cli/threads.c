@@ -1,5 +1,7 @@
 #include "cli/threads.h"
 
+#include "core/base/alloc.h"
+
 #include <omp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -7,12 +9,13 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { MANY = 10, CALM = 10 };
+enum { MANY = 60, CALM = 10 };
 
-int cli_crowding_update(struct cli_crowding *c, long switches, int threads)
+int cli_crowding_update(struct cli_crowding *c, long switches, double seconds)
 {
-    int many = switches - c->switches > (long)MANY * threads;
+    int many = (double)(switches - c->switches) > MANY * (seconds - c->seconds) + 2;
     c->switches = switches;
+    c->seconds = seconds;
     c->calm = many ? 0 : c->calm + 1;
     c->crowded = many || (c->crowded && c->calm < CALM);
     return c->crowded;
@@ -26,13 +29,45 @@ static struct {
     int held;
 } team = {.lock = PTHREAD_MUTEX_INITIALIZER, .let_go = PTHREAD_COND_INITIALIZER};
 
-static void *hold_team(void *unused)
+static void *wait_for_others(void *unused)
 {
     (void)unused;
+    pthread_mutex_lock(&team.lock);
+    pthread_mutex_unlock(&team.lock);
+    return NULL;
+}
+
+/* Whether n threads can be made: libgomp ends the program when it cannot make one. */
+static int threads_to_be_had(int n)
+{
+    pthread_t *thread = el_alloc_array((size_t)n, sizeof *thread);
     int made = 0;
-#pragma omp parallel num_threads(omp_get_num_procs() + 1) reduction(+ : made)
+    if (!thread)
+        return 0;
+    pthread_mutex_lock(&team.lock);
+    while (made < n && pthread_create(&thread[made], NULL, wait_for_others, NULL) == 0)
+        made++;
+    pthread_mutex_unlock(&team.lock);
+    for (int i = 0; i < made; i++)
+        pthread_join(thread[i], NULL);
+    el_free(thread);
+    return made == n;
+}
+
+static void make_team(int n)
+{
+    int made = 0;
+#pragma omp parallel num_threads(n) reduction(+ : made)
     made++;
     (void)made;
+}
+
+static void *hold_team(void *unused)
+{
+    int n = omp_get_num_procs() + 1;
+    (void)unused;
+    if (threads_to_be_had(n))
+        make_team(n);
     pthread_mutex_lock(&team.lock);
     while (team.held)
         pthread_cond_wait(&team.let_go, &team.lock);
@@ -70,6 +105,12 @@ void cli_threads_spin(void)
         pthread_join(team.thread, NULL);
 }
 
+static double seconds_of(const struct rusage *u)
+{
+    return (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
+           1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
+}
+
 static void *watch(void *unused)
 {
     (void)unused;
@@ -80,7 +121,7 @@ static void *watch(void *unused)
         nanosleep(&interval, NULL);
         if (getrusage(RUSAGE_SELF, &usage) != 0)
             return NULL;
-        int crowded = cli_crowding_update(&c, usage.ru_nivcsw, omp_get_max_threads());
+        int crowded = cli_crowding_update(&c, usage.ru_nivcsw, seconds_of(&usage));
         if (crowded && !held)
             cli_threads_sleep_soon();
         else if (!crowded && held)

@@ -14,21 +14,23 @@
 
 /* Whether the process shares its cores, from how often the scheduler takes them away. */
 struct cli_crowding {
-    long switches; /* at the last call */
-    int calm;      /* calls in a row without many */
+    long switches;  /* at the last call */
+    double seconds; /* likewise */
+    int calm;       /* calls in a row without many */
     int crowded;
 };
 
 /* To be called every CLI_CROWDING_MS with the involuntary context switches of the process until now
- * (getrusage) and the threads that it computes with, >= 1. Returns `crowded`: set by an interval
- * with more than 10 switches a thread (4 alone, 25 and more beside another program, on two cores),
- * cleared by ten intervals in a row with fewer. */
-int cli_crowding_update(struct cli_crowding *c, long switches, int threads);
+ * and the seconds of processor time that its threads have used (getrusage). Returns `crowded`: set
+ * by an interval with more than 60 switches for each of these seconds (20 alone, 200 and more
+ * beside another program, two threads on two cores), cleared by ten intervals in a row with fewer.
+ */
+int cli_crowding_update(struct cli_crowding *c, long switches, double seconds);
 
 enum { CLI_CROWDING_MS = 200 };
 
 /* Threads that wait sleep soon from now on (not to be called twice) / spin again (else without
- * effect). Best effort: without memory for threads nothing changes. */
+ * effect). Best effort: where no more threads can be had nothing changes. */
 void cli_threads_sleep_soon(void);
 void cli_threads_spin(void);
 
