@@ -83,6 +83,20 @@ void el_store_close(struct el_store *s)
     el_free(s);
 }
 
+int el_store_settle(struct el_store *s, struct el_error *err)
+{
+    struct el_sql q;
+    int rc = el_sql_open(&q, s, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+    if (rc < 0)
+        return rc;
+    rc = el_sql_step(&q, err);
+    int busy = rc == 1 && el_sql_col_int(&q, 0) != 0;
+    el_sql_close(&q);
+    if (rc < 0)
+        return rc;
+    return busy ? el_error_set(err, EL_EBUSY, "%s: another program reads it", s->path) : 0;
+}
+
 const char *el_store_path(const struct el_store *s)
 {
     return s->path;

@@ -43,6 +43,10 @@ enum el_store_flags {
 /* Opens the file and brings an older version up to date (data/store_migrate.h). Refuses files that
  * are no stores (EL_EFORMAT) and stores of a newer program (EL_EREFUSED). */
 int el_store_open(const char *path, int flags, struct el_store **out, struct el_error *err);
+/* Brings what is committed into the file itself, so that the file alone (renamed, copied) is whole.
+ * Closing does so, too, but cannot say that it failed. EL_EBUSY while another handle reads, EL_EIO
+ * without room on the disk; then nothing is lost that the log beside the file has. */
+int el_store_settle(struct el_store *s, struct el_error *err);
 /* Rolls an open transaction back, gives run locks back. NULL is fine. */
 void el_store_close(struct el_store *s);
 const char *el_store_path(const struct el_store *s);

@@ -107,14 +107,8 @@ static int read_adamw(const cJSON *root, const char *path, struct el_recipe *r,
     int rc = open_part(root, path, "adamw", keys, &o, where, err);
     for (int i = 0; keys[i] && rc == 0; i++)
         rc = el_json_double_or(o, where->data, keys[i], to[i], err);
-    float beta1 = (float)a->beta1, beta2 = (float)a->beta2, eps = (float)a->eps;
-    if (rc == 0 && !(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1 && eps > 0))
-        rc = el_error_set(err, EL_EFORMAT,
-                          "%s: expected beta1 and beta2 in [0,1) and eps > 0, in single precision",
-                          where->data);
-    if (rc == 0 && (a->weight_decay < 0 || a->max_grad_norm < 0))
-        rc = el_error_set(err, EL_EFORMAT,
-                          "%s: weight_decay and max_grad_norm must not be negative", where->data);
+    if (rc == 0 && el_adamw_config_check(a, err) < 0)
+        rc = el_error_prefix(err, "%s", where->data);
     return rc;
 }
 

@@ -125,18 +125,6 @@ int el_state_save(const struct el_run_state *s, const struct el_trainer *t,
     return rc;
 }
 
-static int check_owner(const struct el_safetensors *st, const struct el_state_owner *o,
-                       const char *path, struct el_error *err)
-{
-    const char *owner = el_safetensors_metadata(st, "recipe");
-    if (!owner || strcmp(owner, o->digest) != 0)
-        return el_error_set(err, EL_EREFUSED,
-                            "%s: belongs to another recipe (or the recipe, its prompts or the "
-                            "model it starts from were changed); use another --out folder",
-                            path);
-    return 0;
-}
-
 static int find_blocks(const struct el_safetensors *st, const struct el_trainer *t,
                        const struct el_st_tensor *block[3], struct el_error *err)
 {
@@ -156,8 +144,9 @@ static int check_digest(const struct el_safetensors *st, const struct el_st_tens
     struct el_digest d;
     if (!expected)
         return 0;
-    digest_begin(&d, el_safetensors_metadata(st, "recipe"),
-                 el_safetensors_metadata(st, "position"));
+    const char *owner = el_safetensors_metadata(st, "recipe");
+    const char *position = el_safetensors_metadata(st, "position");
+    digest_begin(&d, owner ? owner : "", position ? position : "");
     for (int i = 0; i < 3; i++)
         el_digest_bytes(&d, block[i]->data, block[i]->bytes);
     el_digest_hex(&d, found);
@@ -165,6 +154,22 @@ static int check_digest(const struct el_safetensors *st, const struct el_st_tens
         return 0;
     return el_error_set(err, EL_EFORMAT, "%s: damaged: its content has the digest %s, expected %s",
                         path, found, expected);
+}
+
+/* An owner's name that is not the expected one may be a damaged one, which the digest tells. */
+static int check_owner(const struct el_safetensors *st, const struct el_trainer *t,
+                       const struct el_state_owner *o, const char *path, struct el_error *err)
+{
+    const char *owner = el_safetensors_metadata(st, "recipe");
+    const struct el_st_tensor *block[3];
+    if (owner && strcmp(owner, o->digest) == 0)
+        return 0;
+    if (find_blocks(st, t, block, NULL) == 0 && check_digest(st, block, path, err) < 0)
+        return EL_EFORMAT;
+    return el_error_set(err, EL_EREFUSED,
+                        "%s: belongs to another recipe (or the recipe, its prompts or the "
+                        "model it starts from were changed); use another --out folder",
+                        path);
 }
 
 /* All or nothing. */
@@ -192,7 +197,7 @@ int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_
     int rc = el_safetensors_open(&st, path, err);
     if (rc < 0)
         return rc;
-    rc = check_owner(&st, o, path, err);
+    rc = check_owner(&st, t, o, path, err);
     if (rc == 0 && !scan_position(el_safetensors_metadata(&st, "position"), &found, &updates))
         rc = el_error_set(err, EL_EFORMAT, "%s: metadata 'position' is missing or damaged", path);
     if (rc == 0 && (found.stage < 0 || found.stage > o->n_stages))

@@ -24,6 +24,21 @@ static void collect_ranges(struct el_optimizer *o)
     }
 }
 
+int el_adamw_config_check(const struct el_adamw_config *c, struct el_error *err)
+{
+    float beta1 = (float)c->beta1, beta2 = (float)c->beta2, eps = (float)c->eps;
+    if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1 && eps > 0))
+        return el_error_set(err, EL_EINVAL,
+                            "expected AdamW's beta1 and beta2 in [0,1) and eps > 0, in single "
+                            "precision, found %g, %g and %g",
+                            c->beta1, c->beta2, c->eps);
+    if (!(c->weight_decay >= 0 && c->max_grad_norm >= 0))
+        return el_error_set(err, EL_EINVAL,
+                            "weight_decay and max_grad_norm must not be negative, found %g and %g",
+                            c->weight_decay, c->max_grad_norm);
+    return 0;
+}
+
 int el_optimizer_init(struct el_optimizer *o, const struct el_weights *w,
                       struct el_adamw_config config, struct el_error *err)
 {

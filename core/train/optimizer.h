@@ -19,6 +19,10 @@ struct el_adamw_config {
     double max_grad_norm; /* clipping by the global norm; 0: none */
 };
 
+/* EL_EINVAL for values that make an update no number: expected beta1 and beta2 in [0,1) and eps >
+ * 0, in single precision, and the others not negative. */
+int el_adamw_config_check(const struct el_adamw_config *c, struct el_error *err);
+
 /* A run of floats with one rule: neighbouring tensors of equal rules are merged. */
 struct el_range {
     int64_t offset, count;

@@ -76,6 +76,9 @@ static int pack_some(struct el_trainer *t, struct batch *b, int n, struct el_err
     int rc = el_replay_prepare(&t->replay, &t->w->config, t->w->device, t->pack.max_rows, err);
     if (rc < 0)
         return rc;
+    int most = t->pack.max_rows;
+    if (b->o->max_rows > 0 && b->o->max_rows < most)
+        most = b->o->max_rows;
     el_pack_clear(&t->pack);
     b->routed = b->kept = b->selected = 1;
     for (b->end = b->first; b->end < n; b->end++) {
@@ -86,8 +89,8 @@ static int pack_some(struct el_trainer *t, struct batch *b, int n, struct el_err
         if (rc < 0)
             return rc;
         int shared = shared_rows(t, b, b->end);
-        if (t->pack.sequences && (r->n - 1 - shared > t->pack.max_rows - t->pack.rows ||
-                                  t->pack.sequences == t->pack.max_sequences))
+        if (t->pack.sequences &&
+            (r->n - 1 - shared > most - t->pack.rows || t->pack.sequences == t->pack.max_sequences))
             break;
         rc = add_rollout(t, r, shared, err);
         if (rc < 0)

@@ -48,6 +48,7 @@ struct el_policy_options {
     int keep_sampling_mask; /* replay rollouts' kept sets where they have them */
     int keep_selection;     /* replay rollouts' selected sets where they have them, in MQA mode */
     double kl_weight;       /* of the indexer's loss in MQA mode; 0: the indexer is frozen */
+    int max_rows; /* of a pass, but for a rollout that is longer; 0: as many as the trainer takes */
 };
 
 /* Log-probabilities of all completions under weights w (NULL: the trainer's; w must have its shape)

@@ -3,6 +3,8 @@
 
 #include "data/store_sql.h"
 
+#include <sys/stat.h>
+
 static void problems_merge_and_report_conflicts(void **state)
 {
     struct fixture *f = *state;
@@ -86,6 +88,42 @@ static void refuse(struct fixture *f, const char *sql)
 {
     assert_true(el_sql_exec(f->store, sql, &f->err) < 0);
     assert_non_null(strstr(f->err.msg, "is never"));
+}
+
+static int64_t count_proofs(struct fixture *f, struct el_store *s)
+{
+    struct el_sql q;
+    int64_t n = 0;
+    ok(el_sql_open(&q, s, "SELECT count(*) FROM proofs", &f->err));
+    ok(el_sql_one_int(&q, &n, &f->err));
+    return n;
+}
+
+/* The file alone has everything once it is settled, which a reader can be in the way of. */
+static void a_settled_store_is_one_file(void **state)
+{
+    struct fixture *f = *state;
+    char log[112], copy[112];
+    struct el_store *other;
+    struct stat st;
+    int64_t n = 0;
+    snprintf(log, sizeof log, "%s-wal", f->path);
+    snprintf(copy, sizeof copy, "%s/copy.db", f->dir);
+    make_proof(f, make_problem(f, "1"), "a");
+    ok(el_store_open(f->path, EL_STORE_READONLY, &other, &f->err));
+    ok(el_sql_exec(other, "BEGIN", &f->err));
+    n = count_proofs(f, other);
+    assert_int_equal(el_store_settle(f->store, &f->err), EL_EBUSY);
+    ok(el_sql_exec(other, "ROLLBACK", &f->err));
+    el_store_close(other);
+    ok(el_store_settle(f->store, &f->err));
+    assert_int_equal(stat(log, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    assert_int_equal(link(f->path, copy), 0);
+    ok(el_store_open(copy, EL_STORE_READONLY, &other, &f->err));
+    n = count_proofs(f, other);
+    assert_int_equal(n, 1);
+    el_store_close(other);
 }
 
 static void what_was_said_never_changes(void **state)
@@ -272,6 +310,7 @@ int main(void)
         with_store(problems_merge_and_report_conflicts),
         with_store(unknown_rows_are_named),
         with_store(proofs_analyses_and_metas_come_back),
+        with_store(a_settled_store_is_one_file),
         with_store(what_was_said_never_changes),
         with_store(bad_scores_are_refused),
         with_store(labels_prefer_people_and_take_the_lower_median),

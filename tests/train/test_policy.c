@@ -147,7 +147,7 @@ static void sampler_and_policy_agree(void **state)
 static struct el_routing_sums routing_of(struct bench *b)
 {
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 0, 1, 0, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 0, 1, 0, 0, 0};
     struct el_policy_sums sums = {0};
     c.beta = 0;
     golden_must(el_policy_accumulate(&b->t, b->r, JOBS, JOBS, &c, &o, &sums, &err));
@@ -192,7 +192,7 @@ static void routing_replay(void **state)
     (void)state;
     static struct bench b;
     static float replayed[MOST], live[MOST];
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     for (int l = b.g.w->config.first_k_dense_replace; l < b.g.layers; l++)
@@ -224,7 +224,7 @@ static void selection_replay(void **state)
 {
     (void)state;
     static struct bench b;
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     struct el_selection_sums same = selection_of(&b, &o);
@@ -266,7 +266,7 @@ static void reference_weights(void **state)
     (void)state;
     static struct bench b, other;
     static float with[MOST], own[MOST];
-    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 0, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 0, 0, 0};
     const struct el_sampling how = {.temperature = 0.9, .top_p = 0.9, .max_tokens = 30};
     bench_open(&b, el_ops_cpu(), el_device_host());
     bench_open(&other, el_ops_cpu(), el_device_host());
@@ -347,7 +347,7 @@ static void check_gradient(enum el_attention mode)
 {
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {mode, 0.8, 1, 1, mode == EL_ATTENTION_MQA, 0};
+    struct el_policy_options o = {mode, 0.8, 1, 1, mode == EL_ATTENTION_MQA, 0, 0};
     int checked = 0;
     c.beta = 0.2;
     bench_open(&b, el_ops_cpu(), el_device_host());
@@ -407,7 +407,7 @@ static void passes_add_up(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0.7};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0.7, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     make_off_policy(&b);
@@ -420,6 +420,15 @@ static void passes_add_up(void **state)
     assert_true(fabs(many.grpo.objective - one.grpo.objective) < 1e-9);
     assert_true(fabs(many.indexer_kl / one.indexer_kl - 1) < 1e-6);
     same_gradient(&b, g, 2e-5);
+    el_trainer_release(&b.t);
+    trainer_open(&b, MOST, JOBS); /* room for all, and passes that are told to be small */
+    o.max_rows = 120;
+    struct el_policy_sums small = accumulate(&b, &c, &o, JOBS);
+    assert_true(small.passes >= one.rows / 120 && small.rows == one.rows);
+    same_gradient(&b, g, 2e-5);
+    el_optimizer_zero_grad(&b.t.opt, &b.s);
+    o.max_rows = 1; /* less than any rollout: one a pass */
+    assert_int_equal(accumulate(&b, &c, &o, JOBS).passes, JOBS);
     el_free(g);
     bench_close(&b);
 }
@@ -465,7 +474,7 @@ static void check_sharing(const struct el_ops *ops, enum el_attention mode, int 
     enum { GROUP = 4 };
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {mode, 0.9, 1, 1, keep_selection, mode == EL_ATTENTION_MQA};
+    struct el_policy_options o = {mode, 0.9, 1, 1, keep_selection, mode == EL_ATTENTION_MQA, 0};
     bench_open(&b, ops, el_device_host());
     sample_groups(&b, (struct el_sampling){.temperature = 0.9, .top_p = 0.9, .max_tokens = 30},
                   mode, GROUP);
@@ -511,7 +520,7 @@ static void shared_prompts_in_many_passes(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 1, 0.7};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 1, 0.7, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample_groups(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 30}, o.mode,
                   4);
@@ -549,7 +558,7 @@ static void unlike_prompts(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample_groups(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 30}, o.mode,
                   JOBS);
@@ -581,7 +590,7 @@ static void without_loss(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_DENSE, 1, 1, 1, 0, 0};
+    struct el_policy_options o = {EL_ATTENTION_DENSE, 1, 1, 1, 0, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     make_off_policy(&b);
@@ -611,7 +620,7 @@ static void indexer_apart(void **state)
     (void)state;
     static struct bench b;
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample(&b, (struct el_sampling){.temperature = 1, .top_p = 1, .max_tokens = 40}, o.mode);
     make_off_policy(&b);
@@ -642,7 +651,7 @@ static void closed_device(void **state)
     static float logp[MOST];
     struct el_device *d = el_device_guard_create();
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 1, 1};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 1, 1, 0};
     const struct el_sampling how = {.temperature = 0.9, .top_p = 0.9, .max_tokens = 20};
     assert_non_null(d);
     bench_open(&b, el_ops_cpu(), el_device_host());
@@ -669,7 +678,7 @@ static void refusals(void **state)
     static struct bench b;
     struct el_error why = {0};
     struct el_grpo_config c = el_grpo_config_default();
-    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 1, 1, 1, 0, 0, 0};
     struct el_policy_sums sums = {0};
     float logp[64];
     const int32_t ids[4] = {1, 2, 3, 4}, far[2] = {1, 100000};
@@ -691,7 +700,7 @@ static void out_of_memory(void **state)
     (void)state;
     static struct bench b;
     static float logp[MOST];
-    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 1, 0};
+    struct el_policy_options o = {EL_ATTENTION_MQA, 0.9, 1, 1, 1, 0, 0};
     bench_open(&b, el_ops_cpu(), el_device_host());
     sample_groups(&b, (struct el_sampling){.temperature = 0.9, .top_p = 0.9, .max_tokens = 20},
                   o.mode, 3);

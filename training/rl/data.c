@@ -1,7 +1,7 @@
 /* A store of the run's own: programmed proofs and analyses of the small world, and the start's
  * attempts at problems, all scored by the oracle. Made in one go under another name and then
  * renamed, so that data.db is complete whenever it is there; a pure function of the recipe and the
- * start. */
+ * start, of which data.db.from has the digest. */
 #include "training/rl/run.h"
 
 #include "core/base/alloc.h"
@@ -208,14 +208,39 @@ static void remove_store(const char *path)
     }
 }
 
-static int make(struct el_rl_run *t, const char *part, struct el_error *err)
+/* Of all that the store is made of. */
+static void digest_of(const struct el_rl_run *t, char out[EL_DIGEST_HEX])
+{
+    const struct el_rl_recipe *r = &t->recipe;
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_str(&d, t->start->digest);
+    el_prompt_set_digest(t->prompts, &d);
+    el_digest_u64(&d, r->seed);
+    el_digest_u64(&d, (uint64_t)r->split);
+    el_digest_u64(&d, (uint64_t)r->world);
+    el_digest_u64(&d, (uint64_t)r->attempts);
+    el_digest_f64(&d, r->checked);
+    el_digest_f64(&d, r->false_start);
+    el_digest_f64(&d, r->sampling.temperature);
+    el_digest_f64(&d, r->sampling.top_p);
+    el_digest_u64(&d, (uint64_t)r->sampling.top_k);
+    el_digest_u64(&d, (uint64_t)r->sampling.max_tokens);
+    el_digest_hex(&d, out);
+}
+
+static int make(struct el_rl_run *t, const char *part, const char *digest, struct el_error *err)
 {
     struct el_store *s = NULL;
     remove_store(part);
     int rc = el_store_open(part, EL_STORE_CREATE, &s, err);
     if (rc == 0)
         rc = fill(t, s, err);
+    if (rc == 0)
+        rc = el_store_settle(s, err);
     el_store_close(s);
+    if (rc == 0)
+        rc = el_rl_note_made(t->data_path, digest, err);
     if (rc == 0 && rename(part, t->data_path) != 0)
         rc = el_error_set(err, EL_EIO, "%s: cannot rename: %s", part, strerror(errno));
     if (rc < 0)
@@ -226,12 +251,15 @@ static int make(struct el_rl_run *t, const char *part, struct el_error *err)
 int el_rl_make_data(struct el_rl_run *t, struct el_error *err)
 {
     struct el_buf part;
-    if (el_path_exists(t->data_path))
-        return 0;
+    char digest[EL_DIGEST_HEX];
+    digest_of(t, digest);
+    int rc = el_rl_made(t->data_path, digest, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     el_buf_init(&part);
-    int rc = el_buf_printf(&part, "%s.part", t->data_path) < 0
-                 ? el_error_set(err, EL_ENOMEM, "out of memory for paths")
-                 : make(t, part.data, err);
+    rc = el_buf_printf(&part, "%s.part", t->data_path) < 0
+             ? el_error_set(err, EL_ENOMEM, "out of memory for paths")
+             : make(t, part.data, digest, err);
     el_buf_release(&part);
     return rc;
 }

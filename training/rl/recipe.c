@@ -411,6 +411,8 @@ static int check(const char *path, struct el_rl_recipe *r, struct el_error *err)
     if (rc == 0 && el_sampling_check(&judge, err) < 0)
         rc = el_error_prefix(err, "judge_temperature");
     if (rc == 0)
+        rc = el_adamw_config_check(&r->adamw, err);
+    if (rc == 0)
         rc = el_grpo_config_check(&r->grpo, err);
     if (rc == 0)
         rc = el_reward_weights_check(&r->rewards.weights, err);

@@ -55,10 +55,11 @@ static int add_line(const struct el_rl_run *t, struct el_store *s, int64_t run, 
     return rc < 0 ? rc : 0;
 }
 
+/* All anew: another folder's training of the same recipe and seed is the same run in the store. */
 static int add_lines(const struct el_rl_run *t, struct el_store *s, int64_t run,
                      const struct el_buf *text, struct el_error *err)
 {
-    int rc = el_store_metric_cut(s, run, t->state.step, err);
+    int rc = el_store_metric_cut(s, run, -1, err);
     for (const char *line = text->data; rc >= 0 && line && line < text->data + text->len;) {
         const char *end = memchr(line, '\n', (size_t)(text->data + text->len - line));
         if (!end)

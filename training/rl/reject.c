@@ -225,6 +225,12 @@ static int make_file(struct el_rl_run *t, const char *path, struct el_error *err
         rc = open_role(t, &c, k, err);
     if (rc == 0)
         rc = sample_all(t, &c, &tally, &out, err);
+    if (rc == 0 && out.len == 0)
+        rc = el_error_set(err, EL_ENOTFOUND,
+                          "%s: no completion earned min_reward: there is nothing to learn from",
+                          t->o->recipe);
+    if (rc == 0)
+        rc = el_rl_note_made(path, t->owner, err);
     if (rc == 0)
         rc = write_file(t, path, &tally, &out, err);
     close_cast(&c);
@@ -341,13 +347,13 @@ int el_rl_reject(struct el_rl_run *t, struct el_error *err)
     char *path = el_path_join(t->o->out, "kept.jsonl");
     if (!path)
         return el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    int rc = el_path_exists(path) ? 0 : make_file(t, path, err);
+    int rc = el_rl_made(path, t->owner, err);
     if (rc == 0)
+        rc = make_file(t, path, err);
+    if (rc >= 0)
         rc = read_file(t, path, err);
     if (rc == 0 && t->kept.n == 0)
-        rc = el_error_set(err, EL_ENOTFOUND,
-                          "%s: no completion earned min_reward: there is nothing to learn from",
-                          path);
+        rc = el_error_set(err, EL_EFORMAT, "%s: holds nothing to learn from", path);
     el_free(path);
     return rc;
 }

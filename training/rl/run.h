@@ -94,6 +94,13 @@ int el_rl_sft_step(struct el_rl_run *t, struct el_error *err);
 /* The data of a recipe that makes its own: OUT/data.db, unless it is there (training/rl/data.c). */
 int el_rl_make_data(struct el_rl_run *t, struct el_error *err);
 
+/* A file of the folder that is made once, out of what `digest` stands for. 1: it is there, and was
+ * made of that (or by a program that kept no note); 0: it is not there; EL_EREFUSED: it was made of
+ * something else. */
+int el_rl_made(const char *path, const char *digest, struct el_error *err);
+/* To be called before the file gets its name: FILE.from holds the digest. */
+int el_rl_note_made(const char *path, const char *digest, struct el_error *err);
+
 /* Tasks out of the recipe's store or the run's own; says what there is, what was left out, and what
  * means nothing (training/rl/open_tasks.c). */
 int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err);

@@ -102,7 +102,8 @@ static struct el_policy_options policy_options(const struct el_rl_recipe *r)
                                       .keep_routing = r->keep_routing,
                                       .keep_sampling_mask = r->keep_sampling_mask,
                                       .keep_selection = r->selected_sets == EL_RL_SELECTED_REPLAY,
-                                      .kl_weight = r->indexer_kl_weight};
+                                      .kl_weight = r->indexer_kl_weight,
+                                      .max_rows = r->batch_rows};
 }
 
 /* Once per batch of rollouts, by the weights of the start. */
