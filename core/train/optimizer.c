@@ -29,8 +29,8 @@ int el_adamw_config_check(const struct el_adamw_config *c, struct el_error *err)
     float beta1 = (float)c->beta1, beta2 = (float)c->beta2, eps = (float)c->eps;
     if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1 && eps > 0))
         return el_error_set(err, EL_EINVAL,
-                            "expected AdamW's beta1 and beta2 in [0,1) and eps > 0, in single "
-                            "precision, found %g, %g and %g",
+                            "expected beta1 and beta2 in [0,1) and eps > 0, in single precision, "
+                            "for AdamW, found %g, %g and %g",
                             c->beta1, c->beta2, c->eps);
     if (!(c->weight_decay >= 0 && c->max_grad_norm >= 0))
         return el_error_set(err, EL_EINVAL,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -87,18 +88,31 @@ static void wrong_plans(void **state)
     }
 }
 
-/* A failing phase is named; another plan, or another start, may not go on in the folder. */
+/* What is wrong with a phase or the start is said before the folder belongs to the plan; another
+ * plan may not go on in it then. */
 static void phases(void **state)
 {
     (void)state;
-    static const char plan[] = "{\"model\":\"m\",\"phases\":[{\"name\":\"first\",\"recipe\":"
-                               "\"/nowhere.json\"}]}";
+#define SMALL "\"model\":\"" EL_SOURCE_DIR "/models/small\""
+#define TINY                                                                                       \
+    "\"phases\":[{\"name\":\"first\",\"recipe\":\"" EL_SOURCE_DIR "/configs/train/"                \
+                                                                  "tiny-rl.json\"}]"
     struct el_error err = {0};
-    assert_true(run(plan, NULL, &err) < 0);
+    char file[300];
+    assert_true(run("{" SMALL ",\"phases\":[{\"name\":\"first\",\"recipe\":\"/nowhere.json\"}]}",
+                    NULL, &err) < 0);
     assert_non_null(strstr(err.msg, "iteration 1, phase first"));
     assert_non_null(strstr(err.msg, "/nowhere.json"));
-    assert_int_equal(run(plan, "other", &err), EL_EREFUSED);
+    assert_int_equal(run("{\"model\":\"m\"," TINY "}", NULL, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "m: no model to start from"));
+    assert_false(el_path_exists(out));
+    assert_int_equal(mkdir(out, 0777), 0);
+    snprintf(file, sizeof file, "%s/plan", out);
+    assert_int_equal(el_file_write(file, "of another", 10, &err), 0);
+    assert_int_equal(run("{" SMALL "," TINY "}", NULL, &err), EL_EREFUSED);
     assert_non_null(strstr(err.msg, "another plan"));
+#undef SMALL
+#undef TINY
 }
 
 /* A plan of configs/train is read, which a folder that cannot be made shows, and so are the recipes

@@ -211,6 +211,66 @@ static int name_all(const struct plan *p, int iteration, int k, struct names *f,
     return rc;
 }
 
+/* The recipe of a phase with what the plan overrides. */
+static int load_recipe(const struct plan *p, int iteration, int k, struct names *f,
+                       struct el_rl_recipe *r, struct el_error *err)
+{
+    struct el_rl_overrides over = {.seed = p->seed + 1000 * iteration + k};
+    int rc = name_all(p, iteration, k, f, &over, err);
+    return rc == 0 ? el_rl_recipe_load(f->recipe, &over, r, err) : rc;
+}
+
+static int check_start(const struct plan *p, struct el_error *err)
+{
+    char *dir = el_path_find(p->model, p->o->root);
+    char *config = dir ? el_path_join(dir, "config.json") : NULL;
+    int rc = config ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    if (rc == 0 && !el_path_exists(config))
+        rc = el_error_set(err, EL_ENOTFOUND, "%s: no model to start from: there is no config.json",
+                          p->model);
+    el_free(dir);
+    el_free(config);
+    return rc;
+}
+
+/* What can be known to fail fails before a folder belongs to the plan. */
+static int check_phases(const struct plan *p, struct el_error *err)
+{
+    struct names *f = el_alloc_array(1, sizeof *f);
+    int rc = f ? check_start(p, err) : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    for (int k = 0; k < p->n && rc == 0; k++) {
+        struct el_rl_recipe r;
+        rc = load_recipe(p, 0, k, f, &r, err);
+        if (rc == 0)
+            el_rl_recipe_release(&r);
+        else
+            el_error_prefix(err, "iteration 1, phase %s", p->phase[k].name);
+    }
+    el_free(f);
+    return rc;
+}
+
+/* 1: the phase has all its steps; its model may also be an earlier checkpoint that somebody has
+ * exported. */
+static int is_done(const struct plan *p, int iteration, int k, struct names *f,
+                   struct el_error *err)
+{
+    struct el_rl_recipe r;
+    cJSON *history = NULL;
+    int64_t steps = 0;
+    int rc = load_recipe(p, iteration, k, f, &r, err);
+    if (rc < 0)
+        return rc;
+    if (el_path_exists(f->done))
+        rc = el_json_load(f->done, &history, err);
+    if (rc == 0 && history)
+        rc = el_json_i64(history, f->done, "steps", &steps, err);
+    int done = history && steps >= r.schedule.steps;
+    cJSON_Delete(history);
+    el_rl_recipe_release(&r);
+    return rc < 0 ? rc : done;
+}
+
 static void say(const struct plan *p, const char *fmt, int iteration, const char *name)
 {
     char line[200];
@@ -230,7 +290,9 @@ static int run_phase(const struct plan *p, int iteration, int k, struct el_error
     int rc = name_all(p, iteration, k, f, &o.over, err);
     o.recipe = f->recipe;
     o.out = f->out;
-    if (rc == 0 && !el_path_exists(f->done)) {
+    int done = rc == 0 ? is_done(p, iteration, k, f, err) : rc;
+    rc = done < 0 ? done : 0;
+    if (done == 0) {
         say(p, "iteration %d of %d: %s", iteration, p->phase[k].name);
         rc = el_rl_train(&o, err);
         if (rc < 0)
@@ -302,6 +364,8 @@ int el_rl_iterate(const struct el_rl_options *o, struct el_error *err)
 {
     struct plan p = {.o = o};
     int rc = read_plan(&p, err);
+    if (rc == 0)
+        rc = check_phases(&p, err);
     if (rc == 0)
         rc = check_owner(&p, err);
     for (int i = 0; i < p.iterations && rc == 0; i++)
