@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "refine/figures.h"
 #include "refine/json_out.h"
+#include "refine/report_parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,7 +41,8 @@ struct cell {
     struct el_compare *c;
     const struct pairs *p;
     int measure, kind;
-    double *xs, *ys, *a, *b, *d; /* scratch */
+    double *rounds[3];      /* where run b's rounds stand: by number, tokens, tokens written */
+    double *ys, *a, *b, *d; /* scratch */
 };
 
 /* Values of run b of every pair at position `at`, its rounds standing at xs. */
@@ -66,48 +68,49 @@ static int add_pair(struct cell *cell, struct el_figures *f, struct el_figure *b
 
 static int add_row(struct cell *cell, struct el_figures *f, struct el_compare_row *row)
 {
-    const struct el_report *a = cell->c->a, *b = cell->c->b;
+    const struct el_report *a = cell->c->a;
     for (int i = 0; i < cell->p->n; i++)
         cell->a[i] = el_report_value(a, cell->c->truth, (enum el_measure)cell->measure,
                                      (enum el_kind)cell->kind, row->round, cell->p->a[i]);
     int rc = el_figures_add(f, cell->a, NULL, &row->a);
-    for (int r = 0; r < b->state.set.rounds; r++)
-        cell->xs[r] = r + 1;
-    at_position(cell, cell->xs, row->round, cell->b);
+    at_position(cell, cell->rounds[0], row->round, cell->b);
     if (rc == 0)
         rc = add_pair(cell, f, &row->b_rounds, &row->d_rounds);
-    for (int r = 0; r < b->state.set.rounds; r++)
-        cell->xs[r] = b->rounds[r].tokens;
-    at_position(cell, cell->xs, row->tokens, cell->b);
+    at_position(cell, cell->rounds[1], row->tokens, cell->b);
     if (rc == 0)
         rc = add_pair(cell, f, &row->b_tokens, &row->d_tokens);
-    for (int r = 0; r < b->state.set.rounds; r++)
-        cell->xs[r] = b->rounds[r].completion_tokens;
-    at_position(cell, cell->xs, row->completion, cell->b);
+    at_position(cell, cell->rounds[2], row->completion, cell->b);
     return rc == 0 ? add_pair(cell, f, &row->b_written, &row->d_written) : rc;
 }
 
+/* Positions are those of the pairs: other problems of a run cost more or less. */
 static int add_rows(struct el_compare *c, const struct pairs *p, struct el_figures *f)
 {
-    size_t n = (size_t)p->n, t = (size_t)c->b->state.set.rounds;
-    double *block = el_alloc_array(3 * n + 2 * t, sizeof *block);
+    size_t n = (size_t)p->n, t = (size_t)c->b->state.set.rounds, own = (size_t)c->rounds;
+    double *block = el_alloc_array(3 * n + 4 * t + 2 * own, sizeof *block), *mine;
     if (!block)
         return EL_ENOMEM;
-    struct cell cell = {.c = c,
-                        .p = p,
-                        .a = block,
-                        .b = block + n,
-                        .d = block + 2 * n,
-                        .xs = block + 3 * n,
-                        .ys = block + 3 * n + t};
+    struct cell cell = {
+        .c = c,
+        .p = p,
+        .a = block,
+        .b = block + n,
+        .d = block + 2 * n,
+        .ys = block + 3 * n,
+        .rounds = {block + 3 * n + t, block + 3 * n + 2 * t, block + 3 * n + 3 * t}};
     int rc = 0;
+    mine = block + 3 * n + 4 * t;
+    el_report_tokens(&c->a->state, p->a, p->n, mine, mine + own);
+    el_report_tokens(&c->b->state, p->b, p->n, cell.rounds[1], cell.rounds[2]);
+    for (size_t r = 0; r < t; r++)
+        cell.rounds[0][r] = (double)r + 1;
     for (cell.measure = 0; cell.measure < EL_MEASURES; cell.measure++)
         for (cell.kind = 0; cell.kind < EL_KINDS_OF_SCORE; cell.kind++)
             for (int r = 0; rc == 0 && r < c->rounds; r++) {
                 struct el_compare_row *row = &c->rows[cell.measure][cell.kind][r];
                 row->round = r + 1;
-                row->tokens = c->a->rounds[r].tokens;
-                row->completion = c->a->rounds[r].completion_tokens;
+                row->tokens = mine[r];
+                row->completion = mine[own + (size_t)r];
                 rc = add_row(&cell, f, row);
             }
     el_free(block);

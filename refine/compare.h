@@ -2,9 +2,10 @@
  * at equal tokens.
  *
  * At equal tokens: the position of a run after round T is the mean number of tokens that a thread
- * has cost up to then (prompts and replies, feedback analyses included). The other run's value at
- * that position is interpolated linearly between its rounds, problem by problem; beyond its last
- * round there is no value. The positions count as given: the interval is that of the values. */
+ * of these problems has cost up to then (prompts and replies, feedback analyses included). The
+ * other run's value at that position is interpolated linearly between its rounds, problem by
+ * problem; beyond its last round there is no value. The positions count as given: the interval is
+ * that of the values. */
 #ifndef EL_REFINE_COMPARE_H
 #define EL_REFINE_COMPARE_H
 

@@ -245,11 +245,11 @@ static int flush(struct el_dispatch *d, struct el_error *err)
     return el_store_commit(d->o.store, err);
 }
 
-/* Before waiting for a reply: commits unless the next one is likely to come at once. */
-static int flush_if_due(struct el_dispatch *d, struct el_error *err)
+/* Before a reply is asked for: commits unless it is there already, or likely to come soon. */
+static int flush_if_due(struct el_dispatch *d, int ready, struct el_error *err)
 {
     int most = d->o.group > 0 ? d->o.group : 64;
-    if (d->grouped >= most || d->last_wait > max_group_s ||
+    if (d->grouped >= most || (!ready && d->last_wait > max_group_s) ||
         el_clock_seconds() - d->group_begin > max_group_s)
         return flush(d, err);
     return 0;
@@ -290,12 +290,14 @@ static int receive(struct el_dispatch *d, int flight, const struct el_completion
 static int poll_side(struct el_dispatch *d, struct el_side *side, struct el_error *err)
 {
     struct el_completion reply = {0};
-    int rc = flush_if_due(d, err);
+    int ready = side->backend->ready && side->backend->ready(side->backend);
+    int rc = flush_if_due(d, ready, err);
     if (rc < 0)
         return rc;
     double begin = el_clock_seconds();
     rc = el_backend_poll(side->backend, &reply, err);
-    d->last_wait = el_clock_seconds() - begin;
+    if (!ready) /* what was at hand says nothing of the next wait */
+        d->last_wait = el_clock_seconds() - begin;
     if (rc < 0)
         return rc;
     if (rc == 0)
@@ -352,6 +354,19 @@ static int step(struct el_dispatch *d, int *busy, struct el_error *err)
     return rc;
 }
 
+/* At the end, which came by rc: that the last replies are lost must not go unsaid. */
+static int flush_last(struct el_dispatch *d, int rc, struct el_error *err)
+{
+    struct el_error why = {0}, first = err ? *err : why;
+    int lost = d->grouped, flushed = flush(d, &why);
+    if (flushed == 0)
+        return rc;
+    if (rc < 0 && rc != EL_EINTR)
+        return el_error_set(err, rc, "%s (and the last %d replies are not stored: %s)", first.msg,
+                            lost, why.msg);
+    return el_error_set(err, flushed, "the last %d replies are not stored: %s", lost, why.msg);
+}
+
 int el_dispatch_go(struct el_dispatch *d, struct el_error *err)
 {
     int busy = 1, rc = 0;
@@ -359,7 +374,6 @@ int el_dispatch_go(struct el_dispatch *d, struct el_error *err)
         rc = step(d, &busy, err);
         d->owner.show(d->owner.self);
     }
-    struct el_error *unless_told = rc < 0 ? NULL : err;
-    int flushed = flush(d, unless_told);
-    return rc < 0 ? rc : flushed < 0 ? flushed : busy ? EL_EINTR : 0;
+    rc = flush_last(d, rc, err);
+    return rc < 0 ? rc : busy ? EL_EINTR : 0;
 }

@@ -24,4 +24,9 @@ double el_report_text_score(const struct el_report *r, int truth, int text);
 void el_report_attempt_tokens(const struct el_competition *c, int thread, int round, double *prompt,
                               double *completion);
 
+/* What a thread of the n problems (NULL: the first n) has cost on average up to each round: tokens,
+ * and those of them that were written; (rounds) each. */
+void el_report_tokens(const struct el_competition *c, const int *problems, int n, double *tokens,
+                      double *written);
+
 #endif

@@ -122,25 +122,44 @@ void el_report_attempt_tokens(const struct el_competition *c, int thread, int ro
     }
 }
 
-static void count_tokens(struct el_report *r)
+void el_report_tokens(const struct el_competition *c, const int *problems, int n, double *tokens,
+                      double *written)
 {
-    const struct el_competition *c = &r->state;
-    double threads = el_competition_threads(c), all = 0, completion = 0;
+    double all = 0, completion = 0, threads = (double)n * c->set.threads;
     for (int round = 1; round <= c->set.rounds; round++) {
-        int64_t goes_on = 0;
-        for (int t = 0; t < el_competition_threads(c); t++) {
-            double a, b;
-            goes_on += c->threads[t].round > round;
+        for (int i = 0; i < n * c->set.threads; i++) {
+            int problem = i / c->set.threads;
+            int t = (problems ? problems[problem] : problem) * c->set.threads + i % c->set.threads;
+            double prompt, reply;
             if (c->threads[t].round < round)
                 continue;
-            el_report_attempt_tokens(c, t, round, &a, &b);
-            all += a + b;
-            completion += b;
+            el_report_attempt_tokens(c, t, round, &prompt, &reply);
+            all += prompt + reply;
+            completion += reply;
         }
-        r->rounds[round - 1].tokens = all / threads;
-        r->rounds[round - 1].completion_tokens = completion / threads;
+        tokens[round - 1] = all / threads;
+        written[round - 1] = completion / threads;
+    }
+}
+
+static int count_tokens(struct el_report *r)
+{
+    const struct el_competition *c = &r->state;
+    int threads = el_competition_threads(c), rounds = c->set.rounds;
+    double *tokens = el_alloc_array(2 * (size_t)rounds, sizeof *tokens);
+    if (!tokens)
+        return EL_ENOMEM;
+    el_report_tokens(c, NULL, threads / c->set.threads, tokens, tokens + rounds);
+    for (int round = 1; round <= rounds; round++) {
+        int64_t goes_on = 0;
+        for (int t = 0; t < threads; t++)
+            goes_on += c->threads[t].round > round;
+        r->rounds[round - 1].tokens = tokens[round - 1];
+        r->rounds[round - 1].completion_tokens = tokens[rounds + round - 1];
         r->rounds[round - 1].finished = 1 - (double)goes_on / threads;
     }
+    el_free(tokens);
+    return 0;
 }
 
 static int add_rounds(struct el_report *r, struct el_figures *f, struct el_error *err)
@@ -209,7 +228,8 @@ int el_report_score(struct el_report *r, struct el_figures *f, struct el_error *
     if (rc < 0)
         return rc;
     count_final_votes(r);
-    count_tokens(r);
+    if (count_tokens(r) < 0)
+        return el_error_set(err, EL_ENOMEM, "out of memory for a report");
     rc = add_rounds(r, f, err);
     return rc == 0 ? add_pass_at_k(r, f, err) : rc;
 }

@@ -74,6 +74,8 @@ struct el_backend {
     /* 1: *out holds a completion (release it); 0: nothing is in flight; < 0: the backend is broken
      * for good. May return EL_EINTR when a stop was requested. */
     int (*poll)(struct el_backend *b, struct el_completion *out, struct el_error *err);
+    /* Whether poll has a completion at hand, so that it returns at once. NULL: not known. */
+    int (*ready)(struct el_backend *b);
     void (*destroy)(struct el_backend *b);
 };
 

@@ -226,6 +226,11 @@ static int local_poll(struct el_backend *b, struct el_completion *out, struct el
     }
 }
 
+static int local_ready(struct el_backend *b)
+{
+    return local_of(b)->engine.finished != NULL;
+}
+
 static void drop_pending(struct el_sequence *q)
 {
     for (; q; q = q->next)
@@ -336,6 +341,7 @@ static int local_setup(struct local *l, const struct el_local_options *o, const 
     l->base.room = local_room;
     l->base.submit = local_submit;
     l->base.poll = local_poll;
+    l->base.ready = local_ready;
     l->base.destroy = local_destroy;
     snprintf(l->base.name, sizeof l->base.name, "local");
     snprintf(l->base.digest, sizeof l->base.digest, "%s", l->w->digest);

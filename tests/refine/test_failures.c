@@ -262,6 +262,45 @@ static void test_store_faults(void **state)
     el_free(resumed);
 }
 
+static int count_replies(struct arena *a)
+{
+    struct el_store *store = NULL;
+    sqlite3_stmt *q = NULL;
+    must(a, el_store_open(a->path, EL_STORE_READONLY, &store, &a->err));
+    assert_int_equal(sqlite3_prepare_v2(store->db, "SELECT count(*) FROM results", -1, &q, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    int n = sqlite3_column_int(q, 0);
+    sqlite3_finalize(q);
+    el_store_close(store);
+    return n;
+}
+
+/* Whoever stops a run is told how many replies are stored: as many as there are. When the last ones
+ * cannot be, that is what the run ends with. */
+static void test_stop_and_store_faults(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    const struct fake_options o = {.stop_after = 7};
+    int lost = 0, stopped = 0;
+    for (long n = 30; stopped < 20; n++) {
+        int told = -1;
+        arena_remove_store(a);
+        el_store_fail_after(n);
+        int rc = arena_run(a, contest, &s, &o, NULL);
+        el_store_fail_after(0);
+        el_stop_requested = 0;
+        if (rc == EL_EINTR) {
+            assert_int_equal(sscanf(a->err.msg, "stopped; %d replies", &told), 1);
+            assert_int_equal(count_replies(a), told);
+            stopped++;
+        }
+        lost += rc != EL_EINTR && strstr(a->err.msg, "replies are not stored") != NULL;
+    }
+    assert_true(lost > 0);
+}
+
 static void test_memory_faults(void **state)
 {
     struct arena *a = *state;
@@ -300,6 +339,7 @@ int main(void)
         T(test_more_analyses_later),
         T(test_strange_stores),
         T(test_store_faults),
+        T(test_stop_and_store_faults),
         T(test_memory_faults),
 #undef T
     };

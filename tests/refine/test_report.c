@@ -184,6 +184,37 @@ static void test_compare(void **state)
     el_store_close(store);
 }
 
+/* Problems that only one run has do not move its rounds: over the common ones it is the same run.
+ */
+static void test_compare_part(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {0};
+    must(a, arena_run(a, "world:test:5", &s, &o, NULL));
+    strcpy(s.name, "wide");
+    struct el_store *store = run_and_open(a, "world:test:12", &s, &o);
+    struct el_report x, y;
+    struct el_compare c;
+    must(a, el_report_make(&x, store, "run", NULL, &a->err));
+    must(a, el_report_make(&y, store, "wide", NULL, &a->err));
+    assert_true(fabs(x.rounds[2].tokens - y.rounds[2].tokens) > 1);
+    must(a, el_compare_make(&c, &x, &y, &a->err));
+    for (int m = 0; m < EL_MEASURES; m++)
+        for (int i = 0; i < 3; i++) {
+            const struct el_compare_row *row = &c.rows[m][EL_KIND_MEAN][i];
+            assert_true(fabs(row->tokens - x.rounds[i].tokens) < 1e-9);
+            if (isnan(row->a.value))
+                continue;
+            assert_true(fabs(row->d_rounds.value) < 1e-9 && fabs(row->d_tokens.value) < 1e-9);
+            assert_true(fabs(row->d_written.value) < 1e-9);
+        }
+    el_compare_release(&c);
+    el_report_release(&x);
+    el_report_release(&y);
+    el_store_close(store);
+}
+
 /* ------------------------------------------------------------------------------------ page */
 
 static const char hostile[] =
@@ -364,6 +395,7 @@ int main(void)
         T(test_values),
         T(test_attention_share),
         T(test_compare),
+        T(test_compare_part),
         T(test_hostile_texts),
         T(test_page_is_balanced_and_complete),
         T(test_answers_are_told),
