@@ -45,9 +45,9 @@ status 0 compete "$work/a.db" last --threads 1 --rounds 1 --seed 184467440737095
 status 1 compete "$work/a.db" last --threads 1 --rounds 1 --seed 1
 says err '18446744073709551615'
 status 1 "$program" eval "$work/a.db" --run nosuch
+says err whole
 status 2 "$program" eval "$work/a.db" --run "a b"
 status 2 "$program" eval "$work/a.db" --run whole --against "a b"
-says err whole
 
 # Stopped by SIGINT, in which case the message says how to go on; and by a disk without room.
 "$program" compete world:test:3 --model "$model" --run whole --store "$work/b.db" $settings \

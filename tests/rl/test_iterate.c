@@ -93,10 +93,9 @@ static void wrong_plans(void **state)
 static void phases(void **state)
 {
     (void)state;
-#define SMALL "\"model\":\"" EL_SOURCE_DIR "/models/small\""
-#define TINY                                                                                       \
-    "\"phases\":[{\"name\":\"first\",\"recipe\":\"" EL_SOURCE_DIR "/configs/train/"                \
-                                                                  "tiny-rl.json\"}]"
+#define SMALL  "\"model\":\"" EL_SOURCE_DIR "/models/small\""
+#define RECIPE EL_SOURCE_DIR "/configs/train/tiny-rl.json"
+#define TINY   "\"phases\":[{\"name\":\"first\",\"recipe\":\"" RECIPE "\"}]"
     struct el_error err = {0};
     char file[300];
     assert_true(run("{" SMALL ",\"phases\":[{\"name\":\"first\",\"recipe\":\"/nowhere.json\"}]}",
@@ -112,6 +111,7 @@ static void phases(void **state)
     assert_int_equal(run("{" SMALL "," TINY "}", NULL, &err), EL_EREFUSED);
     assert_non_null(strstr(err.msg, "another plan"));
 #undef SMALL
+#undef RECIPE
 #undef TINY
 }
 
