@@ -211,15 +211,6 @@ static int name_all(const struct plan *p, int iteration, int k, struct names *f,
     return rc;
 }
 
-/* The recipe of a phase with what the plan overrides. */
-static int load_recipe(const struct plan *p, int iteration, int k, struct names *f,
-                       struct el_rl_recipe *r, struct el_error *err)
-{
-    struct el_rl_overrides over = {.seed = p->seed + 1000 * iteration + k};
-    int rc = name_all(p, iteration, k, f, &over, err);
-    return rc == 0 ? el_rl_recipe_load(f->recipe, &over, r, err) : rc;
-}
-
 static int check_start(const struct plan *p, struct el_error *err)
 {
     char *dir = el_path_find(p->model, p->o->root);
@@ -239,8 +230,11 @@ static int check_phases(const struct plan *p, struct el_error *err)
     struct names *f = el_alloc_array(1, sizeof *f);
     int rc = f ? check_start(p, err) : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     for (int k = 0; k < p->n && rc == 0; k++) {
+        struct el_rl_overrides over = {.seed = p->seed + k};
         struct el_rl_recipe r;
-        rc = load_recipe(p, 0, k, f, &r, err);
+        rc = name_all(p, 0, k, f, &over, err);
+        if (rc == 0)
+            rc = el_rl_recipe_load(f->recipe, &over, &r, err);
         if (rc == 0)
             el_rl_recipe_release(&r);
         else
@@ -252,13 +246,12 @@ static int check_phases(const struct plan *p, struct el_error *err)
 
 /* 1: the phase has all its steps; its model may also be an earlier checkpoint that somebody has
  * exported. */
-static int is_done(const struct plan *p, int iteration, int k, struct names *f,
-                   struct el_error *err)
+static int is_done(const struct names *f, const struct el_rl_overrides *over, struct el_error *err)
 {
     struct el_rl_recipe r;
     cJSON *history = NULL;
     int64_t steps = 0;
-    int rc = load_recipe(p, iteration, k, f, &r, err);
+    int rc = el_rl_recipe_load(f->recipe, over, &r, err);
     if (rc < 0)
         return rc;
     if (el_path_exists(f->done))
@@ -290,7 +283,7 @@ static int run_phase(const struct plan *p, int iteration, int k, struct el_error
     int rc = name_all(p, iteration, k, f, &o.over, err);
     o.recipe = f->recipe;
     o.out = f->out;
-    int done = rc == 0 ? is_done(p, iteration, k, f, err) : rc;
+    int done = rc == 0 ? is_done(f, &o.over, err) : rc;
     rc = done < 0 ? done : 0;
     if (done == 0) {
         say(p, "iteration %d of %d: %s", iteration, p->phase[k].name);
