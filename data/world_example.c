@@ -245,7 +245,7 @@ static int generate(const struct el_world_mix *m, const struct el_world_problem 
                    : u < m->generate_flawed + m->generate_minor ? 0.5
                                                                 : 1;
     struct el_world_report r;
-    size_t self;
+    size_t self = 0;
     int rc = draw_proof(m, p, score, rng, w, err);
     if (rc < 0)
         return rc;

@@ -151,7 +151,7 @@ static int init_piece(void *user, const struct el_weights_piece *p, struct el_er
 int el_weights_create(const struct el_config *c, struct el_device *d, uint64_t seed,
                       struct el_weights **out, struct el_error *err)
 {
-    struct el_weights *w;
+    struct el_weights *w = NULL;
     struct init init = {.config = c, .seed = seed};
     int rc = el_weights_new(c, d, &w, err);
     if (rc < 0)

@@ -179,7 +179,7 @@ static void the_order_of_arrival_does_not_matter(void **state)
     struct el_rng rng;
     el_rng_init(&rng, 5);
     for (int round = 0; round < 6; round++) {
-        int order[n_several];
+        int order[n_several] = {0};
         for (int i = 0; i < n_several; i++) {
             int at = round ? (int)el_rng_below(&rng, (uint32_t)i + 1) : i;
             order[i] = order[at];
