@@ -1,0 +1,46 @@
+#!/bin/sh
+# An iteration whose first phase was killed, and whose model so far somebody has exported: it is not
+# taken for finished, and the end is the same to the last byte.
+. "$(dirname "$0")/lib.sh"
+
+sed -e 's/"attempts": 20/"attempts": 0/' -e 's/"max_steps": [0-9]*/"max_steps": 4/' \
+    -e 's/"save_steps": [0-9]*/"save_steps": 1/' \
+    -e 's/"generator": 1/"generator": 0/' -e 's/"refiner": 1/"refiner": 0/' \
+    configs/train/tiny-rl.json >"$work/recipe.json"
+cat >"$work/plan.json" <<END
+{ "model": "models/small", "iterations": 1, "seed": 5,
+  "phases": [ { "name": "first", "recipe": "$work/recipe.json" },
+              { "name": "second", "recipe": "$work/recipe.json", "model": "first" } ] }
+END
+run()
+{
+    "$program" train "$work/plan.json" --threads 1 "$@"
+}
+
+status 0 run --out "$work/whole"
+
+"$program" train "$work/plan.json" --threads 1 --out "$work/half" >"$work/log" 2>&1 &
+child=$!
+while [ ! -e "$work/half/1.first/state.safetensors" ] && kill -0 $child; do
+    sleep 0.05
+done
+kill -9 $child
+wait $child || true
+[ ! -e "$work/half/1.first/model" ] || fail 'the first phase was killed too late for this test'
+status 0 "$program" train "$work/recipe.json" --model models/small --seed 5 --threads 1 \
+    --out "$work/half/1.first" --export
+grep -q '"steps": *[123]\b' "$work/half/1.first/model/training.json" || fail 'the checkpoint is not of a step before the last'
+
+status 0 run --out "$work/half"
+says err 'iteration 1 of 1: first'
+same "$work/half/1.first/model/model.safetensors" "$work/whole/1.first/model/model.safetensors"
+same "$work/half/model/model.safetensors" "$work/whole/model/model.safetensors"
+
+# What is finished is passed over, and the end stays as it is.
+status 0 run --out "$work/half"
+! grep -q 'iteration 1 of 1' "$work/err" || fail 'a finished phase ran again'
+same "$work/half/model/model.safetensors" "$work/whole/model/model.safetensors"
+
+# Another seed is another plan.
+status 1 run --out "$work/half" --seed 6
+says err 'belongs to another plan'
