@@ -24,12 +24,15 @@ static int configure(struct el_store *s, struct el_error *err)
         rc = el_sql_exec(s, "PRAGMA cell_size_check = ON", err);
     if (rc == 0)
         rc = el_sql_exec(s, "PRAGMA foreign_keys = ON", err);
-    if (rc == 0 && !(s->flags & EL_STORE_READONLY)) {
-        rc = el_sql_exec(s, "PRAGMA journal_mode = WAL", err);
-        if (rc == 0)
-            rc = el_sql_exec(s, "PRAGMA synchronous = FULL", err);
-    }
+    if (rc == 0 && !(s->flags & EL_STORE_READONLY))
+        rc = el_sql_exec(s, "PRAGMA synchronous = FULL", err);
     return rc;
+}
+
+/* Changes the file's header, so it has to be known for a store. */
+static int use_wal(struct el_store *s, struct el_error *err)
+{
+    return s->flags & EL_STORE_READONLY ? 0 : el_sql_exec(s, "PRAGMA journal_mode = WAL", err);
 }
 
 static int open_database(struct el_store *s, struct el_error *err)
@@ -62,6 +65,8 @@ int el_store_open(const char *path, int flags, struct el_store **out, struct el_
         rc = configure(s, err);
     if (rc == 0)
         rc = el_store_migrate(s, el_store_migrations, el_store_version, err);
+    if (rc == 0)
+        rc = use_wal(s, err);
     if (rc < 0) {
         el_store_close(s);
         return rc;

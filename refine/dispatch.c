@@ -249,7 +249,7 @@ static int flush(struct el_dispatch *d, struct el_error *err)
 static int flush_if_due(struct el_dispatch *d, int ready, struct el_error *err)
 {
     int most = d->o.group > 0 ? d->o.group : 64;
-    if (d->grouped >= most || (!ready && d->last_wait > max_group_s) ||
+    if (d->grouped >= most || (!ready && d->long_wait > max_group_s) ||
         el_clock_seconds() - d->group_begin > max_group_s)
         return flush(d, err);
     return 0;
@@ -296,8 +296,10 @@ static int poll_side(struct el_dispatch *d, struct el_side *side, struct el_erro
         return rc;
     double begin = el_clock_seconds();
     rc = el_backend_poll(side->backend, &reply, err);
-    if (!ready) /* what was at hand says nothing of the next wait */
-        d->last_wait = el_clock_seconds() - begin;
+    if (!ready) { /* what was at hand says nothing of the next wait */
+        double wait = el_clock_seconds() - begin, faded = d->long_wait / 2;
+        d->long_wait = wait > faded ? wait : faded;
+    }
     if (rc < 0)
         return rc;
     if (rc == 0)

@@ -104,8 +104,10 @@ struct el_dispatch {
     struct el_flight *flights;
     int n_flights, cap_flights, free_flight;
     int again;                     /* list of flights that wait to be asked again, -1: none */
-    int grouped;                   /* replies in the open transaction; 0: none is open */
-    double group_begin, last_wait; /* when it was opened; how long the last poll took */
+    int grouped;        /* replies in the open transaction; 0: none is open */
+    double group_begin; /* when it was opened */
+    double long_wait;   /* the longest of the last polls, of which each counts half the next one:
+                           two replies may come at once between long waits */
     struct el_buf prompt, scratch[3];
 };
 

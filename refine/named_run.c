@@ -109,8 +109,8 @@ static int check_same(struct el_store *s, const char *name, const struct el_name
                         el_store_path(s), name, what);
 }
 
-int el_named_run_claim(struct el_store *s, const char *name, const struct el_run *want, int64_t *id,
-                       char *warning, struct el_error *err)
+static int claim(struct el_store *s, const char *name, const struct el_run *want, int64_t *id,
+                 char *warning, struct el_error *err)
 {
     struct el_named_run there;
     struct el_error missing = {0};
@@ -130,6 +130,20 @@ int el_named_run_claim(struct el_store *s, const char *name, const struct el_run
                  "reproducible bit for bit",
                  there.mode, want->mode);
     el_named_run_release(&there);
+    return rc;
+}
+
+/* One transaction: another process may begin a run of this name at the same time. */
+int el_named_run_claim(struct el_store *s, const char *name, const struct el_run *want, int64_t *id,
+                       char *warning, struct el_error *err)
+{
+    int rc = el_store_begin(s, err);
+    if (rc < 0)
+        return rc;
+    rc = claim(s, name, want, id, warning, err);
+    if (rc == 0)
+        return el_store_commit(s, err);
+    el_store_rollback(s);
     return rc;
 }
 

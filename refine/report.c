@@ -163,7 +163,10 @@ static enum el_thread_state state_of(const struct el_competition *c, int thread)
         return EL_THREAD_SOLVED;
     if (round == c->set.rounds)
         return EL_THREAD_SPENT;
-    return el_competition_at(c, thread, round + 1)->dropped ? EL_THREAD_REFUSED : EL_THREAD_NEW;
+    int dropped = el_competition_at(c, thread, round + 1)->dropped;
+    int64_t ids[65];
+    int n = el_competition_feedback(c, thread, round + 1, 0, ids);
+    return dropped >= (n > 1 ? n : 1) ? EL_THREAD_REFUSED : EL_THREAD_NEW;
 }
 
 int el_report_count(struct el_report *r, struct el_store *s, struct el_error *err)

@@ -259,8 +259,8 @@ static void drop_range(struct text *t)
     static const char *const words[] = {"\\forall", "forall", "forevery", "foreach", "forany"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         char *at = strstr(t->s, words[i]);
-        if (!at || at == t->s)
-            continue;
+        if (!at || at == t->s || (*words[i] != '\\' && at[-1] == '\\'))
+            continue; /* all there is, or the word within the command */
         while (at > t->s && strchr(",;", at[-1]))
             at--;
         *at = 0;
@@ -338,12 +338,47 @@ static int is_word(const char *s, size_t n)
     return n > 1;
 }
 
+/* Bytes of the command at s, backslash and letters; *names: it may be part of a name. Without blanks
+ * "\sin x" is "\sinx", so what begins like a function or a relation is one. */
+static size_t read_command(const char *s, size_t n, int *names)
+{
+    static const char *const none[] = {
+        "sin",  "cos",  "tan",  "cot", "sec",    "csc",   "log",   "ln",    "lg",   "exp", "sqrt",
+        "frac", "leq",  "geq",  "le",  "ge",     "lt",    "gt",    "ne",    "neq",  "in",  "equiv",
+        "sim",  "cong", "mid",  "sum", "subset", "prod",  "binom", "times", "cdot", "pm",  "approx",
+        "div",  "bmod", "pmod", "mod", "not",    "notin", "forall"};
+    size_t i = 1;
+    while (i < n && isalpha((unsigned char)s[i]))
+        i++;
+    *names = i > 1;
+    for (size_t k = 0; k < sizeof none / sizeof *none; k++)
+        if (strlen(none[k]) < i && memcmp(s + 1, none[k], strlen(none[k])) == 0)
+            *names = 0;
+    return i;
+}
+
+/* Letters, digits, subscripts, primes, arguments, tuples of them: f(x), a_1, (x,y). What computes or
+ * relates is none. */
+static int is_name(const char *s, size_t n)
+{
+    int names = n > 0 && (isalpha((unsigned char)*s) || *s == '\\' || *s == '(');
+    for (size_t i = 0; i < n && names;) {
+        if (s[i] == '\\')
+            i += read_command(s + i, n - i, &names);
+        else if (isalnum((unsigned char)s[i]) || strchr("_'{}(),", s[i]))
+            i++;
+        else
+            names = 0;
+    }
+    return names;
+}
+
 /* "n=2" against "2": the bytes up to the only equals sign of a[0..n), if b has none; else 0. */
 static size_t name_length(const char *a, size_t na, const char *b, size_t nb)
 {
     const char *sign = memchr(a, '=', na);
     if (!sign || memchr(sign + 1, '=', na - (size_t)(sign + 1 - a)) || memchr(b, '=', nb) ||
-        !(isalpha((unsigned char)a[0]) || a[0] == '\\' || a[0] == '('))
+        !is_name(a, (size_t)(sign - a)))
         return 0;
     return (size_t)(sign + 1 - a);
 }

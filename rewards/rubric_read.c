@@ -79,9 +79,12 @@ static int read_lines(char *text, struct el_rubric_item *items, struct el_error 
         next = strchr(line, '\n');
         if (next)
             *next++ = 0;
+        struct el_rubric_item item;
+        if (!read_line(line, &item))
+            continue;
         if (n == ITEMS)
-            return el_error_set(err, EL_ELIMIT, "a rubric of more than %d items", ITEMS - 1);
-        n += read_line(line, &items[n]);
+            return el_error_set(err, EL_ELIMIT, "a rubric of more than %d items", ITEMS);
+        items[n++] = item;
     }
     return n;
 }

@@ -274,7 +274,16 @@ static void other_files_are_refused(void **state)
     assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
     sqlite3_exec(db, "CREATE TABLE t (a)", NULL, NULL, NULL);
     sqlite3_close(db);
+    struct el_buf before, after;
+    el_buf_init(&before);
+    el_buf_init(&after);
+    ok(el_file_read(f->path, 0, &before, &f->err));
     expect_open_error(f, EL_STORE_CREATE, EL_EFORMAT, "not a store made by elenchus");
+    ok(el_file_read(f->path, 0, &after, &f->err));
+    assert_int_equal(before.len, after.len); /* and stay as they are */
+    assert_memory_equal(before.data, after.data, before.len);
+    el_buf_release(&before);
+    el_buf_release(&after);
     unlink(f->path);
     assert_int_equal(mkdir(f->path, 0700), 0);
     expect_open_error(f, EL_STORE_CREATE, EL_EFORMAT, "a folder; expected a store");

@@ -44,3 +44,8 @@ same "$work/half/model/model.safetensors" "$work/whole/model/model.safetensors"
 # Another seed is another plan.
 status 1 run --out "$work/half" --seed 6
 says err 'belongs to another plan'
+
+# So is a recipe that was changed behind a finished phase.
+sed -i 's/"learning_rate": [^,]*/"learning_rate": 1e-9/' "$work/recipe.json"
+status 1 run --out "$work/half"
+says err 'finished with another recipe'

@@ -109,3 +109,18 @@ status 2 label "$work/a.db" --model $model --explain 1
 status 2 "$program" label
 status 0 "$program" label --help
 says out Examples
+
+# A label that a stricter rule has taken back stays so in a copy of the store.
+status 0 "$program" world --split test --count 2 --store "$work/w.db"
+status 0 label "$work/w.db" --model $model --n 3 --m 2 --k 1
+status 0 label "$work/w.db" --model $model --n 3 --m 2 --k 3
+for what in problems proofs analyses scores; do
+    status 0 "$program" export --store "$work/w.db" --what $what --out "$work/$what.jsonl"
+done
+status 0 "$program" import "$work/problems.jsonl" "$work/proofs.jsonl" "$work/analyses.jsonl" \
+    "$work/scores.jsonl" --store "$work/copy.db"
+for store in w copy; do
+    status 0 "$program" export --store "$work/$store.db" --what dv --format csv
+    mv "$work/out" "$work/$store.dv"
+done
+same "$work/w.dv" "$work/copy.dv"

@@ -89,6 +89,17 @@ static void different_answers(void **state)
         {"\\{x\\}", "{x}+1"},
         {"{,}", "0"},
         {"=", "2"},
+        {"x^2=4", "4"},
+        {"x<=4", "4"},
+        {"n!=4", "4"},
+        {"(x-1)=4", "4"},
+        {"x+1=4", "4"},
+        {"x/2=4", "4"},
+        {"\\sin x=4", "4"},
+        {"\\sqrt{x}=4", "4"},
+        {"\\=4", "4"},
+        {"\\forall", "\\forall x: f(x)=0"},
+        {"\\forall n: g(n)=7", "\\forall x: f(x)=0"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
         if (same(pairs[i][0], pairs[i][1]))

@@ -152,10 +152,15 @@ static void rubrics_of_problems(void **state)
     assert_non_null(strstr(err.msg, "worthless"));
     assert_int_equal(el_rubric_read("2. open: /(/", &r, &err), EL_EFORMAT);
     assert_non_null(strstr(err.msg, "open"));
-    char many[64 * 8 + 1] = "";
+    char many[65 * 8 + 1] = "";
     for (int i = 0; i < 64; i++)
         strcat(many, "n: /a/\n");
+    assert_int_equal(el_rubric_read(many, &r, &err), 0); /* lines that are no items do not count */
+    el_rubric_free(r);
+    r = NULL;
+    strcat(many, "n: /a/");
     assert_int_equal(el_rubric_read(many, &r, &err), EL_ELIMIT);
+    assert_non_null(strstr(err.msg, "more than 64 items"));
     assert_null(r);
 }
 

@@ -244,13 +244,14 @@ static int check_phases(const struct plan *p, struct el_error *err)
     return rc;
 }
 
-/* 1: the phase has all its steps; its model may also be an earlier checkpoint that somebody has
- * exported. */
+/* 1: the phase has all its steps, by the recipe as it is now; its model may also be an earlier
+ * checkpoint that somebody has exported. */
 static int is_done(const struct names *f, const struct el_rl_overrides *over, struct el_error *err)
 {
     struct el_rl_recipe r;
     cJSON *history = NULL;
     int64_t steps = 0;
+    const char *digest = "";
     int rc = el_rl_recipe_load(f->recipe, over, &r, err);
     if (rc < 0)
         return rc;
@@ -258,7 +259,14 @@ static int is_done(const struct names *f, const struct el_rl_overrides *over, st
         rc = el_json_load(f->done, &history, err);
     if (rc == 0 && history)
         rc = el_json_i64(history, f->done, "steps", &steps, err);
+    if (rc == 0 && history)
+        rc = el_json_str(history, f->done, "recipe_digest", &digest, err);
     int done = history && steps >= r.schedule.steps;
+    if (rc == 0 && done && strcmp(digest, r.digest) != 0)
+        rc = el_error_set(err, EL_EREFUSED,
+                          "%s: finished with another recipe than %s is now; use another --out "
+                          "folder",
+                          f->out, f->recipe);
     cJSON_Delete(history);
     el_rl_recipe_release(&r);
     return rc < 0 ? rc : done;

@@ -40,7 +40,8 @@ void el_rl_metrics_group(struct el_rl_step_metrics *m, const struct el_rl_group 
     if (group->refused)
         return;
     m->groups++;
-    m->flat += group->flat;
+    m->compared += stats->valid > 1;
+    m->flat += group->flat && stats->valid > 1;
     m->reward_std += stats->std;
     for (int i = 0; i < g; i++)
         count_sample(m, &group->task, &group->sample[i]);
@@ -129,8 +130,8 @@ static int put_rest(struct el_buf *out, const struct el_rl_step_metrics *m)
         const char *name;
         double value;
     } list[] = {
-        {"reward_std", per(m->reward_std, (double)m->groups)},
-        {"frac_reward_zero_std", per((double)m->flat, (double)m->groups)},
+        {"reward_std", per(m->reward_std, (double)m->compared)},
+        {"frac_reward_zero_std", per((double)m->flat, (double)m->compared)},
         {"entropy", per(m->all.entropy, tokens)},
         {"kl", kl_of(m)},
         {"clip_ratio/low_mean", per((double)all->clipped_low, tokens)},

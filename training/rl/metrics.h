@@ -1,6 +1,7 @@
 /* What a step reports, under the names that TRL's users know. Internal to training/rl.
  *
- *   reward, reward_std (mean over groups), frac_reward_zero_std, rewards/TERM/mean (means over the
+ *   reward, reward_std (mean over groups of two samples or more), frac_reward_zero_std (of these),
+ *   rewards/TERM/mean (means over the
  *   samples it applies to), roles/ROLE/reward, entropy, kl (where beta is not 0, so that there is a
  *   reference), clip_ratio/{low,high}_mean, grad_norm,
  *   completions/{mean,min,max}_length, completions/clipped_ratio,
@@ -27,6 +28,7 @@
 
 struct el_rl_step_metrics {
     int64_t groups, flat, refused, samples, cut_off; /* groups that have samples */
+    int64_t compared; /* groups of two samples or more that count: others have no spread */
     double reward, reward_std;
     double term[EL_TERMS];
     int64_t term_n[EL_TERMS];

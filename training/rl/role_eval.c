@@ -282,10 +282,14 @@ const char *el_role_metric_name(int metric)
     return names[metric];
 }
 
+/* A class that is in no resample has no interval. */
 static int put_line(struct el_buf *out, const char *name, const struct el_role_value *v, int json)
 {
     if (isnan(v->value))
         return 0;
+    if (json && (isnan(v->lo) || isnan(v->hi)))
+        return el_buf_printf(out, ",\"%s\":{\"value\":%.6g,\"lo\":null,\"hi\":null}", name,
+                             v->value);
     return el_buf_printf(out,
                          json ? ",\"%s\":{\"value\":%.6g,\"lo\":%.6g,\"hi\":%.6g}"
                               : "  %-28s %.3f  [%.3f, %.3f]\n",
