@@ -112,8 +112,9 @@ says out Examples
 
 # A label that a stricter rule has taken back stays so in a copy of the store.
 status 0 "$program" world --split test --count 2 --store "$work/w.db"
-status 0 label "$work/w.db" --model $model --n 3 --m 2 --k 1
-status 0 label "$work/w.db" --model $model --n 3 --m 2 --k 3
+for k in 1 3; do # with this seed the model gives one
+    status 0 label "$work/w.db" --model $model --n 3 --m 2 --k $k --seed 4
+done
 for what in problems proofs analyses scores; do
     status 0 "$program" export --store "$work/w.db" --what $what --out "$work/$what.jsonl"
 done
