@@ -34,16 +34,27 @@ static int put_marked(const char *text, size_t n, enum el_world_kind kind, struc
     return rc == 0 ? el_buf_puts(out, "</mark>") : rc;
 }
 
-/* A claim whose lines are judged: its heading, then one line of text per judged line. The last line
- * carries the claim's total as well. */
+/* Whether a line of text is judged as a step: blank ones and remarks, "total 98 of 98 right.", are
+ * not. */
+static int is_step(const char *line, size_t n)
+{
+    static const char remark[] = "total ";
+    while (n && (*line == ' ' || *line == '\t' || *line == '\r'))
+        line++, n--;
+    return n > 0 && (n < sizeof remark - 1 || memcmp(line, remark, sizeof remark - 1) != 0);
+}
+
+/* A claim whose lines are judged: its heading, then its steps. The last line carries the claim's
+ * total as well. */
 static int put_claim_lines(const struct el_world_report *r, int claim, const char *text, size_t n,
                            struct el_buf *out)
 {
-    int rc = 0, nth = -1;
-    for (size_t at = 0; rc == 0 && at < n; nth++) {
+    int rc = 0, steps = -1; /* the heading is none */
+    for (size_t at = 0; rc == 0 && at < n;) {
         const char *end = memchr(text + at, '\n', n - at);
         size_t len = end ? (size_t)(end - (text + at)) : n - at;
-        int line = nth < 0 ? -1 : written_line(&r->claim[claim], nth);
+        int step = is_step(text + at, len);
+        int line = step && steps >= 0 ? written_line(&r->claim[claim], steps) : -1;
         enum el_world_kind kind = line < 0 ? EL_KIND_RIGHT : defect_at(r, claim, line);
         if (kind == EL_KIND_RIGHT && at + len >= n)
             kind = defect_at(r, claim, -1);
@@ -51,6 +62,7 @@ static int put_claim_lines(const struct el_world_report *r, int claim, const cha
         if (rc == 0 && end)
             rc = el_buf_putc(out, '\n');
         at += len + 1;
+        steps += step;
     }
     return rc;
 }

@@ -6,6 +6,7 @@
 #include "core/base/json.h"
 #include "refine/compare.h"
 #include "refine/report.h"
+#include "refine/report_page.h"
 #include "refine/svg.h"
 
 #include <setjmp.h>
@@ -285,6 +286,30 @@ static void test_page_is_balanced_and_complete(void **state)
     el_free(page);
 }
 
+/* Marks stand on the lines that are wrong, whatever stands between: blank lines and remarks are no
+ * steps. */
+static void test_marks_stand_on_their_lines(void **state)
+{
+    (void)state;
+    static const char statement[] = "Show that (1) 67=9*x+11*y for some x,y; (2) some of "
+                                    "16,20,35,37 add up to 71.";
+    static const char proof[] = "(1) x=5, y=2.\n9*5=45.\n\n11*2=23.\n45+23=68.\n"
+                                "total 68 of 67 wrong.\n"
+                                "(1) x=5, y=2.\n\n9*5=46.\n11*2=22.\n46+22=68.\n"
+                                "total 68 of 67 right.\n"
+                                "(2) take 16,20,35.\n16+20=36.\n\n36+35=72.\n"
+                                "So all claims hold.\n";
+    struct el_buf page;
+    el_buf_init(&page);
+    assert_int_equal(el_page_exact_proof(statement, proof, &page), 0);
+    assert_non_null(strstr(page.data, ">9*5=46.</mark>"));
+    assert_non_null(strstr(page.data, ">36+35=72.</mark>"));
+    assert_null(strstr(page.data, ">11*2=22.</mark>"));
+    assert_null(strstr(page.data, ">16+20=36.</mark>"));
+    assert_null(strstr(page.data, "\"></mark>"));
+    el_buf_release(&page);
+}
+
 /* Errors of answers and of traces after each round, in each of the three forms. */
 static void test_answers_are_told(void **state)
 {
@@ -397,6 +422,7 @@ int main(void)
         T(test_compare),
         T(test_compare_part),
         T(test_hostile_texts),
+        T(test_marks_stand_on_their_lines),
         T(test_page_is_balanced_and_complete),
         T(test_answers_are_told),
         cmocka_unit_test(test_escape),
