@@ -370,6 +370,7 @@ struct el_job {
     int attempts;            /* (out) results stored */
     int outages;             /* (out) */
     struct el_outcome last;  /* (out) the latest attempt */
+    int64_t read_tokens, written_tokens; /* (out) prompts and replies of all attempts */
     char *memory;
 };
 

@@ -11,7 +11,9 @@
     "SELECT j.id, j.run, j.key, j.role, j.problem, j.thread, j.round, j.sample, j.proof, "         \
     "j.analysis, j.inputs, j.state, j.attempts, j.outages, r.attempt, r.halves, r.failure, "       \
     "r.finish, r.prompt_tokens, r.cached_tokens, r.completion_tokens, r.logp_sum, r.wall_ms, "     \
-    "r.proof, r.analysis, r.meta FROM jobs AS j "                                                  \
+    "r.proof, r.analysis, r.meta, "                                                                \
+    "(SELECT SUM(x.prompt_tokens) FROM results AS x WHERE x.job = j.id), "                         \
+    "(SELECT SUM(x.completion_tokens) FROM results AS x WHERE x.job = j.id) FROM jobs AS j "       \
     "LEFT JOIN results AS r ON r.job = j.id AND r.attempt = j.attempts - 1 "
 /* With a problem given, its condition stands alone so that the index on it is used. */
 #define OF_PROBLEM "j.problem = ?2 "
@@ -68,6 +70,8 @@ static void read_row(struct el_sql *q, struct el_job *j)
     j->attempts = (int)el_sql_col_int(q, 12);
     j->outages = (int)el_sql_col_int(q, 13);
     read_outcome(q, 14, &j->last);
+    j->read_tokens = el_sql_col_int(q, 26);
+    j->written_tokens = el_sql_col_int(q, 27);
     j->memory = NULL;
 }
 

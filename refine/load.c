@@ -96,8 +96,8 @@ static int hold_analysis(struct loader *l, const struct el_job *j, struct el_err
                      .sample = j->sample,
                      .vote = {.job = j->id,
                               .analysis = j->last.analysis,
-                              .prompt_tokens = (int)j->last.prompt_tokens,
-                              .completion_tokens = (int)j->last.completion_tokens,
+                              .prompt_tokens = (int)j->read_tokens,
+                              .completion_tokens = (int)j->written_tokens,
                               .attempts = j->attempts,
                               .halves = (signed char)j->last.halves}};
     if (j->state == EL_JOB_DONE)

@@ -87,6 +87,9 @@ static void attempts_go_in_order_and_failures_are_dropped(void **state)
     ok(el_store_job_get(f->store, job, &got, &f->err));
     assert_int_equal(got.state, EL_JOB_FAILED);
     assert_int_equal(got.attempts, 2);
+    assert_int_equal(got.last.prompt_tokens, 10);
+    assert_int_equal(got.read_tokens, 20); /* those of both */
+    assert_int_equal(got.written_tokens, 10);
     assert_string_equal(got.last.failure, "truncated");
     el_job_release(&got);
 }
