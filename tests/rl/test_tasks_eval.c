@@ -236,6 +236,13 @@ static void imported(void **state)
     assert_int_equal(el_rl_tasks_init(&t, &r, full, s, NULL, &err), 0);
     assert_int_equal(t.n_provable, 1);
     el_rl_tasks_release(&t);
+    r.oracle = 1; /* said before the first step, not when such a task is drawn */
+    assert_int_equal(el_rl_tasks_init(&t, &r, full, s, NULL, &err), EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "the oracle knows only the small world"));
+    assert_non_null(strstr(err.msg, "Show y."));
+    r.share[EL_ROLE_VERIFIER] = 0;
+    assert_int_equal(el_rl_tasks_init(&t, &r, full, s, NULL, &err), EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "Find x."));
     close_imported(s);
     el_prompt_set_free(full);
 }

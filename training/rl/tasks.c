@@ -187,6 +187,21 @@ static int load_analyses(struct el_rl_tasks *t, struct el_store *s, const struct
     return rc < 0 ? el_error_set(err, rc, "%s", why.msg) : 0;
 }
 
+static int in_world(const char *statement)
+{
+    struct el_world_problem world;
+    return el_world_problem_parse(statement, strlen(statement), &world, NULL) == 0;
+}
+
+/* A reward for outcomes alone needs problems whose outcome can be checked. */
+static int has_outcome(const struct el_rl_tasks *t, const char *statement)
+{
+    if (t->recipe->rewards.proof_weight > 0 || in_world(statement))
+        return 1;
+    const struct el_rl_problem *p = find_problem(t, statement);
+    return p && el_answer_checkable(p->answer);
+}
+
 /* Analyses that found something: what a refiner is given. */
 static int index_refinable(struct el_rl_tasks *t, struct el_error *err)
 {
@@ -201,6 +216,8 @@ static int index_refinable(struct el_rl_tasks *t, struct el_error *err)
     for (size_t i = 0; i < dmv->n && rc == 0; i++) {
         const char *text = dmv->item[i].analysis;
         struct el_reply reply;
+        if (!has_outcome(t, dmv->item[i].statement))
+            continue;
         rc = el_reply_parse_verifier(parser, text, strlen(text), NULL, &reply, err);
         if (rc == 0 && reply.failure == EL_REPLY_OK && reply.halves < EL_SCORE_ONE)
             t->refinable[t->n_refinable++] = i;
@@ -293,19 +310,11 @@ static int read_problems(struct el_rl_tasks *t, struct el_store *s, struct el_er
     return t->recipe->rewards.problem_rubrics ? read_rubrics(t, err) : 0;
 }
 
-/* A reward for outcomes alone needs problems whose outcome can be checked. */
-static int has_outcome(const struct el_rl_tasks *t, const struct el_rl_problem *p)
-{
-    struct el_world_problem world;
-    return t->recipe->rewards.proof_weight > 0 || el_answer_checkable(p->answer) ||
-           el_world_problem_parse(p->statement, strlen(p->statement), &world, NULL) == 0;
-}
-
 /* 1, 0, or negative. */
 static int is_provable(struct fitting *fit, const struct el_rl_problem *p, struct el_error *err)
 {
     struct el_rl_task x = {.role = EL_ROLE_GENERATOR, .statement = p->statement};
-    if (!has_outcome(fit->t, p))
+    if (!has_outcome(fit->t, p->statement))
         return 0;
     if (!fit->room)
         return 1;
@@ -381,6 +390,30 @@ static void take_digest(struct el_rl_tasks *t)
 }
 
 /* Problems first: prompts of the rest may show what is known of them. */
+static int known_to_oracle(const char *what, const char *statement, struct el_error *err)
+{
+    return in_world(statement)
+               ? 0
+               : el_error_set(err, EL_EREFUSED,
+                              "the oracle knows only the small world, and %s \"%.60s\"; name a "
+                              "judge, or with \"data\": {\"set\": NAME} a set that it knows",
+                              what, statement);
+}
+
+/* What it does not know would end the run at some later step. */
+static int check_oracle(const struct el_rl_tasks *t, struct el_error *err)
+{
+    const struct el_dataset *dv = &t->data[EL_DATASET_DV], *dmv = &t->data[EL_DATASET_DMV];
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && t->share[EL_ROLE_VERIFIER] > 0 && i < dv->n; i++)
+        rc = known_to_oracle("D_v has", dv->item[i].statement, err);
+    for (size_t i = 0; rc == 0 && i < t->n_provable; i++)
+        rc = known_to_oracle("the problems have", t->problem[t->provable[i]].statement, err);
+    for (size_t i = 0; rc == 0 && i < t->n_refinable; i++)
+        rc = known_to_oracle("D_mv has", dmv->item[t->refinable[i]].statement, err);
+    return rc;
+}
+
 int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, struct el_store *s,
                      const struct el_rl_room *room, struct el_error *err)
@@ -398,6 +431,8 @@ int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
         rc = index_refinable(t, err);
     if (rc == 0 && !own && r->share[EL_ROLE_GENERATOR] > 0)
         rc = index_provable(t, room, err);
+    if (rc == 0 && r->oracle && !own)
+        rc = check_oracle(t, err);
     if (rc == 0)
         take_digest(t);
     else

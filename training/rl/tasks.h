@@ -45,7 +45,8 @@ struct el_rl_tasks {
 /* Reads what the recipe's roles need from the store. What has a prompt that with
  * max_completion_length does not fit `room` (NULL: there is room for all) is left out. Imports
  * bring scores of proofs, seldom of analyses: where D_mv is empty, meta-verifier and refiner are
- * dropped for the other roles of the recipe. EL_ENOTFOUND says which role has nothing. */
+ * dropped for the other roles of the recipe. EL_ENOTFOUND says which role has nothing, EL_EREFUSED
+ * what the oracle, where it is the judge, does not know. */
 int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, struct el_store *s,
                      const struct el_rl_room *room, struct el_error *err);
