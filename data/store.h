@@ -364,12 +364,12 @@ struct el_job {
     const char *role; /* a name of roles/role.h */
     int64_t problem;  /* 0: none */
     int thread, round, sample;
-    int64_t proof, analysis; /* inputs, 0: none */
-    const char *inputs;      /* optional JSON: further references */
-    enum el_job_state state; /* (out) */
-    int attempts;            /* (out) results stored */
-    int outages;             /* (out) */
-    struct el_outcome last;  /* (out) the latest attempt */
+    int64_t proof, analysis;             /* inputs, 0: none */
+    const char *inputs;                  /* optional JSON: further references */
+    enum el_job_state state;             /* (out) */
+    int attempts;                        /* (out) results stored */
+    int outages;                         /* (out) */
+    struct el_outcome last;              /* (out) the latest attempt */
     int64_t read_tokens, written_tokens; /* (out) prompts and replies of all attempts */
     char *memory;
 };

@@ -103,7 +103,7 @@ struct el_dispatch {
     int n_sides, turn;
     struct el_flight *flights;
     int n_flights, cap_flights, free_flight;
-    int again;                     /* list of flights that wait to be asked again, -1: none */
+    int again;          /* list of flights that wait to be asked again, -1: none */
     int grouped;        /* replies in the open transaction; 0: none is open */
     double group_begin; /* when it was opened */
     double long_wait;   /* the longest of the last polls, of which each counts half the next one:

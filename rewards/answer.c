@@ -338,15 +338,16 @@ static int is_word(const char *s, size_t n)
     return n > 1;
 }
 
-/* Bytes of the command at s, backslash and letters; *names: it may be part of a name. Without blanks
+/* Bytes of the command at s, backslash and letters; *names: it may be part of a name. Without
+ * blanks
  * "\sin x" is "\sinx", so what begins like a function or a relation is one. */
 static size_t read_command(const char *s, size_t n, int *names)
 {
     static const char *const none[] = {
-        "sin",  "cos",  "tan",  "cot", "sec",    "csc",   "log",   "ln",    "lg",   "exp", "sqrt",
-        "frac", "leq",  "geq",  "le",  "ge",     "lt",    "gt",    "ne",    "neq",  "in",  "equiv",
-        "sim",  "cong", "mid",  "sum", "subset", "prod",  "binom", "times", "cdot", "pm",  "approx",
-        "div",  "bmod", "pmod", "mod", "not",    "notin", "forall"};
+        "sin",  "cos",   "tan",    "cot",  "sec",  "csc",  "log",    "ln",   "lg",    "exp",
+        "sqrt", "frac",  "leq",    "geq",  "le",   "ge",   "lt",     "gt",   "ne",    "neq",
+        "in",   "equiv", "sim",    "cong", "mid",  "sum",  "subset", "prod", "binom", "times",
+        "cdot", "pm",    "approx", "div",  "bmod", "pmod", "mod",    "not",  "notin", "forall"};
     size_t i = 1;
     while (i < n && isalpha((unsigned char)s[i]))
         i++;
@@ -357,8 +358,8 @@ static size_t read_command(const char *s, size_t n, int *names)
     return i;
 }
 
-/* Letters, digits, subscripts, primes, arguments, tuples of them: f(x), a_1, (x,y). What computes or
- * relates is none. */
+/* Letters, digits, subscripts, primes, arguments, tuples of them: f(x), a_1, (x,y). What computes
+ * or relates is none. */
 static int is_name(const char *s, size_t n)
 {
     int names = n > 0 && (isalpha((unsigned char)*s) || *s == '\\' || *s == '(');

@@ -7,8 +7,8 @@
  * \mathrm{} and the like leave their content; \dfrac and \tfrac are \frac, \cdot and \times are *,
  * \le is \leq; "{,}" inside a number, degree signs, and . , ; : at the end go;
  *   - \frac{a}{b} and \frac ab are a/b; braces around one character go;
- *   - "x = 3" equals "3" when only one of them has an equals sign, with a name in front of it (x, a_1,
- *     f(x), (x,y), \alpha; not x^2, x+1, \sin x, x<); so do elements of lists;
+ *   - "x = 3" equals "3" when only one of them has an equals sign, with a name in front of it (x,
+ * a_1, f(x), (x,y), \alpha; not x^2, x+1, \sin x, x<); so do elements of lists;
  *   - "for all ..." at the end, which says where something holds, is not compared;
  *   - whole numbers, decimals and fractions of them are compared by value: 1/2 = 0.5 = \frac{2}{4};
  *   - lists at the outermost level, "1, 2", "\{1, 2\}", "1 and 2", are compared as sets; "(1, 2)"

@@ -18,6 +18,28 @@ static void cut_line_breaks(struct el_buf *b)
         b->data[--b->len] = 0;
 }
 
+/* Templates of the roles know more than this mixture can fill: left in the text it would be learned
+ * by heart, and what a kind needs would be nowhere. */
+static int check_template(int i, const char *path, const char *text, struct el_error *err)
+{
+    static const char *const needed[4][4] = {{"{statement}"},
+                                             {"{statement}", "{proof}"},
+                                             {"{statement}", "{proof}", "{analysis}"},
+                                             {"{statement}", "{proof}", "{analysis}"}};
+    static const char *const foreign[] = {"{instruction}", "{proofs_to_refine}", "{reference}",
+                                          "{?reference}",  "{rubric}",           "{?rubric}"};
+    for (int k = 0; k < 4 && needed[i][k]; k++)
+        if (!strstr(text, needed[i][k]))
+            return el_error_set(err, EL_EFORMAT, "%s: %s is missing, which training shows", path,
+                                needed[i][k]);
+    for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++)
+        if (strstr(text, foreign[k]))
+            return el_error_set(err, EL_EFORMAT,
+                                "%s: has %s, which the small world's training cannot fill", path,
+                                foreign[k]);
+    return 0;
+}
+
 static int read_prompts(struct el_recipe *r, const char *root, struct el_error *err)
 {
     char *dir = el_path_find(r->prompts_dir, root);
@@ -26,8 +48,10 @@ static int read_prompts(struct el_recipe *r, const char *root, struct el_error *
         char *path = el_path_join(dir, prompt_files[i]);
         rc = path ? el_file_read(path, 1 << 20, &r->prompt_text[i], err)
                   : el_error_set(err, EL_ENOMEM, "%s: out of memory for prompts", dir);
-        el_free(path);
         cut_line_breaks(&r->prompt_text[i]);
+        if (rc == 0)
+            rc = check_template(i, path, r->prompt_text[i].data, err);
+        el_free(path);
     }
     el_free(dir);
     r->mix.prompts = (struct el_world_prompts){.generate = r->prompt_text[0].data,

@@ -265,6 +265,13 @@ static void prompts_are_found_or_named(void **state)
     assert_int_equal(remove(at("root/no/such/prompts/meta.txt")), 0);
     assert_int_equal(el_recipe_load(path, at("root"), &r, &why), EL_EIO);
     assert_non_null(strstr(why.msg, "meta.txt"));
+    write_text(at("root/no/such/prompts/meta.txt"), "{statement}\n{proof}");
+    assert_int_equal(el_recipe_load(path, at("root"), &r, &why), EL_EFORMAT);
+    assert_non_null(strstr(why.msg, "meta.txt: {analysis} is missing"));
+    write_text(at("root/no/such/prompts/meta.txt"),
+               "{statement}\n{proof}\n{analysis}{?rubric}{rubric}{/rubric}");
+    assert_int_equal(el_recipe_load(path, at("root"), &r, &why), EL_EFORMAT);
+    assert_non_null(strstr(why.msg, "meta.txt: has {rubric}"));
 }
 
 static void a_start_is_found_like_prompts(void **state)
