@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "cli/export_model.h"
+#include "cli/output.h"
 #include "core/base/io.h"
 #include "data/export.h"
 
@@ -63,7 +64,9 @@ static int64_t to_file(const struct job *j, const char *path, struct el_error *e
 
 static int64_t export_one(struct job *j, const char *path, const char *out, struct el_error *err)
 {
-    int rc = el_store_open(path, EL_STORE_READONLY, &j->store, err);
+    int rc = cli_output_check(out, err);
+    if (rc == 0)
+        rc = el_store_open(path, EL_STORE_READONLY, &j->store, err);
     if (rc < 0)
         return rc;
     int64_t n = out ? to_file(j, out, err)

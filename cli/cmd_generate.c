@@ -10,6 +10,7 @@
 #include "refine/contest.h"
 
 #include <string.h>
+#include <unistd.h>
 
 const char cmd_generate_help[] = "completions of a prompt, or proofs of a problem";
 
@@ -60,6 +61,8 @@ static int read_stdin(struct el_buf *out, struct el_error *err)
 {
     char piece[4096];
     size_t n;
+    if (isatty(STDIN_FILENO))
+        fprintf(stderr, "reading the prompt from the terminal; Ctrl-D ends it\n");
     while ((n = fread(piece, 1, sizeof piece, stdin)) > 0)
         if (el_buf_add(out, piece, n) < 0)
             return el_error_set(err, EL_ENOMEM, "out of memory for the prompt");
@@ -222,6 +225,7 @@ static void print_text(const struct work *w)
         if (c->text_len == 0 || c->text[c->text_len - 1] != '\n')
             putchar('\n');
     }
+    fflush(stdout); /* in front of the line below, where both go to one place */
     if (w->a->n == 1)
         fprintf(stderr, "%d tokens, log-probability %.2f, ended by %s\n",
                 w->done->completion_tokens, w->done->logp, finish_name(w->done->finish));

@@ -3,6 +3,7 @@
 #include "cli/model.h"
 #include "cli/output.h"
 
+#include "core/base/io.h"
 #include "core/run/logits.h"
 
 #include <string.h>
@@ -22,6 +23,10 @@ static int work(const struct arguments *a, const struct el_logits_options *o, st
     struct el_stream s;
     struct cli_progress progress;
     int rc = cli_output_check(a->out, err);
+    if (rc == 0 && strcmp(a->out, a->tokens) == 0)
+        rc = el_error_set(err, EL_EREFUSED, "%s: --out would write over --tokens", a->out);
+    if (rc == 0 && !el_path_exists(a->tokens)) /* loading the model may take long */
+        rc = el_error_set(err, EL_ENOTFOUND, "%s: no such file", a->tokens);
     if (rc < 0)
         return rc;
     rc = cli_model_load(a->model, &w, err);

@@ -146,7 +146,8 @@ static int check_output(const char *path, const char *out, struct el_error *err)
 static int check_files(const struct arguments *a, struct el_error *err)
 {
     const struct el_rl_overrides *o = &a->over;
-    int rc = a->sft.export_only ? cli_run_folder_has_state(a->sft.out, err) : 0;
+    int rc = a->sft.export_only ? cli_run_folder_has_state(a->sft.out, err)
+                                : cli_run_folder_check(a->sft.out, err);
     if (rc == 0)
         rc = check_folder("--model", o->model, a->sft.root, err);
     if (rc == 0)

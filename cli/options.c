@@ -105,6 +105,12 @@ static const struct cli_option *find_option(const struct cli_option *o, const ch
     return o->name ? o : NULL;
 }
 
+/* "--name" of an option, or "--name=VALUE". */
+static int is_option(const char *word, const struct cli_option *o)
+{
+    return strncmp(word, "--", 2) == 0 && find_option(o, word + 2, strcspn(word + 2, "="));
+}
+
 /* argv[*i] begins with "--". */
 static int take_option(int argc, char **argv, int *i, const struct cli_usage *u)
 {
@@ -120,6 +126,11 @@ static int take_option(int argc, char **argv, int *i, const struct cli_usage *u)
         return set_option(o, NULL);
     if (!value && *i + 1 == argc)
         return cli_usage_error("--%s needs a value (%s)", o->name, o->metavar);
+    if (!value && is_option(argv[*i + 1], u->options))
+        return cli_usage_error(
+            "--%s needs a value (%s), and '%s' follows; a value that begins so is "
+            "given as --%s=VALUE",
+            o->name, o->metavar, argv[*i + 1], o->name);
     return set_option(o, value ? value + 1 : argv[++*i]);
 }
 

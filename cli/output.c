@@ -2,7 +2,20 @@
 
 #include "core/base/io.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
+
+static int is_database(const char *path)
+{
+    static const char magic[] = "SQLite format 3"; /* with its zero byte */
+    char head[sizeof magic];
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(head, 1, sizeof head, f) : 0;
+    if (f)
+        fclose(f);
+    return n == sizeof head && memcmp(head, magic, n) == 0;
+}
 
 int cli_output_check(const char *path, struct el_error *err)
 {
@@ -13,6 +26,8 @@ int cli_output_check(const char *path, struct el_error *err)
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return el_error_set(err, EL_EIO, "%s: a folder; expected the name of a file to write",
                             path);
+    if (is_database(path))
+        return el_error_set(err, EL_EREFUSED, "%s: is a store, which is not written over", path);
     int rc = el_atomic_open(&f, path, err);
     if (rc == 0)
         el_atomic_discard(&f);

@@ -16,6 +16,37 @@ int cli_run_folder_has_state(const char *out, struct el_error *err)
     return has < 0 ? has : 0;
 }
 
+/* 1: something else is in it. */
+static int is_foreign(const char *out, struct el_error *err)
+{
+    static const char *const marks[] = {"lock", "plan", "state.safetensors"};
+    int foreign = 0;
+    DIR *d = opendir(out);
+    for (struct dirent *e; d && (e = readdir(d));)
+        foreign |= strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    if (d)
+        closedir(d);
+    for (size_t i = 0; foreign && i < sizeof marks / sizeof *marks; i++) {
+        char *path = el_path_join(out, marks[i]);
+        if (!path)
+            return el_error_set(err, EL_ENOMEM, "out of memory");
+        foreign = !el_path_exists(path);
+        el_free(path);
+    }
+    return foreign;
+}
+
+int cli_run_folder_check(const char *out, struct el_error *err)
+{
+    int foreign = is_foreign(out, err);
+    if (foreign == 1)
+        return el_error_set(err, EL_EREFUSED,
+                            "--out '%s': is there already and holds no training; expected a new "
+                            "folder, or that of a training to go on with",
+                            out);
+    return foreign;
+}
+
 int cli_run_folder_holds(const char *out, const char *path)
 {
     size_t n = strlen(out);

@@ -7,6 +7,10 @@
 /* EL_ENOTFOUND, with the folder's path, when there is no checkpoint to export. */
 int cli_run_folder_has_state(const char *out, struct el_error *err);
 
+/* EL_EREFUSED when `out` is a folder with files in it, and they are not those of a training, which
+ * would write over some of them. */
+int cli_run_folder_check(const char *out, struct el_error *err);
+
 /* 1 when `path` lies in `out`, as far as the names tell: it may be made with the folder. */
 int cli_run_folder_holds(const char *out, const char *path);
 

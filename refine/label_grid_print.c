@@ -37,7 +37,9 @@ static int put_row(const struct el_label_grid_row *r, struct el_buf *out)
         rc = el_buf_printf(out, "  %s", text);
     }
     for (int c = 0; rc == 0 && c < 3; c++)
-        rc = el_buf_printf(out, " %s%.3f", c ? "" : " ", f->precise[c].value);
+        rc = isnan(f->precise[c].value)
+                 ? el_buf_printf(out, " %s%5s", c ? "" : " ", "-") /* it gives no such label */
+                 : el_buf_printf(out, " %s%.3f", c ? "" : " ", f->precise[c].value);
     for (int c = 0; rc == 0 && c < 3; c++)
         rc = el_buf_printf(out, " %s%.3f", c ? "" : " ", f->covered[c].value);
     return rc == 0 ? el_buf_printf(out, "  %7.1f\n", r->replies) : rc;

@@ -69,7 +69,9 @@ static void options_and_arguments_mix(void **state)
     assert_false(r.other.given);
     assert_int_equal(PARSE(&r, "--other-seed", "18446744073709551615"), CLI_GO);
     assert_true(r.other.given && r.other.value == UINT64_MAX);
-    assert_int_equal(PARSE(&r, "--name", "--flag"), CLI_GO); /* a value may look like an option */
+    assert_int_equal(PARSE(&r, "--name", "--flags"), CLI_GO); /* a value may look like an option */
+    assert_string_equal(r.name, "--flags");
+    assert_int_equal(PARSE(&r, "--name=--flag"), CLI_GO);
     assert_string_equal(r.name, "--flag");
 }
 
@@ -109,6 +111,8 @@ static void wrong_usage_is_status_2(void **state)
         {"a", "b", "c"},
         {"--seed", "18446744073709551616"},
         {"--count", "99999999999999999999"},
+        {"--name", "--flag"},
+        {"--name", "--count=3"},
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         int n = 0;

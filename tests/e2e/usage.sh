@@ -150,3 +150,29 @@ for command in --help --version 'world --help' 'world --count 3' 'world --count 
     # shellcheck disable=SC2086 # words
     unwritable "$program" $command
 done
+
+# No output takes the place of a store, of its own input, or of files that are no training's.
+status 0 "$program" world --split test --count 1 --store "$work/kept.db" --scores
+cp "$work/kept.db" "$work/before.db"
+for command in "export --store $work/kept.db --what dv --out $work/kept.db" \
+    "eval $work/kept.db --ratings --html $work/kept.db"; do
+    # shellcheck disable=SC2086 # words are wanted
+    "$program" $command >"$work/out" 2>"$work/err" && fail "written over a store: $command"
+done
+same "$work/kept.db" "$work/before.db"
+status 1 "$program" export --store "$work/kept.db" --what dv --out "$work/kept.db"
+says err 'is a store, which is not written over'
+mkdir "$work/foreign"
+echo mine >"$work/foreign/metrics.jsonl"
+status 1 "$program" train configs/train/tiny.json --out "$work/foreign"
+says err 'holds no training'
+[ "$(cat "$work/foreign/metrics.jsonl")" = mine ] || fail 'a file was written over'
+[ "$(ls "$work/foreign")" = metrics.jsonl ] || fail 'something was added'
+echo '[[1,2]]' >"$work/tokens.json"
+status 1 "$program" logits --model models/small --tokens "$work/tokens.json" --out "$work/tokens.json"
+says err '--out would write over --tokens'
+
+# An option in the place of a value is a slip.
+status 2 "$program" world --store --scores --count 1
+says err "--store needs a value (FILE.db), and '--scores' follows"
+[ ! -e ./--scores ] || fail 'a file named like an option'

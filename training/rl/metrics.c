@@ -206,10 +206,12 @@ int el_rl_metrics_log(const struct el_rl_step_metrics *m, const struct el_run_st
 void el_rl_metrics_note(const struct el_rl_step_metrics *m, char *out, size_t n)
 {
     double lost = (double)m->judge.lost, samples = (double)m->samples, kl = kl_of(m);
-    char part[32] = "";
+    char part[32] = "", truth[32] = ""; /* what is not known is left out */
     if (isfinite(kl))
         snprintf(part, sizeof part, " kl %.4f", kl);
-    snprintf(out, n, "reward %.3f true %.3f%s, %.0f tokens/s", per(m->reward, samples - lost),
-             per(m->term[EL_TERM_TRUE], (double)m->term_n[EL_TERM_TRUE]), part,
+    if (m->term_n[EL_TERM_TRUE])
+        snprintf(truth, sizeof truth, " true %.3f",
+                 m->term[EL_TERM_TRUE] / (double)m->term_n[EL_TERM_TRUE]);
+    snprintf(out, n, "reward %.3f%s%s, %.0f tokens/s", per(m->reward, samples - lost), truth, part,
              per((double)m->tokens, m->step_seconds));
 }
