@@ -15,26 +15,6 @@ static int check_utf8(const char *name, int line, const char *text, size_t n, st
     return el_error_set(err, EL_EFORMAT, "%s line %d: not UTF-8", name, line);
 }
 
-/* The parser ends a string at \u0000, which would cut a text without a word. */
-static int has_escaped_nul(const char *p, const char *end)
-{
-    for (; p < end; p++) {
-        if (*p != '\\')
-            continue;
-        if (end - p >= 6 && memcmp(p, "\\u0000", 6) == 0)
-            return 1;
-        p++;
-    }
-    return 0;
-}
-
-static int parse(const char *where, const char *text, size_t n, cJSON **out, struct el_error *err)
-{
-    if (has_escaped_nul(text, text + n))
-        return el_error_set(err, EL_EFORMAT, "%s: holds \\u0000, which no text may", where);
-    return el_json_parse(where, text, n, out, err);
-}
-
 static int read_header(struct el_record_reader *r, struct el_error *err)
 {
     int rc = el_csv_next(&r->csv, err);
@@ -58,7 +38,7 @@ static int open_array(struct el_record_reader *r, struct el_error *err)
 {
     int rc = check_utf8(r->name, r->line, r->at, (size_t)(r->end - r->at), err);
     if (rc == 0)
-        rc = parse(r->name, r->at, (size_t)(r->end - r->at), &r->tree, err);
+        rc = el_json_parse(r->name, r->at, (size_t)(r->end - r->at), &r->tree, err);
     if (rc == 0)
         r->item = r->tree->child;
     return rc;
@@ -81,7 +61,7 @@ static int open_object(struct el_record_reader *r, struct el_error *err)
     cJSON *object = NULL;
     int rc = check_utf8(r->name, r->line, r->at, (size_t)(r->end - r->at), err);
     if (rc == 0)
-        rc = parse(r->name, r->at, (size_t)(r->end - r->at), &object, err);
+        rc = el_json_parse(r->name, r->at, (size_t)(r->end - r->at), &object, err);
     if (rc < 0)
         return rc;
     r->tree = cJSON_CreateArray();
@@ -152,7 +132,7 @@ static int next_line(struct el_record_reader *r, const cJSON **out, struct el_er
     r->tree = NULL;
     int rc = check_utf8(r->name, line, from, (size_t)(to - from), err);
     if (rc == 0)
-        rc = parse(r->where, from, (size_t)(to - from), &r->tree, err);
+        rc = el_json_parse(r->where, from, (size_t)(to - from), &r->tree, err);
     if (rc == 0 && !cJSON_IsObject(r->tree))
         rc = el_error_set(err, EL_EFORMAT, "%s: expected an object", r->where);
     *out = r->tree;

@@ -103,7 +103,9 @@ static int one_step(struct el_train_run *t, const struct el_recipe_stage *s, str
     struct el_step_stats stats = {0};
     double begin = el_clock_seconds(), norm = 0, imbalance = 0;
     double lr = el_schedule_lr(&s->schedule, t->state.stage_step);
-    struct el_update u = {s->stage, lr, s->bias_update_speed};
+    /* without a loss of its own the indexer is left as it is, decay and momentum included */
+    int frozen = s->stage == EL_STAGE_SPARSE && s->kl_weight == 0;
+    struct el_update u = {frozen ? EL_STAGE_DENSE : s->stage, lr, s->bias_update_speed};
     int rc = el_train_step_gradients(t, s, &stats, err);
     if (rc == 0)
         rc = el_trainer_update(&t->trainer, &u, &norm, &imbalance, err);

@@ -38,11 +38,26 @@ static int syntax_error(const char *name, const char *text, const char *at, stru
                         column);
 }
 
+/* The parser ends a string at \u0000, which would cut a text or a name without a word. */
+static const char *escaped_zero(const char *p, const char *end)
+{
+    for (; p < end; p++) {
+        if (*p != '\\')
+            continue;
+        if (end - p >= 6 && memcmp(p, "\\u0000", 6) == 0)
+            return p;
+        p++;
+    }
+    return NULL;
+}
+
 int el_json_parse(const char *name, const char *text, size_t n, cJSON **out, struct el_error *err)
 {
     const char *end = NULL, *zero = n ? memchr(text, 0, n) : NULL;
     if (zero) /* cJSON would take it for a blank, or cut a string there */
         return syntax_error(name, text, zero, err);
+    if (escaped_zero(text, text + n))
+        return el_error_set(err, EL_EFORMAT, "%s: holds \\u0000, which no text may", name);
     out_of_memory = 0;
     cJSON *tree = cJSON_ParseWithLengthOpts(text, n, &end, 0);
     if (!tree && out_of_memory)
@@ -222,7 +237,7 @@ int el_json_quote(struct el_buf *out, const char *s, size_t n)
 {
     int rc = el_buf_putc(out, '"');
     while (n && rc == 0) {
-        size_t len = el_utf8_length(s, n);
+        size_t len = *s ? el_utf8_length(s, n) : 0;
         rc = len ? quote_one(out, s, len) : el_buf_puts(out, "\xEF\xBF\xBD");
         s += len ? len : 1;
         n -= len ? len : 1;

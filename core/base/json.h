@@ -45,7 +45,8 @@ int el_json_str_or(const cJSON *obj, const char *where, const char *key, const c
 int el_json_only(const cJSON *obj, const char *where, const char *const *keys,
                  struct el_error *err);
 
-/* Appends s as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD. */
+/* Appends s as a JSON string with its quotes. Bytes that are not UTF-8, and zeros,
+ * which el_json_parse would refuse, become U+FFFD. */
 int el_json_quote(struct el_buf *out, const char *s, size_t n);
 
 #endif

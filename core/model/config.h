@@ -68,7 +68,7 @@ char *el_config_print(const struct el_config *c);
 
 static inline int el_config_layer_is_moe(const struct el_config *c, int layer)
 {
-    return layer >= c->first_k_dense_replace;
+    return c->n_routed_experts > 0 && layer >= c->first_k_dense_replace;
 }
 
 /* (dn+dr)^-1/2, times mscale(factor, mscale_all_dim)^2 with YaRN. */

@@ -30,17 +30,23 @@ static void count_bytes(struct el_estimate *e, const struct el_config *c,
 
 /* An MTP layer is a layer like the last one, its own embedding and head, three norms, and the
  * projection of [embedding | hidden] to the hidden size; none of these is FP8. */
-static void count_mtp(struct el_estimate *e, const struct el_config *c, int64_t last_layer)
+static int count_mtp(struct el_estimate *e, const struct el_config *c, int64_t last_layer,
+                     struct el_error *err)
 {
     int64_t C = c->hidden_size, V = c->vocab_size, n = c->num_nextn_predict_layers;
     int64_t own = 2 * V * C + 3 * C + 2 * C * C;
-    e->mtp_parameters = n * (last_layer + own);
-    for (int form = 0; form < EL_FORMS; form++)
-        e->mtp_bytes[form] = n * (e->mtp_bytes[form] + own * (form == EL_FORM_F32 ? 4 : 2));
+    int over = __builtin_mul_overflow(n, last_layer + own, &e->mtp_parameters);
+    for (int form = 0; form < EL_FORMS; form++) {
+        int64_t each = e->mtp_bytes[form] + own * (form == EL_FORM_F32 ? 4 : 2);
+        over |= __builtin_mul_overflow(n, each, &e->mtp_bytes[form]);
+    }
+    return over ? el_error_set(err, EL_ELIMIT, "the size of %d MTP layers is above 2^63",
+                               c->num_nextn_predict_layers)
+                : 0;
 }
 
-static void count_tensors(struct el_estimate *e, const struct el_config *c,
-                          const struct el_layout *l)
+static int count_tensors(struct el_estimate *e, const struct el_config *c,
+                         const struct el_layout *l, struct el_error *err)
 {
     int64_t routed = 0, last = 0;
     for (int i = 0; i < l->n; i++) {
@@ -58,8 +64,8 @@ static void count_tensors(struct el_estimate *e, const struct el_config *c,
     if (routed)
         e->active_parameters -=
             routed / c->n_routed_experts * (c->n_routed_experts - c->num_experts_per_tok);
-    count_mtp(e, c, last);
     e->weight_bytes[EL_FORM_F32] = l->total * 4;
+    return count_mtp(e, c, last, err);
 }
 
 static void count_cache(struct el_estimate *e, const struct el_config *c)
@@ -104,7 +110,7 @@ int el_estimate_init(struct el_estimate *e, const struct el_config *c, int conte
     if (rc < 0)
         return rc;
     *e = (struct el_estimate){.context = context, .batch = batch};
-    count_tensors(e, c, &l);
+    rc = count_tensors(e, c, &l, err);
     el_layout_release(&l);
     count_cache(e, c);
     e->dense = c->index_topk >= context;

@@ -11,6 +11,7 @@
 #include "core/ops/loss.h"
 #include "core/ops/pointwise.h"
 
+#include <math.h>
 #include <string.h>
 
 struct plan {
@@ -275,6 +276,10 @@ static int reserve_kept(struct el_engine *e, const struct el_pass_arrays *a, int
         size_t need = q->n_kept + (size_t)(a->kept_start[i + 1] - a->kept_start[first]);
         if (!q->trace || need <= q->kept_room)
             continue;
+        if (need > INT32_MAX) /* places are 32 bits */
+            return el_error_set(err, EL_ELIMIT,
+                                "the kept sampling sets of a sequence have more than %d tokens",
+                                INT32_MAX);
         int32_t *more = el_realloc(q->kept, 2 * need * sizeof *more);
         if (!more)
             return el_error_set(err, EL_ENOMEM, "out of memory for kept sampling sets");
@@ -336,7 +341,7 @@ static void copy_selection(const struct el_engine *e, struct el_sequence *q)
 /* Appends a drawn token; says whether and how the sequence ends. */
 static int append(struct el_engine *e, struct el_sequence *q, int32_t token, float logp)
 {
-    if (token < 0)
+    if (token < 0 || isnan(logp)) /* a logit that is NaN is in the sum of all */
         return EL_FINISH_ERROR;
     q->logps[q->n - q->n_prompt] = logp;
     q->logp += logp;

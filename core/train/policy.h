@@ -72,7 +72,7 @@ struct el_policy_sums {
 /* Adds the gradient of -J over the rollouts (one mini-batch: each sequence weighs 1/`sequences`,
  * the number of rollouts of the whole update that take part in the loss), in as few passes as the
  * trainer's room allows, and that of the indexer's KL when kl_weight > 0. Follow with
- * el_trainer_update (stage sparse, or el_policy_trainable). */
+ * el_trainer_update: stage sparse, or dense where the indexer is frozen. */
 int el_policy_accumulate(struct el_trainer *t, const struct el_rollout *r, int n, int sequences,
                          const struct el_grpo_config *c, const struct el_policy_options *o,
                          struct el_policy_sums *sums, struct el_error *err);

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static int moe_layers(const struct el_config *c)
@@ -82,6 +83,11 @@ int el_replay_keep(struct el_replay *r, int target, const int32_t *ids, int32_t 
                    struct el_error *err)
 {
     size_t used = (size_t)r->kept_start[target];
+    if (used + (size_t)n > INT32_MAX) /* places are 32 bits */
+        return el_error_set(err, EL_ELIMIT,
+                            "the kept sampling sets of one pass have more than %d tokens; expected "
+                            "fewer rows in a pass, or a smaller top-p",
+                            INT32_MAX);
     if (used + (size_t)n > r->kept_room) {
         size_t room = 2 * (used + (size_t)n);
         int32_t *more = el_realloc(r->kept, room * sizeof *more);

@@ -61,6 +61,9 @@ static void nul_bytes_hide_nothing(void **state)
     refused("{\0\"a\":1}", 8, "column 2");
     refused("{\"a\0b\":1}", 9, "column 4");
     refused("\0", 1, "column 1");
+    refused("{\"a\\u0000b\":1}", 14, "holds \\u0000");
+    refused("[\"\\\\\\u0000\"]", 12, "holds \\u0000");
+    cJSON_Delete(parse("[\"\\\\u0000\"]")); /* a backslash, and u0000 */
 }
 
 static void every_prefix_is_refused(void **state)
@@ -196,7 +199,6 @@ static void strings_are_quoted(void **state)
     quoted("", 0, "\"\"");
     quoted("a\"b\\c/", 6, "\"a\\\"b\\\\c/\"");
     quoted("\n\t\r\x01\x1f\x7f", 6, "\"\\n\\t\\r\\u0001\\u001f\x7f\"");
-    quoted("a\0b", 3, "\"a\\u0000b\"");
     quoted("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 9, "\"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"");
 }
 
@@ -206,9 +208,10 @@ static void what_is_not_utf8_is_replaced(void **state)
 {
     (void)state;
     quoted("a\xFFz", 3, "\"a" WHAT "z\"");
-    quoted("\xC0\xAF", 2, "\"" WHAT WHAT "\"");                   /* overlong */
-    quoted("\xE0\x80\x80", 3, "\"" WHAT WHAT WHAT "\"");          /* overlong */
-    quoted("\xED\xA0\x80", 3, "\"" WHAT WHAT WHAT "\"");          /* a surrogate */
+    quoted("a\0b", 3, "\"a" WHAT "b\"");                 /* what is written can be read again */
+    quoted("\xC0\xAF", 2, "\"" WHAT WHAT "\"");          /* overlong */
+    quoted("\xE0\x80\x80", 3, "\"" WHAT WHAT WHAT "\""); /* overlong */
+    quoted("\xED\xA0\x80", 3, "\"" WHAT WHAT WHAT "\""); /* a surrogate */
     quoted("\xF4\x90\x80\x80", 4, "\"" WHAT WHAT WHAT WHAT "\""); /* above U+10FFFF */
     quoted("\xE2\x82", 2, "\"" WHAT WHAT "\"");                   /* cut off */
     assert_int_equal(el_utf8_valid_prefix("ab\xC3\xA9\xE2\x82", 6), 4);

@@ -211,6 +211,15 @@ static void the_layout_has_the_parameters_of_the_estimate(void **state)
     assert_true(l.parameters == 13477385728); /* 685.36e9 - 671.88e9 */
     assert_true(el_layout_find(&l, "model.layers.61.mlp.experts.255.up_proj.weight") > 0);
     el_layout_release(&l);
+    c = small_config(); /* without experts the layer is like those before it, too */
+    c.n_routed_experts = 0;
+    c.first_k_dense_replace = c.num_hidden_layers;
+    c.num_nextn_predict_layers = 1;
+    assert_int_equal(el_layout_init_mtp(&l, &c, 0, NULL), 0);
+    char name[80];
+    snprintf(name, sizeof name, "model.layers.%d.mlp.down_proj.weight", c.num_hidden_layers);
+    assert_true(el_layout_find(&l, name) > 0);
+    el_layout_release(&l);
 }
 
 static void allocation_failures(void **state)

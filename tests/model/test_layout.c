@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <string.h>
 #include <cmocka.h>
 
 static const struct el_tensor_info *tensor(const struct el_layout *l, const char *name)
@@ -303,6 +304,11 @@ static void estimates_of_nonsense_are_refused(void **state)
     assert_int_equal(el_estimate_init(&e, &c, 0, 1, NULL), EL_EINVAL);
     assert_int_equal(el_estimate_init(&e, &c, 163841, 1, NULL), EL_EINVAL);
     assert_int_equal(el_estimate_init(&e, &c, 1, 0, NULL), EL_EINVAL);
+    struct el_error err = {0};
+    c = small_config();
+    c.hidden_size = c.vocab_size = c.num_nextn_predict_layers = 1 << 20;
+    assert_int_equal(el_estimate_init(&e, &c, 1, 1, &err), EL_ELIMIT);
+    assert_non_null(strstr(err.msg, "MTP layers"));
     c = small_config();
     c.max_position_embeddings = 1 << 20;
     c.kv_lora_rank = 1 << 20;
