@@ -147,6 +147,7 @@ static void shipped(void **state)
 {
     (void)state;
     check_shipped("iterate.json");
+    check_shipped("iterate-exact.json");
     check_shipped("tiny-iterate.json");
 }
 
