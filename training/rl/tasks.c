@@ -389,7 +389,6 @@ static void take_digest(struct el_rl_tasks *t)
     el_digest_hex(&d, t->digest);
 }
 
-/* Problems first: prompts of the rest may show what is known of them. */
 static int known_to_oracle(const char *what, const char *statement, struct el_error *err)
 {
     return in_world(statement)
@@ -414,6 +413,7 @@ static int check_oracle(const struct el_rl_tasks *t, struct el_error *err)
     return rc;
 }
 
+/* Problems first: prompts of the rest may show what is known of them. */
 int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, struct el_store *s,
                      const struct el_rl_room *room, struct el_error *err)
