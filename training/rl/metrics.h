@@ -1,9 +1,8 @@
 /* What a step reports, under the names that TRL's users know. Internal to training/rl.
  *
  *   reward, reward_std (mean over groups of two samples or more), frac_reward_zero_std (of these),
- *   rewards/TERM/mean (means over the
- *   samples it applies to), roles/ROLE/reward, entropy, kl (where beta is not 0, so that there is a
- *   reference), clip_ratio/{low,high}_mean, grad_norm,
+ *   rewards/TERM/mean (means over the samples it applies to), roles/ROLE/reward, entropy, kl (where
+ *   beta is not 0, so that there is a reference), clip_ratio/{low,high}_mean, grad_norm,
  *   completions/{mean,min,max}_length, completions/clipped_ratio,
  *   sampling/sampling_logp_difference/{mean,max}   at the first update, before any weight moved
  *   sampling/importance_sampling_ratio/{min,mean,max}   over all updates of the step
