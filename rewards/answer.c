@@ -339,8 +339,7 @@ static int is_word(const char *s, size_t n)
 }
 
 /* Bytes of the command at s, backslash and letters; *names: it may be part of a name. Without
- * blanks
- * "\sin x" is "\sinx", so what begins like a function or a relation is one. */
+ * blanks "\sin x" is "\sinx", so what begins like a function or a relation is one. */
 static size_t read_command(const char *s, size_t n, int *names)
 {
     static const char *const none[] = {
