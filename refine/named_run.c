@@ -69,6 +69,20 @@ void el_named_run_release(struct el_named_run *r)
 
 /* ------------------------------------------------------------------------------------ claiming */
 
+/* What sparse attention reads is no option: 0 is --attention dense, and more is the others. 0 where
+ * both are sparse, so that it is the number that differs. */
+static int name_attention(const cJSON *there, const cJSON *here, char *out, size_t size)
+{
+    if (!cJSON_IsNumber(there) || !cJSON_IsNumber(here) || (there->valueint && here->valueint))
+        return 0;
+    if (there->valueint)
+        snprintf(out, size,
+                 "attention (sparse there, dense here: expected --attention mqa or mha)");
+    else
+        snprintf(out, size, "attention (dense there, sparse here: expected --attention dense)");
+    return 1;
+}
+
 /* The first field in which two identities differ. */
 static void name_difference(const cJSON *stored, const char *asked, char *out, size_t size)
 {
@@ -78,6 +92,8 @@ static void name_difference(const cJSON *stored, const char *asked, char *out, s
         const cJSON *b = cJSON_GetObjectItemCaseSensitive(now, a->string);
         if (b && cJSON_Compare(a, b, 1))
             continue;
+        if (strcmp(a->string, "index_topk") == 0 && name_attention(a, b, out, size))
+            break;
         char *x = cJSON_PrintUnformatted(a), *y = b ? cJSON_PrintUnformatted(b) : NULL;
         if (strcmp(a->string, "problems") == 0)
             snprintf(out, size, "problems");

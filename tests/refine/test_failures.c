@@ -184,6 +184,18 @@ static void test_other_settings_are_refused(void **state)
     assert_non_null(strstr(a->err.msg, "problems"));
     strcpy(s.name, "other");
     must(a, arena_run(a, "world:test:4", &s, &o, NULL));
+    s.index_topk = 64; /* of --attention, which is what the message has to name */
+    assert_int_equal(arena_run(a, "world:test:4", &s, &o, NULL), EL_EREFUSED);
+    assert_non_null(strstr(a->err.msg, "dense there, sparse here: expected --attention dense"));
+    assert_null(strstr(a->err.msg, "index_topk"));
+    strcpy(s.name, "sparse");
+    must(a, arena_run(a, "world:test:4", &s, &o, NULL));
+    s.index_topk = 0;
+    assert_int_equal(arena_run(a, "world:test:4", &s, &o, NULL), EL_EREFUSED);
+    assert_non_null(strstr(a->err.msg, "sparse there, dense here: expected --attention mqa or"));
+    s.index_topk = 32;
+    assert_int_equal(arena_run(a, "world:test:4", &s, &o, NULL), EL_EREFUSED);
+    assert_non_null(strstr(a->err.msg, "index_topk (64 there, 32 here)"));
 }
 
 /* Analyses are made on demand: asking for more adds only those. */
