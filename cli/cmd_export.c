@@ -67,8 +67,12 @@ static int64_t export_one(struct job *j, const char *path, const char *out, stru
     int rc = cli_output_check(out, err);
     if (rc == 0)
         rc = el_store_open(path, EL_STORE_READONLY, &j->store, err);
-    if (rc < 0)
+    if (rc == 0)
+        rc = el_store_set_check(j->store, j->set, err);
+    if (rc < 0) {
+        el_store_close(j->store);
         return rc;
+    }
     int64_t n = out ? to_file(j, out, err)
                     : el_export(j->store, j->what, j->format, j->set, write_stdout, NULL, err);
     el_store_close(j->store);

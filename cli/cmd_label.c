@@ -307,7 +307,10 @@ static int label(struct el_store *store, const struct flags *f, const struct el_
     struct el_label_proofs proofs;
     struct el_error missing = {0};
     el_label_proofs_init(&proofs);
-    int rc = find_writer(store, f->proofs_of, &filter.run, err);
+    int rc = el_store_set_check(store, f->set, err);
+    if (rc < 0)
+        return el_error_prefix(err, "no proofs to label");
+    rc = find_writer(store, f->proofs_of, &filter.run, err);
     int found = rc < 0 ? rc : el_label_record_find(store, s->name, &record, &missing);
     if (found < 0 && found != EL_ENOTFOUND && rc == 0)
         rc = el_error_set(err, found, "%s", missing.msg);
@@ -327,6 +330,8 @@ static int work(const char *path, const struct flags *f, const struct el_label_s
     int rc = el_store_open(path, f->model ? 0 : EL_STORE_READONLY, &store, err);
     if (rc == 0 && f->model)
         rc = label(store, f, s, err);
+    else if (rc == 0)
+        rc = el_store_set_check(store, f->set, err);
     if (rc == 0)
         rc = f->queued    ? cli_label_queue(store, f->set, f->json, err)
              : f->explain ? print_explanation(store, f, err)

@@ -97,9 +97,10 @@ static int label_store(const char *path, const char *set, int json)
     struct cli_progress progress;
     cli_progress_init(&progress, "scoring", "texts");
     int rc = el_store_open(path, 0, &store, &err);
-    if (rc < 0)
-        return cli_fail(&err);
-    rc = el_oracle_label(store, set, &t, &progress.base, &err);
+    if (rc == 0)
+        rc = el_store_set_check(store, set, &err);
+    if (rc == 0)
+        rc = el_oracle_label(store, set, &t, &progress.base, &err);
     cli_progress_finish(&progress);
     el_store_close(store);
     if (rc < 0)

@@ -85,6 +85,9 @@ int el_store_problem_get(struct el_store *s, int64_t id, struct el_problem *out,
                          struct el_error *err);
 int el_store_problem_by_key(struct el_store *s, const char *key, struct el_problem *out,
                             struct el_error *err);
+/* 0 when there are problems of this set, or set is NULL; else EL_ENOTFOUND with the sets that there
+ * are. For names that people type: what follows would find nothing without a word. */
+int el_store_set_check(struct el_store *s, const char *set, struct el_error *err);
 /* Problems of one set (NULL: all) in the order they were added. */
 typedef int el_problem_fn(void *user, const struct el_problem *p, struct el_error *err);
 int el_store_problem_each(struct el_store *s, const char *set, el_problem_fn *fn, void *user,

@@ -204,3 +204,49 @@ int el_store_problem_each(struct el_store *s, const char *set, el_problem_fn *fn
     el_sql_close(&q);
     return rc;
 }
+
+/* ------------------------------------------------------------------------------------ sets */
+
+static int has_set(struct el_store *s, const char *set, struct el_error *err)
+{
+    struct el_sql q;
+    int rc = el_sql_open(&q, s, "SELECT 1 FROM problems WHERE set_name = ? LIMIT 1", err);
+    if (rc < 0)
+        return rc;
+    el_sql_text(&q, set);
+    rc = el_sql_step(&q, err);
+    el_sql_close(&q);
+    return rc;
+}
+
+static int list_sets(struct el_store *s, struct el_buf *names, struct el_error *err)
+{
+    struct el_sql q;
+    int rc = el_sql_open(&q, s, "SELECT DISTINCT set_name FROM problems ORDER BY set_name", err);
+    if (rc < 0)
+        return rc;
+    while ((rc = el_sql_step(&q, err)) == 1) {
+        rc = el_buf_printf(names, "%s%.63s", names->len ? ", " : "", el_sql_col_string(&q, 0));
+        if (rc < 0) {
+            el_error_set(err, rc, "%s: out of memory for the sets of problems", s->path);
+            break;
+        }
+    }
+    el_sql_close(&q);
+    return rc;
+}
+
+int el_store_set_check(struct el_store *s, const char *set, struct el_error *err)
+{
+    int rc = set ? has_set(s, set, err) : 1;
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    struct el_buf names;
+    el_buf_init(&names);
+    rc = list_sets(s, &names, err);
+    if (rc == 0)
+        rc = el_error_set(err, EL_ENOTFOUND, "%s: no problems of a set '%.63s'; there are %s%.500s",
+                          s->path, set, names.len ? "those of: " : "none at all", names.data);
+    el_buf_release(&names);
+    return rc;
+}

@@ -257,7 +257,9 @@ static int read_own(struct el_contest *c, const char *set, struct el_store *stor
 {
     struct el_buf ids;
     el_buf_init(&ids);
-    int rc = el_store_problem_each(store, set, collect_id, &ids, err);
+    int rc = el_store_set_check(store, set, err);
+    if (rc == 0)
+        rc = el_store_problem_each(store, set, collect_id, &ids, err);
     for (size_t i = 0; rc == 0 && i < ids.len; i += sizeof(int64_t)) {
         int64_t id;
         memcpy(&id, ids.data + i, sizeof id);
@@ -277,7 +279,9 @@ static int read_store(struct el_contest *c, const char *path, const char *set,
     if (rc < 0)
         return rc;
     struct copy copy = {c, store};
-    rc = el_store_problem_each(from, set, copy_problem, &copy, err);
+    rc = el_store_set_check(from, set, err);
+    if (rc == 0)
+        rc = el_store_problem_each(from, set, copy_problem, &copy, err);
     el_store_close(from);
     return rc;
 }

@@ -290,6 +290,23 @@ static void iteration_stops_when_asked(void **state)
     assert_string_equal(f->err.msg, "stopped at 1");
 }
 
+static void sets_that_are_not_there_are_told(void **state)
+{
+    struct fixture *f = *state;
+    ok(el_store_set_check(f->store, NULL, &f->err));
+    assert_int_equal(el_store_set_check(f->store, "set", &f->err), EL_ENOTFOUND);
+    assert_non_null(strstr(f->err.msg, "there are none at all"));
+    make_problem(f, "1");
+    make_problem(f, "2");
+    const struct el_problem p = {.set = "other", .external_id = "1", .statement = "Prove it."};
+    ok(el_store_problem_add(f->store, &p, NULL, NULL, &f->err));
+    ok(el_store_set_check(f->store, "set", &f->err));
+    ok(el_store_set_check(f->store, "other", &f->err));
+    assert_int_equal(el_store_set_check(f->store, "se", &f->err), EL_ENOTFOUND);
+    assert_non_null(
+        strstr(f->err.msg, "no problems of a set 'se'; there are those of: other, set"));
+}
+
 static void texts_with_nul_are_cleaned(void **state)
 {
     (void)state;
@@ -317,6 +334,7 @@ int main(void)
         with_store(analyses_have_labels_of_their_own),
         with_store(transactions_nest),
         with_store(iteration_stops_when_asked),
+        with_store(sets_that_are_not_there_are_told),
         cmocka_unit_test(texts_with_nul_are_cleaned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,9 @@ status 1 label "$work/a.db" --model $model --seed 18446744073709551615
 says err 18446744073709551615
 status 1 label "$work/a.db" --model $model --run other --set nowhere
 says err 'no proofs to label'
+says err "'nowhere'; there are those of: world-test"
+status 1 label "$work/a.db" --queued --set nowhere
+says err "'nowhere'; there are those of: world-test"
 status 1 label "$work/a.db" --explain 99
 says err 99
 status 1 label "$work/a.db" --run nosuch

@@ -48,8 +48,13 @@ done
 unwritable "$program" export --store "$db" --what dmv
 status 0 "$program" import "$work/problems.jsonl" "$work/proofs.jsonl" "$work/analyses.jsonl" \
     --store "$work/bare.db"
-status 0 "$program" world --label --store "$work/bare.db" --set world-test
-says out 'proofs    0 scored'
+status 1 "$program" world --label --store "$work/bare.db" --set world-test
+says err "'world-test'; there are those of: world-train"
+status 1 "$program" export --store "$work/bare.db" --what proofs --set world-test
+says err "'world-test'; there are those of: world-train"
+[ ! -s "$work/out" ] || fail 'records of a set that is not there'
+# Only this set is scored: the other one has proofs, too.
+status 0 "$program" world --split test --count 1 --store "$work/bare.db"
 status 0 "$program" world --label --store "$work/bare.db" --set world-train --json
 says out '{"proofs": [9, 9, 9], "analyses": [27, 27, 27], "outside": 0}'
 for table in dv dmv; do

@@ -105,6 +105,9 @@ static void test_world_and_stores(void **state)
     el_contest_init(&d);
     snprintf(source, sizeof source, "%s#nothing", a->path);
     assert_int_equal(el_contest_read(&d, source, store, &a->err), EL_ENOTFOUND);
+    assert_non_null(strstr(a->err.msg, "'nothing'; there are those of: world-test"));
+    assert_int_equal(el_contest_read(&d, source, other, &a->err), EL_ENOTFOUND);
+    assert_non_null(strstr(a->err.msg, "'nothing'; there are those of: world-test"));
     el_contest_release(&d);
     el_contest_release(&c);
     el_store_close(other);
