@@ -177,25 +177,76 @@ static const char *question_of(const cJSON *obj)
     return NULL;
 }
 
-static int add_entry(struct el_contest *c, const char *set, const char *path, const cJSON *entry,
-                     int place, struct el_store *store, struct el_error *err)
+struct entry {
+    const char *id, *question, *answer; /* id NULL: it is `number` */
+    char number[32];
+    int place;
+};
+
+static void read_entry(struct entry *e, const cJSON *obj, int place)
 {
-    const char *question = question_of(entry), *id = string_field(entry, "id");
-    const cJSON *number = cJSON_GetObjectItemCaseSensitive(entry, "id");
-    char text[32];
-    if (!question || !*question)
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(obj, "id");
+    *e = (struct entry){.id = string_field(obj, "id"),
+                        .question = question_of(obj),
+                        .answer = string_field(obj, "answer"),
+                        .place = place};
+    snprintf(e->number, sizeof e->number, "%.15g",
+             cJSON_IsNumber(number) ? number->valuedouble : place);
+}
+
+static const char *id_of(const struct entry *e)
+{
+    return e->id ? e->id : e->number;
+}
+
+static int add_entry(struct el_contest *c, const char *set, const char *path, const struct entry *e,
+                     struct el_store *store, struct el_error *err)
+{
+    if (!e->question || !*e->question)
         return el_error_set(err, EL_EFORMAT, "%s: entry %d: expected a text \"question\"", path,
-                            place);
-    if (!id) {
-        double v = cJSON_IsNumber(number) ? number->valuedouble : place;
-        snprintf(text, sizeof text, "%.15g", v);
-        id = text;
-    }
-    const struct el_problem p = {.set = set,
-                                 .external_id = id,
-                                 .statement = question,
-                                 .answer = string_field(entry, "answer")};
+                            e->place);
+    const struct el_problem p = {
+        .set = set, .external_id = id_of(e), .statement = e->question, .answer = e->answer};
     return add(c, store, &p, err);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int order = strcmp(id_of(x), id_of(y));
+    return order ? order : x->place - y->place;
+}
+
+/* Who reads the results tells problems apart by their ids. Sorts the entries. */
+static int check_ids(struct entry *e, int n, const char *path, struct el_error *err)
+{
+    qsort(e, (size_t)n, sizeof *e, by_id);
+    for (int i = 1; i < n; i++)
+        if (strcmp(id_of(&e[i - 1]), id_of(&e[i])) == 0 &&
+            strcmp(e[i - 1].question, e[i].question) != 0)
+            return el_error_set(err, EL_EFORMAT,
+                                "%s: entry %d: its id '%.100s' is that of entry %d, which has "
+                                "another question; an id names one problem",
+                                path, e[i].place, id_of(&e[i]), e[i - 1].place);
+    return 0;
+}
+
+static int add_entries(struct el_contest *c, const char *set, const char *path, const cJSON *json,
+                       struct el_store *store, struct el_error *err)
+{
+    int n = 0, rc = 0;
+    struct entry *e = el_alloc_array((size_t)cJSON_GetArraySize(json) + 1, sizeof *e);
+    if (!e)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+    for (const cJSON *obj = json->child; rc == 0 && obj; obj = obj->next) {
+        read_entry(&e[n], obj, n);
+        rc = add_entry(c, set, path, &e[n], store, err);
+        n++;
+    }
+    if (rc == 0)
+        rc = check_ids(e, n, path, err);
+    el_free(e);
+    return rc;
 }
 
 static int read_json(struct el_contest *c, const char *path, struct el_store *store,
@@ -213,13 +264,8 @@ static int read_json(struct el_contest *c, const char *path, struct el_store *st
         *dot = 0;
     if (!cJSON_IsArray(json))
         rc = el_error_set(err, EL_EFORMAT, "%s: expected an array of {\"id\", \"question\"}", path);
-    const cJSON *entry;
-    int place = 0;
-    cJSON_ArrayForEach(entry, json)
-    {
-        if (rc == 0)
-            rc = add_entry(c, set, path, entry, place++, store, err);
-    }
+    else
+        rc = add_entries(c, set, path, json, store, err);
     cJSON_Delete(json);
     return rc;
 }

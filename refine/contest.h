@@ -23,8 +23,8 @@ void el_contest_release(struct el_contest *c);
  *                               "problem" or "statement" is read for "question", "answer" is kept,
  *                               other fields are ignored, a missing id is the place in the file
  *   FILE.db or FILE.db#SET      the problems (of one set) of a store
- * A problem that appears twice counts once. EL_EFORMAT names file and entry; EL_ENOTFOUND when
- * there are no problems. */
+ * A problem that appears twice counts once; two problems of a file with one id are refused.
+ * EL_EFORMAT names file and entry; EL_ENOTFOUND when there are no problems. */
 int el_contest_read(struct el_contest *c, const char *source, struct el_store *store,
                     struct el_error *err);
 

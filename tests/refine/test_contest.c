@@ -58,7 +58,14 @@ static void test_malformed_json(void **state)
                  {"[{\"id\":1}]", "entry 0", EL_EFORMAT},
                  {"[3]", "entry 0", EL_EFORMAT},
                  {"[{\"question\":\"\"}]", "entry 0", EL_EFORMAT},
-                 {"[{\"question\":\"x\"}", "problems.json", EL_EFORMAT}};
+                 {"[{\"question\":\"x\"}", "problems.json", EL_EFORMAT},
+                 {"[{\"id\":\"A\",\"question\":\"x\"},{\"id\":\"B\",\"question\":\"x\"},"
+                  "{\"id\":\"A\",\"question\":\"y\"}]",
+                  "problems.json: entry 2: its id 'A' is that of entry 0", EL_EFORMAT},
+                 {"[{\"id\":1,\"question\":\"x\"},{\"question\":\"y\"}]", /* its place is its id */
+                  "entry 1: its id '1' is that of entry 0", EL_EFORMAT},
+                 {"[{\"id\":7,\"question\":\"x\"},{\"id\":\"7\",\"question\":\"y\"}]",
+                  "entry 1: its id '7' is that of entry 0", EL_EFORMAT}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct el_contest c;
         assert_int_equal(read_text(a, cases[i].json, &c), cases[i].code);
