@@ -8,7 +8,8 @@
  *   Pass@1        mean over problems and threads of the final proof's score
  *   Best@k        score of the final proof with the highest self-score of the k threads, ties give
  *                 the mean over the tied threads; no self-score ranks below 0
- *   by votes      the same, but selected by the mean score of the verifier's analyses
+ *   by votes      the same, but selected by the mean score of the verifier's analyses; not known
+ *                 where no final proof has any
  *   best of k     the highest score among the k: what perfect selection would reach
  *   votes         a proof's score is the majority of its analyses, of equally many votes the lower
  *                 score; more than half unparsed is undetermined and counts 0

@@ -36,12 +36,14 @@ static int count_votes(struct el_report *r, struct el_error *err)
 struct finals {
     double *score[EL_TRUTHS], *self, *verifier;
     int known[EL_TRUTHS], ranked; /* every proof has a score; has a rank by the verifier */
+    int voted, asked;             /* a proof of any problem has votes; one that is not final, too */
 };
 
 static void collect(const struct el_report *r, int problem, int round, struct finals *f)
 {
     f->known[EL_TRUTH_EXACT] = r->exact;
-    f->known[EL_TRUTH_VOTES] = f->ranked = 1;
+    f->known[EL_TRUTH_VOTES] = f->asked;
+    f->ranked = f->voted;
     for (int i = 0; i < r->state.set.threads; i++) {
         const struct el_attempt *a =
             el_competition_final(&r->state, problem * r->state.set.threads + i, round);
@@ -87,6 +89,18 @@ static void fill_cells(struct el_report *r, int problem, int round, struct final
     }
 }
 
+/* Where no final proof of any problem has votes, nothing can be selected by them: no analyses were
+ * made, or there are no proofs to make them of. */
+static int has_votes_in(const struct el_report *r, int round)
+{
+    for (int t = 0; t < el_competition_threads(&r->state); t++) {
+        const struct el_attempt *a = el_competition_final(&r->state, t, round);
+        if (a && r->n_votes[a->text] > 0)
+            return 1;
+    }
+    return 0;
+}
+
 static int score_problems(struct el_report *r, struct el_error *err)
 {
     size_t n = (size_t)r->state.set.threads;
@@ -95,11 +109,15 @@ static int score_problems(struct el_report *r, struct el_error *err)
         return el_error_set(err, EL_ENOMEM, "out of memory for a report");
     struct finals f = {
         .score = {block, block + n}, .self = block + 2 * n, .verifier = block + 3 * n};
-    for (int p = 0; p < r->contest.n; p++)
-        for (int round = 1; round <= r->state.set.rounds; round++) {
+    for (int x = 0; x < r->state.n_texts; x++)
+        f.asked |= r->n_votes[x] > 0;
+    for (int round = 1; round <= r->state.set.rounds; round++) {
+        f.voted = has_votes_in(r, round);
+        for (int p = 0; p < r->contest.n; p++) {
             collect(r, p, round, &f);
             fill_cells(r, p, round, &f);
         }
+    }
     el_free(block);
     return 0;
 }

@@ -76,6 +76,12 @@ static void test_policy_failures_stand(void **state)
     const cJSON *pass = cJSON_GetObjectItem(cJSON_GetObjectItem(last, "exact"), "pass_at_1");
     const cJSON *value = cJSON_GetObjectItem(cJSON_GetObjectItem(pass, "mean"), "value");
     assert_true(cJSON_IsNumber(value) && value->valuedouble == 0);
+    /* No proof, no analysis, no vote: what they would say is not known. */
+    const cJSON *voted =
+        cJSON_GetObjectItem(cJSON_GetObjectItem(last, "exact"), "selected_by_votes");
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetObjectItem(voted, "mean"), "value")));
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetObjectItem(voted, "share"), "value")));
+    assert_null(cJSON_GetObjectItem(last, "votes"));
     cJSON_Delete(json);
 }
 

@@ -354,6 +354,31 @@ static void test_answers_are_told(void **state)
     el_store_close(store);
 }
 
+/* Replies without a proof have no analyses: by votes there is nothing, in the table and the page.
+ */
+static void test_no_votes(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    const struct fake_options o = {.script = "no format at all"};
+    struct el_store *store = run_and_open(a, "world:test:3", &s, &o);
+    struct el_report r;
+    struct el_buf text;
+    el_buf_init(&text);
+    must(a, el_report_make(&r, store, "run", NULL, &a->err));
+    assert_true(
+        isnan(el_report_value(&r, EL_TRUTH_EXACT, EL_MEASURE_VERIFIER, EL_KIND_MEAN, 3, 0)));
+    assert_true(el_report_value(&r, EL_TRUTH_EXACT, EL_MEASURE_PASS, EL_KIND_MEAN, 3, 0) == 0);
+    must(a, el_report_text(&r, &text));
+    assert_non_null(strstr(text.data, "]  0.000     -         0.000"));
+    el_buf_clear(&text);
+    must(a, el_report_html(&r, store, 0, &text, &a->err));
+    assert_non_null(strstr(text.data, "</td><td>0.000</td><td>-</td><td>0.000</td>"));
+    el_buf_release(&text);
+    el_report_release(&r);
+    el_store_close(store);
+}
+
 static void test_escape(void **state)
 {
     (void)state;
@@ -425,6 +450,7 @@ int main(void)
         T(test_marks_stand_on_their_lines),
         T(test_page_is_balanced_and_complete),
         T(test_answers_are_told),
+        T(test_no_votes),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_svg),
         cmocka_unit_test(test_svg_axis),
