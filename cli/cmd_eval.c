@@ -32,20 +32,38 @@ static int print(const struct el_buf *out, struct el_error *err)
 
 /* ------------------------------------------------------------------------------------ a run */
 
-static int write_html(const struct el_report *r, struct el_store *s, const char *path,
-                      struct el_error *err)
+static int write_html(const struct el_report *r, const struct el_compare *c, struct el_store *s,
+                      const char *path, struct el_error *err)
 {
     struct el_buf page;
     el_buf_init(&page);
-    int rc = el_report_html(r, s, 0, &page, err);
+    int rc = el_report_html(r, c, s, 0, &page, err);
     if (rc == 0)
         rc = el_file_write(path, page.data, page.len, err);
     el_buf_release(&page);
     return rc;
 }
 
+/* The report, or (c not NULL) its comparison with another one. */
+static int show(const struct el_report *r, const struct el_compare *c, struct el_store *s,
+                const struct flags *f, struct el_error *err)
+{
+    struct el_buf out;
+    el_buf_init(&out);
+    int rc = c ? (f->json ? el_compare_json(c, &out) : el_compare_text(c, &out))
+               : (f->json ? el_report_json(r, &out) : el_report_text(r, &out));
+    if (rc < 0)
+        el_error_set(err, rc, "out of memory for the %s", c ? "comparison" : "report");
+    if (rc == 0 && f->html)
+        rc = write_html(r, c, s, f->html, err);
+    if (rc == 0)
+        rc = print(&out, err);
+    el_buf_release(&out);
+    return rc;
+}
+
 static int compare(const struct el_report *a, struct el_store *s, const struct flags *f,
-                   const struct el_report_options *o, struct el_buf *out, struct el_error *err)
+                   const struct el_report_options *o, struct el_error *err)
 {
     struct el_report b;
     struct el_compare c;
@@ -54,9 +72,7 @@ static int compare(const struct el_report *a, struct el_store *s, const struct f
         return rc;
     rc = el_compare_make(&c, a, &b, err);
     if (rc == 0) {
-        rc = f->json ? el_compare_json(&c, out) : el_compare_text(&c, out);
-        if (rc < 0)
-            el_error_set(err, rc, "out of memory for the comparison");
+        rc = show(a, &c, s, f, err);
         el_compare_release(&c);
     }
     el_report_release(&b);
@@ -67,23 +83,13 @@ static int eval_run(struct el_store *s, const struct flags *f, struct el_error *
 {
     const struct el_report_options o = {.resamples = f->resamples, .seed = f->seed};
     struct el_report r;
-    struct el_buf out;
-    el_buf_init(&out);
     int rc = cli_output_check(f->html, err);
     if (rc == 0)
         rc = el_report_make(&r, s, f->run, &o, err);
     if (rc < 0)
         return rc;
-    if (f->against)
-        rc = compare(&r, s, f, &o, &out, err);
-    else if ((rc = f->json ? el_report_json(&r, &out) : el_report_text(&r, &out)) < 0)
-        el_error_set(err, rc, "out of memory for the report");
-    if (rc == 0 && f->html)
-        rc = write_html(&r, s, f->html, err);
-    if (rc == 0)
-        rc = print(&out, err);
+    rc = f->against ? compare(&r, s, f, &o, err) : show(&r, NULL, s, f, err);
     el_report_release(&r);
-    el_buf_release(&out);
     return rc;
 }
 
@@ -240,7 +246,8 @@ int cmd_eval(int argc, char **argv)
         {"run", CLI_STRING, &f.run, "NAME", "the run to evaluate", 0, 0},
         {"against", CLI_STRING, &f.against, "NAME",
          "compare with this run: equal rounds and equal tokens", 0, 0},
-        {"html", CLI_STRING, &f.html, "FILE", "also write a page with curves and histories", 0, 0},
+        {"html", CLI_STRING, &f.html, "FILE",
+         "also write a page with curves, histories and the comparison", 0, 0},
         {"roles", CLI_STRING, &f.roles, "MODEL...",
          "how well these models judge the store's scored proofs and analyses", 0, 0},
         {"samples", CLI_INT, &roles.samples, "N", "--roles: replies to each (default 1)", 1, 1024},

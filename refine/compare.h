@@ -33,7 +33,11 @@ struct el_compare {
 int el_compare_make(struct el_compare *c, const struct el_report *a, const struct el_report *b,
                     struct el_error *err);
 void el_compare_release(struct el_compare *c);
+
+/* Appends the comparison: as tables for a terminal, as JSON, as a part of the first run's page (the
+ * terminal's tables; el_report_html puts it there). 0 or EL_ENOMEM. */
 int el_compare_text(const struct el_compare *c, struct el_buf *out);
 int el_compare_json(const struct el_compare *c, struct el_buf *out);
+int el_compare_html(const struct el_compare *c, struct el_buf *out);
 
 #endif

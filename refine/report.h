@@ -106,10 +106,13 @@ double el_report_value(const struct el_report *r, enum el_truth truth, enum el_m
 int el_report_text(const struct el_report *r, struct el_buf *out);
 int el_report_json(const struct el_report *r, struct el_buf *out);
 
-/* Appends one self-contained page: curves, tables, and the threads' histories to read. At most
- * about max_bytes (0: 64 MiB) of histories: beyond that an even sample of the problems, and the
- * page says so. */
-int el_report_html(const struct el_report *r, struct el_store *s, size_t max_bytes,
-                   struct el_buf *out, struct el_error *err);
+struct el_compare;
+
+/* Appends one self-contained page: curves, tables, the comparison with another run
+ * (refine/compare.h, with r as its first run; NULL: none), and the threads' histories to read. At
+ * most about max_bytes (0: 64 MiB) of histories: beyond that an even sample of the problems, and
+ * the page says so. */
+int el_report_html(const struct el_report *r, const struct el_compare *against, struct el_store *s,
+                   size_t max_bytes, struct el_buf *out, struct el_error *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include "refine/report_page.h"
 
 #include "core/base/alloc.h"
+#include "refine/compare.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -213,8 +214,8 @@ static int put_full_text(const struct el_report *r, struct el_buf *out)
     return rc == 0 ? el_buf_puts(out, "</pre></details>\n") : rc;
 }
 
-int el_report_html(const struct el_report *r, struct el_store *s, size_t max_bytes,
-                   struct el_buf *out, struct el_error *err)
+int el_report_html(const struct el_report *r, const struct el_compare *against, struct el_store *s,
+                   size_t max_bytes, struct el_buf *out, struct el_error *err)
 {
     int rc = put_head(r, out);
     if (rc == 0)
@@ -223,6 +224,8 @@ int el_report_html(const struct el_report *r, struct el_store *s, size_t max_byt
         rc = put_table(r, EL_TRUTH_EXACT, out);
     if (rc == 0 && r->has_votes)
         rc = put_table(r, EL_TRUTH_VOTES, out);
+    if (rc == 0 && against)
+        rc = el_compare_html(against, out);
     if (rc == 0 && r->exact)
         rc = put_answers(r, out);
     if (rc == 0 && r->exact)

@@ -79,6 +79,10 @@ for control in shuffle resample; do
     status 0 compete "$work/a.db" $control --control $control
     status 0 "$program" eval "$work/a.db" --run whole --against $control
     says out $control
+    cp "$work/out" "$work/compared"
+    status 0 "$program" eval "$work/a.db" --run whole --against $control --html "$work/both.html"
+    same "$work/out" "$work/compared"
+    says "$work/both.html" "against $control (control $control)"
 done
 
 # The run's own proofs and analyses become D_v and D_mv, scored exactly.

@@ -134,6 +134,35 @@ static void test_attention_share(void **state)
     el_store_close(store);
 }
 
+/* The page has the terminal's figures. */
+static void page_shows_comparison(struct arena *a, const struct el_report *x,
+                                  const struct el_report *y, struct el_store *store)
+{
+    struct el_compare c;
+    struct el_buf page;
+    char row[200];
+    el_buf_init(&page);
+    must(a, el_compare_make(&c, x, y, &a->err));
+    must(a, el_report_html(x, &c, store, 0, &page, &a->err));
+    assert_non_null(strstr(page.data, "<h2>run (control none) against again (control resample), "
+                                      "scored by exact truth, n = 6 problems in both</h2>"));
+    for (int m = EL_MEASURE_PASS; m <= EL_MEASURE_BEST; m++)
+        for (int i = 0; i < 3; i++) {
+            const struct el_compare_row *r = &c.rows[m][EL_KIND_SHARE][i];
+            snprintf(row, sizeof row,
+                     "<tr><td>%d</td><td>%.0f</td><td>%.3f</td><td>%.3f</td><td>%+.3f <span "
+                     "class=\"soft\">[%+.3f, %+.3f]</span></td>",
+                     i + 1, r->tokens, r->a.value, r->b_rounds.value, r->d_rounds.value,
+                     r->d_rounds.lo, r->d_rounds.hi);
+            assert_non_null(strstr(page.data, row));
+        }
+    el_buf_clear(&page);
+    must(a, el_report_html(x, NULL, store, 0, &page, &a->err));
+    assert_null(strstr(page.data, "against again"));
+    el_buf_release(&page);
+    el_compare_release(&c);
+}
+
 static void test_compare(void **state)
 {
     struct arena *a = *state;
@@ -180,6 +209,7 @@ static void test_compare(void **state)
     cJSON_Delete(json);
     el_buf_release(&text);
     el_compare_release(&c);
+    page_shows_comparison(a, &x, &y, store);
     el_report_release(&x);
     el_report_release(&y);
     el_store_close(store);
@@ -232,7 +262,7 @@ static char *page_of(struct arena *a, const char *contest, const struct fake_opt
     struct el_buf out;
     el_buf_init(&out);
     must(a, el_report_make(&r, store, "run", NULL, &a->err));
-    must(a, el_report_html(&r, store, max_bytes, &out, &a->err));
+    must(a, el_report_html(&r, NULL, store, max_bytes, &out, &a->err));
     el_report_release(&r);
     el_store_close(store);
     return el_buf_detach(&out);
@@ -324,7 +354,7 @@ static void test_answers_are_told(void **state)
     el_buf_init(&page);
     must(a, el_report_make(&r, store, "run", NULL, &a->err));
     must(a, el_report_text(&r, &text));
-    must(a, el_report_html(&r, store, 0, &page, &a->err));
+    must(a, el_report_html(&r, NULL, store, 0, &page, &a->err));
     char *json = arena_report(a, "run");
     cJSON *root = cJSON_Parse(json);
     const cJSON *rounds = cJSON_GetObjectItem(root, "by_round");
@@ -372,7 +402,7 @@ static void test_no_votes(void **state)
     must(a, el_report_text(&r, &text));
     assert_non_null(strstr(text.data, "]  0.000     -         0.000"));
     el_buf_clear(&text);
-    must(a, el_report_html(&r, store, 0, &text, &a->err));
+    must(a, el_report_html(&r, NULL, store, 0, &text, &a->err));
     assert_non_null(strstr(text.data, "</td><td>0.000</td><td>-</td><td>0.000</td>"));
     el_buf_release(&text);
     el_report_release(&r);
