@@ -155,6 +155,8 @@ static int run(struct el_compete_options *o, struct el_error *err)
     print_cost(c);
     rc = el_compete_go(c, err);
     cli_progress_finish(&progress);
+    if (rc == 0)
+        rc = el_compete_check_asked(c, err);
     el_compete_close(c);
     return rc;
 }

@@ -135,6 +135,23 @@ static int stopped(struct el_compete *c, struct el_error *err)
                         el_store_path(c->o.store));
 }
 
+/* Every thread ended, and none by an attempt. */
+static int asked_nothing(const struct el_compete *c)
+{
+    return c->state.unfinished == 0 && c->state.stored_attempts == 0;
+}
+
+int el_compete_check_asked(const struct el_compete *c, struct el_error *err)
+{
+    if (!asked_nothing(c))
+        return 0;
+    return el_error_set(err, EL_ELIMIT,
+                        "run '%s': no problem's prompt fits into the context (--context, or what "
+                        "the model allows), so that no proof was asked for; what was refused stays "
+                        "so under this name: give another --run with a larger context",
+                        c->o.settings->name);
+}
+
 int el_compete_go(struct el_compete *c, struct el_error *err)
 {
     int rc = el_dispatch_go(&c->dispatch, err);
@@ -145,5 +162,5 @@ int el_compete_go(struct el_compete *c, struct el_error *err)
     if (c->state.unfinished > 0)
         return el_error_set(err, EL_EIO, "run '%s': %d threads did not finish", c->o.settings->name,
                             c->state.unfinished);
-    return el_store_run_set_done(c->o.store, c->run, err);
+    return asked_nothing(c) ? 0 : el_store_run_set_done(c->o.store, c->run, err);
 }

@@ -63,8 +63,13 @@ struct el_compete_cost {
 };
 void el_compete_cost(const struct el_compete *c, struct el_compete_cost *out);
 
-/* Runs to the end: 0. EL_EINTR after el_stop_requested, with what is stored and how to go on. Other
+/* Runs to the end: 0, and the run is marked as done, unless nothing could be asked
+ * (el_compete_check_asked). EL_EINTR after el_stop_requested, with what is stored and how to go on. Other
  * errors are the store's or the backends'; everything stored before stays. */
 int el_compete_go(struct el_compete *c, struct el_error *err);
+
+/* Behind el_compete_go. EL_ELIMIT when no problem's prompt fitted into the context, so that not one
+ * proof was asked for; that is stored, and whoever calls again is refused the same. */
+int el_compete_check_asked(const struct el_compete *c, struct el_error *err);
 
 #endif

@@ -98,6 +98,15 @@ for pair in proofs:dv analyses:dmv; do
 done
 [ "$model" = "$tiny" ] || [ "$(cat "$work/dmv.lines")" -gt 0 ] || fail 'no analysis was labelled'
 
+# Where no prompt fits there is no proof, and nothing that is done; the run is kept.
+for again in 1 2; do
+    status 1 compete "$work/a.db" narrow --context 8
+    says err "run 'narrow': no problem's prompt fits into the context"
+    [ ! -s "$work/out" ] || fail 'a report of nothing'
+done
+status 0 "$program" eval "$work/a.db" --run narrow
+says out '9 whose prompt did not fit'
+
 # Problems outside the model's world are refused, with the way out.
 echo '[{"id": "1", "question": "Show that there are infinitely many primes."}]' >"$work/p.json"
 status 1 "$program" compete "$work/p.json" --model "$model" --run other --store "$work/a.db"

@@ -136,6 +136,21 @@ static void test_outage_ends_the_run_but_not_for_good(void **state)
     must(a, arena_run(a, contest, &s, &o, NULL));
 }
 
+static int is_done(struct arena *a)
+{
+    struct el_store *store = NULL;
+    struct el_named_run found;
+    struct el_run run;
+    must(a, el_store_open(a->path, EL_STORE_READONLY, &store, &a->err));
+    must(a, el_named_run_find(store, EL_RUN_COMPETE, "run", &found, &a->err));
+    must(a, el_store_run_get(store, found.id, &run, &a->err));
+    int done = run.done;
+    el_run_release(&run);
+    el_named_run_release(&found);
+    el_store_close(store);
+    return done;
+}
+
 /* Refined prompts hold a proof and analyses: a limit between the sizes drops whole analyses. */
 static void test_context_drops_analyses(void **state)
 {
@@ -149,6 +164,7 @@ static void test_context_drops_analyses(void **state)
         arena_remove_store(a);
         must(a, arena_run(a, contest, &s, &o, &counts));
         assert_true(counts.refused > 0);
+        assert_true(is_done(a));
         cJSON *json = report(a);
         assert_true(left_out(json, "refiner", "analysis_over_context") > 0);
         assert_int_equal(left_out(json, "refiner", "prompt_over_context"), 0);
@@ -173,6 +189,7 @@ static void test_context_ends_threads(void **state)
         cJSON_Delete(json);
         must(a, arena_run(a, contest, &s, &o, &counts));
         assert_int_equal(counts.submitted, 0);
+        assert_false(is_done(a)); /* no proof was asked for */
     }
 }
 
