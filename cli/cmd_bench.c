@@ -36,7 +36,8 @@ struct arguments {
     const char *kind, *model, *config, *json, *isa, *attention, *stage, *compute, *peer;
     enum el_compute how;
     const struct el_ops *table;
-    int threads, repeats, sequences, prompt, steps, tokens, length, ops, context, queries, fp8;
+    int threads, repeats, ops, context, fp8;
+    int sequences, prompt, steps, tokens, length, queries; /* 0: not given */
 };
 
 struct work {
@@ -278,6 +279,48 @@ static int work(const struct arguments *a, struct el_error *err)
     return rc;
 }
 
+/* An option that has no effect on what is measured is a slip. */
+static int check_kind(const struct arguments *a)
+{
+    const struct {
+        const char *option;
+        int given;
+        const char *kinds;
+    } rows[] = {{"ops", a->ops, "decode, prefill, train and all"},
+                {"attention", !!a->attention, "decode, prefill and all"},
+                {"index-fp8", a->fp8, "decode and prefill"},
+                {"stage", !!a->stage, "train and all"},
+                {"sequences", a->sequences, "gemm, decode, prefill and all"},
+                {"prompt", a->prompt, "decode, prefill and all"},
+                {"steps", a->steps, "decode and all"},
+                {"tokens", a->tokens, "gemm, train and all"},
+                {"length", a->length, "train and all"},
+                {"context", a->context, "attention"},
+                {"queries", a->queries, "attention"},
+                {"peer", !!a->peer, "gemm, decode, prefill, train and all"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].given && !strstr(rows[i].kinds, a->kind))
+            return cli_usage_error("--%s belongs to %s, and has no effect on %s", rows[i].option,
+                                   rows[i].kinds, a->kind);
+    if (a->queries && !a->context)
+        return cli_usage_error("--queries goes with --context N");
+    return CLI_GO;
+}
+
+static void fill_defaults(struct arguments *a)
+{
+    struct {
+        int *value, normal;
+    } rows[] = {{&a->sequences, 64},
+                {&a->steps, 32},
+                {&a->tokens, 4096},
+                {&a->length, 512},
+                {&a->queries, 64}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (*rows[i].value == 0)
+            *rows[i].value = rows[i].normal;
+}
+
 static int check(struct arguments *a)
 {
     static const char *const kinds[] = {"gemm", "attention", "decode", "prefill", "train", "all"};
@@ -291,11 +334,10 @@ static int check(struct arguments *a)
                                a->kind);
     if (a->model && a->config)
         return cli_usage_error("--model and --config exclude each other");
-    if (a->context && strcmp(a->kind, "attention") != 0)
-        return cli_usage_error("--context belongs to attention");
-    if (a->peer && strcmp(a->kind, "attention") == 0)
-        return cli_usage_error("--peer belongs to gemm, decode, prefill and train");
-    int rc = a->attention ? cli_choose_attention(a->attention, &mode) : CLI_GO;
+    int rc = check_kind(a);
+    if (rc != CLI_GO)
+        return rc;
+    rc = a->attention ? cli_choose_attention(a->attention, &mode) : CLI_GO;
     if (rc == CLI_GO)
         rc = cli_choose_compute(a->compute, &a->how);
     if (rc == CLI_GO)
@@ -308,8 +350,6 @@ static int check(struct arguments *a)
     if (a->how == EL_COMPUTE_BF16 && (wants(a, "train") || strcmp(a->kind, "attention") == 0))
         return cli_usage_error("--compute bf16 belongs to gemm, decode and prefill: training and "
                                "attention compute in fp32");
-    if (a->fp8 && strcmp(a->kind, "decode") != 0 && strcmp(a->kind, "prefill") != 0)
-        return cli_usage_error("--index-fp8 belongs to decode and prefill");
     if (a->stage && strcmp(a->stage, "dense") != 0 && strcmp(a->stage, "sparse") != 0)
         return cli_usage_error("--stage '%.40s': expected dense or sparse", a->stage);
     return CLI_GO;
@@ -317,13 +357,7 @@ static int check(struct arguments *a)
 
 int cmd_bench(int argc, char **argv)
 {
-    struct arguments a = {.compute = "fp32",
-                          .repeats = 5,
-                          .sequences = 64,
-                          .steps = 32,
-                          .tokens = 4096,
-                          .length = 512,
-                          .queries = 64};
+    struct arguments a = {.compute = "fp32", .repeats = 5};
     const struct cli_option options[] = {
         {"model", CLI_STRING, &a.model, "DIR", "Hugging Face folder", 0, 0},
         {"config", CLI_STRING, &a.config, "FILE", "config.json: that shape, random weights", 0, 0},
@@ -331,7 +365,8 @@ int cmd_bench(int argc, char **argv)
         {"threads", CLI_INT, &a.threads, "N", "default: OMP_NUM_THREADS, or one per core", 0, 1024},
         {"repeat", CLI_INT, &a.repeats, "N", "repeats of each measurement (default 5)", 1,
          EL_BENCH_MOST_REPEATS},
-        {"ops", CLI_FLAG, &a.ops, NULL, "show where the time of a pass goes, by op", 0, 0},
+        {"ops", CLI_FLAG, &a.ops, NULL,
+         "decode, prefill, train: where the time of a pass goes, by op", 0, 0},
         {"isa", CLI_STRING, &a.isa, "NAME", "op table: ref, generic, avx2 or avx512", 0, 0},
         {"attention", CLI_STRING, &a.attention, "MODE",
          "decode, prefill: dense, mqa or (prefill) mha alone (default: all)", 0, 0},
@@ -342,17 +377,17 @@ int cmd_bench(int argc, char **argv)
         {"stage", CLI_STRING, &a.stage, "NAME", "train: dense or sparse alone (default: both)", 0,
          0},
         {"sequences", CLI_INT, &a.sequences, "N",
-         "decoded together, or of one prompt (default 64); rows of gemm", 1, 4096},
+         "decode, prefill: together, or of one prompt (default 64); rows of gemm", 1, 4096},
         {"prompt", CLI_INT, &a.prompt, "N",
-         "tokens of a prompt (default: decode 256, prefill 1000)", 1, 1 << 20},
+         "decode, prefill: tokens of a prompt (default 256, 1000)", 1, 1 << 20},
         {"steps", CLI_INT, &a.steps, "N", "decode: passes that are timed (default 32)", 1, 1 << 16},
         {"tokens", CLI_INT, &a.tokens, "N", "train: of a step (default 4096); rows of gemm", 2,
          1 << 20},
         {"length", CLI_INT, &a.length, "N", "train: of a sequence (default 512)", 2, 1 << 20},
         {"context", CLI_INT, &a.context, "N", "attention: costs at contexts of up to N tokens", 64,
          1 << 24},
-        {"peer", CLI_STRING, &a.peer, "COMMAND", "measure this program's work, too, in turns", 0,
-         0},
+        {"peer", CLI_STRING, &a.peer, "COMMAND",
+         "but attention: measure this program, too, in turns", 0, 0},
         {"queries", CLI_INT, &a.queries, "N", "attention --context: of a block (default 64)", 1,
          1024},
         {0},
@@ -366,5 +401,6 @@ int cmd_bench(int argc, char **argv)
     rc = check(&a);
     if (rc != CLI_GO)
         return rc;
+    fill_defaults(&a);
     return work(&a, &err) < 0 ? cli_fail(&err) : CLI_DONE;
 }

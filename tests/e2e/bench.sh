@@ -4,8 +4,14 @@
 
 bench()
 {
-    status 0 "$program" bench "$@" --model "$tiny" --repeat 1 --sequences 4 --steps 2 --tokens 32 \
-        --length 16 --json "$work/json"
+    case $1 in
+    train) small='--tokens 32 --length 16' ;;
+    decode) small='--sequences 4 --steps 2' ;;
+    prefill) small='--sequences 4' ;;
+    *) small= ;;
+    esac
+    # shellcheck disable=SC2086 # words
+    status 0 "$program" bench "$@" --model "$tiny" --repeat 1 $small --json "$work/json"
     says "$work/json" '"flop_ceiling": '
     says "$work/json" '"figures": '
 }
@@ -33,8 +39,32 @@ says out 'prefill of 8 at 96, DSA, indexer alone'
 says "$work/json" '"name": "decode at 96, dense / DSA", "ratio": '
 says "$work/json" '"context": 96, "memory": '
 
-status 2 "$program" bench decode --context 2000
-status 2 "$program" bench train --index-fp8
+# belongs OPTION KIND...: this option of other kinds is refused, by name.
+belongs()
+{
+    option=$1
+    shift
+    for kind; do
+        # shellcheck disable=SC2086 # words
+        status 2 "$program" bench $kind $option
+        says err "${option%% *} belongs to "
+        says err "no effect on $kind"
+    done
+}
+belongs '--context 2000' gemm decode prefill train all
+belongs '--queries 8' gemm decode prefill train all
+belongs --index-fp8 gemm attention train all
+belongs '--attention mqa' gemm attention train
+belongs '--stage dense' gemm attention decode prefill
+belongs '--sequences 4' attention train
+belongs '--prompt 20' gemm attention train
+belongs '--steps 2' gemm attention prefill train
+belongs '--tokens 32' attention decode prefill
+belongs '--length 16' gemm attention decode prefill
+belongs '--peer x' attention
+belongs --ops gemm attention
+status 2 "$program" bench attention --queries 8
+says err '--queries goes with --context'
 status 2 "$program" bench walk
 says err walk
 status 2 "$program" bench train --model "$tiny" --config x.json
