@@ -29,8 +29,9 @@ static const char details[] =
     "part of D_v, where any person's score replaces them. Everything is kept as it comes: after a\n"
     "stop of any kind the same command goes on where it was. Another --n, --m, --k, --lowest or\n"
     "--confirm under the same --run asks for what is missing and decides anew.\n\n"
-    "Without --model nothing is asked: the report, the grid or the explanation comes out of the\n"
-    "store alone.\n\n"
+    "Without --model nothing is asked or decided: the report, the grid (of up to --n and --m) or\n"
+    "the explanation comes out of the store alone, and options that would change that are errors.\n"
+    "\n"
     "Examples:\n"
     "  elenchus label runs.db --model models/small --proofs-of a\n"
     "  elenchus label runs.db --model models/small --set world-test --n 16 --k 3 --discard\n"
@@ -70,7 +71,8 @@ static void set_sampling(struct el_sampling *s, const struct flags *f)
     set_int(&s->max_tokens, f->max_tokens);
 }
 
-/* k has a default that nobody typed: the message says so. */
+/* k has a default that nobody typed: the message says so. A grid of what is stored has every k up
+ * to n. */
 static int set_rule(struct el_label_rule *r, const struct flags *f, struct el_error *err)
 {
     set_int(&r->n, f->n);
@@ -78,6 +80,8 @@ static int set_rule(struct el_label_rule *r, const struct flags *f, struct el_er
     set_int(&r->k, f->k);
     set_int(&r->confirm, f->confirm_halves);
     set_int(&r->lowest, f->lowest_kind);
+    if (!f->model && r->n >= 1 && r->k > r->n)
+        r->k = r->n;
     if (r->n < 1 || r->k <= r->n)
         return 0;
     return el_error_set(err, EL_EINVAL,
@@ -353,24 +357,88 @@ static int command(const char *path, const struct flags *f)
     return rc < 0 ? cli_fail(&err) : CLI_DONE;
 }
 
+/* What is printed, and whether it is asked for before: what an option may have an effect on. */
+enum { ASK = 1, REPORT = 2, GRID = 4, EXPLAIN = 8, QUEUED = 16 };
+
+static int doing(const struct flags *f)
+{
+    return f->model ? ASK : f->grid ? GRID : f->explain ? EXPLAIN : f->queued ? QUEUED : REPORT;
+}
+
+static int no_effect(const char *option, int serves, int doing)
+{
+    const char *what = doing == REPORT   ? "the report of what is stored"
+                       : doing == GRID   ? "--grid without --model"
+                       : doing == QUEUED ? "--queued"
+                                         : "--explain";
+    if (serves & REPORT)
+        return cli_usage_error("--%s has no effect on %s", option, what);
+    return cli_usage_error("--%s has no effect on %s: it goes with --model%s", option, what,
+                           serves & GRID     ? " or --grid"
+                           : serves & QUEUED ? " or --queued"
+                                             : "");
+}
+
+/* Without --model nothing is asked or decided: what would change that is a slip. */
+static int check_effect(const struct flags *f)
+{
+    const struct {
+        const char *option;
+        int given, serves;
+    } rows[] = {{"run", !!f->run, ASK | REPORT | GRID | EXPLAIN},
+                {"config", !!f->config, ASK | REPORT | GRID},
+                {"n", f->n >= 0, ASK | GRID},
+                {"m", f->m >= 0, ASK | GRID},
+                {"k", f->k >= 0, ASK},
+                {"lowest", !!f->lowest, ASK},
+                {"confirm", !isnan(f->confirm), ASK},
+                {"discard", f->discard, ASK},
+                {"set", !!f->set, ASK | QUEUED},
+                {"proofs-of", !!f->proofs_of, ASK},
+                {"without", !!f->without, ASK},
+                {"all", f->all, ASK},
+                {"limit", f->limit, ASK},
+                {"retries", f->retries >= 0, ASK},
+                {"temperature", !isnan(f->temperature), ASK},
+                {"top-p", !isnan(f->top_p), ASK},
+                {"top-k", f->top_k >= 0, ASK},
+                {"max-tokens", f->max_tokens >= 0, ASK},
+                {"seed", f->seed.given, ASK},
+                {"prompts", !!f->prompts, ASK},
+                {"thinking", f->thinking, ASK},
+                {"attention", !!f->attention, ASK},
+                {"compute", !!f->compute, ASK},
+                {"batch", f->batch, ASK},
+                {"context", f->context, ASK},
+                {"cpu-threads", f->cpu_threads, ASK},
+                {"resamples", f->resamples, ASK | REPORT | GRID}};
+    int now = doing(f);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].given && !(rows[i].serves & now))
+            return no_effect(rows[i].option, rows[i].serves, now);
+    return CLI_GO;
+}
+
 static int check(struct flags *f)
 {
     if (!!f->explain + f->queued + (f->model || f->grid) > 1)
         return cli_usage_error("--explain, --queued, and --model or --grid exclude each other");
     if (f->meta_model && !f->model)
         return cli_usage_error("--meta-model goes with --model");
+    int rc = check_effect(f);
+    if (rc != CLI_GO)
+        return rc;
     f->lowest_kind = f->lowest ? el_lowest_from_name(f->lowest) : -1;
     if (f->lowest && f->lowest_kind < 0)
         return cli_usage_error("--lowest: '%s' is not any or valid", f->lowest);
     f->confirm_halves = isnan(f->confirm) ? -1 : el_score_from_value(f->confirm);
     if (!isnan(f->confirm) && f->confirm_halves < EL_SCORE_HALF)
         return cli_usage_error("--confirm: expected 0.5 or 1");
-    int rc = f->run
-                 ? cli_check_run_name("run", f->run, sizeof((struct el_label_settings *)NULL)->name)
-                 : CLI_GO;
+    rc = f->run ? cli_check_run_name("run", f->run, sizeof((struct el_label_settings *)NULL)->name)
+                : CLI_GO;
     if (rc == CLI_GO)
-        rc = cli_choose_attention(f->attention, &f->mode);
-    return rc == CLI_GO ? cli_choose_compute(f->compute, &f->how) : rc;
+        rc = cli_choose_attention(f->attention ? f->attention : "mqa", &f->mode);
+    return rc == CLI_GO ? cli_choose_compute(f->compute ? f->compute : "fp32", &f->how) : rc;
 }
 
 int cmd_label(int argc, char **argv)
@@ -383,9 +451,7 @@ int cmd_label(int argc, char **argv)
                       .max_tokens = -1,
                       .temperature = NAN,
                       .top_p = NAN,
-                      .confirm = NAN,
-                      .attention = "mqa",
-                      .compute = "fp32"};
+                      .confirm = NAN};
     const struct cli_option options[] = {
         {"model", CLI_STRING, &f.model, "DIR", "the verifier's folder; without: ask nothing", 0, 0},
         {"meta-model", CLI_STRING, &f.meta_model, "DIR", "the meta-verifier's, if it is another", 0,

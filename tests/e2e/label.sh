@@ -7,12 +7,15 @@
 model=models/small
 [ -f $model/model.safetensors ] || model=$tiny
 
-# label STORE OPTIONS...
+# label STORE OPTIONS...; what a model is asked with goes with a model alone
 label()
 {
     store=$1
     shift
-    "$program" label "$store" --max-tokens 256 --seed 3 "$@"
+    case " $* " in
+    *' --model '*) set -- --max-tokens 256 --seed 3 "$@" ;;
+    esac
+    "$program" label "$store" "$@"
 }
 
 # lines NAME: how many lines the last command printed
@@ -112,6 +115,33 @@ status 2 label "$work/a.db" --model $model --explain 1
 status 2 "$program" label
 status 0 "$program" label --help
 says out Examples
+
+# Without --model nothing is asked or decided: options that would change that are refused.
+# in_vain TEXT OPTIONS...
+in_vain()
+{
+    text=$1
+    shift
+    status 2 label "$work/a.db" "$@"
+    says err "$1 has no effect on $text"
+    [ ! -s "$work/out" ] || fail "an error was printed on stdout: $*"
+}
+for option in '--n 4' '--m 2' '--k 1' '--lowest any' '--confirm 0.5' '--discard' '--set world-test' \
+    '--proofs-of a' '--without world' '--all' '--limit 3' '--retries 1' '--temperature 0.5' \
+    '--top-p 0.5' '--top-k 5' '--max-tokens 256' '--seed 3' '--prompts configs' '--thinking' \
+    '--attention mqa' '--compute fp32' '--batch 4' '--context 64' '--cpu-threads 1'; do
+    # shellcheck disable=SC2086 # words
+    in_vain 'the report of what is stored: it goes with --model' $option
+done
+in_vain 'the report of what is stored: it goes with --model or --grid' --n 4
+in_vain '--grid without --model: it goes with --model' --k 3 --grid
+in_vain '--explain: it goes with --model or --queued' --set world-test --explain 1
+in_vain '--explain' --resamples 100 --explain 1
+in_vain '--queued' --run label --queued
+status 0 label "$work/a.db" --run label --resamples 100 --json
+status 0 label "$work/a.db" --run label --explain 1
+status 0 label "$work/a.db" --queued --set world-test
+status 0 label "$work/a.db" --n 1 --m 1 --grid --resamples 100
 
 # A label that a stricter rule has taken back stays so in a copy of the store.
 status 0 "$program" world --split test --count 2 --store "$work/w.db"
