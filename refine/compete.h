@@ -64,8 +64,8 @@ struct el_compete_cost {
 void el_compete_cost(const struct el_compete *c, struct el_compete_cost *out);
 
 /* Runs to the end: 0, and the run is marked as done, unless nothing could be asked
- * (el_compete_check_asked). EL_EINTR after el_stop_requested, with what is stored and how to go on. Other
- * errors are the store's or the backends'; everything stored before stays. */
+ * (el_compete_check_asked). EL_EINTR after el_stop_requested, with what is stored and how to go on.
+ * Other errors are the store's or the backends'; everything stored before stays. */
 int el_compete_go(struct el_compete *c, struct el_error *err);
 
 /* Behind el_compete_go. EL_ELIMIT when no problem's prompt fitted into the context, so that not one
