@@ -183,31 +183,25 @@ struct entry {
     int place;
 };
 
-static void read_entry(struct entry *e, const cJSON *obj, int place)
+static int read_entry(struct entry *e, const cJSON *obj, int place, const char *path,
+                      struct el_error *err)
 {
     const cJSON *number = cJSON_GetObjectItemCaseSensitive(obj, "id");
     *e = (struct entry){.id = string_field(obj, "id"),
                         .question = question_of(obj),
                         .answer = string_field(obj, "answer"),
                         .place = place};
+    if (!e->question || !*e->question)
+        return el_error_set(err, EL_EFORMAT, "%s: entry %d: expected a text \"question\"", path,
+                            place);
     snprintf(e->number, sizeof e->number, "%.15g",
              cJSON_IsNumber(number) ? number->valuedouble : place);
+    return 0;
 }
 
 static const char *id_of(const struct entry *e)
 {
     return e->id ? e->id : e->number;
-}
-
-static int add_entry(struct el_contest *c, const char *set, const char *path, const struct entry *e,
-                     struct el_store *store, struct el_error *err)
-{
-    if (!e->question || !*e->question)
-        return el_error_set(err, EL_EFORMAT, "%s: entry %d: expected a text \"question\"", path,
-                            e->place);
-    const struct el_problem p = {
-        .set = set, .external_id = id_of(e), .statement = e->question, .answer = e->answer};
-    return add(c, store, &p, err);
 }
 
 static int by_id(const void *a, const void *b)
@@ -217,7 +211,13 @@ static int by_id(const void *a, const void *b)
     return order ? order : x->place - y->place;
 }
 
-/* Who reads the results tells problems apart by their ids. Sorts the entries. */
+static int by_place(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    return x->place - y->place;
+}
+
+/* Who reads the results tells problems apart by their ids. */
 static int check_ids(struct entry *e, int n, const char *path, struct el_error *err)
 {
     qsort(e, (size_t)n, sizeof *e, by_id);
@@ -231,6 +231,7 @@ static int check_ids(struct entry *e, int n, const char *path, struct el_error *
     return 0;
 }
 
+/* Nothing is added where an entry is wrong. */
 static int add_entries(struct el_contest *c, const char *set, const char *path, const cJSON *json,
                        struct el_store *store, struct el_error *err)
 {
@@ -238,13 +239,18 @@ static int add_entries(struct el_contest *c, const char *set, const char *path, 
     struct entry *e = el_alloc_array((size_t)cJSON_GetArraySize(json) + 1, sizeof *e);
     if (!e)
         return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
-    for (const cJSON *obj = json->child; rc == 0 && obj; obj = obj->next) {
-        read_entry(&e[n], obj, n);
-        rc = add_entry(c, set, path, &e[n], store, err);
-        n++;
-    }
+    for (const cJSON *obj = json->child; rc == 0 && obj; obj = obj->next, n++)
+        rc = read_entry(&e[n], obj, n, path, err);
     if (rc == 0)
         rc = check_ids(e, n, path, err);
+    qsort(e, (size_t)n, sizeof *e, by_place);
+    for (int i = 0; rc == 0 && i < n; i++) {
+        const struct el_problem p = {.set = set,
+                                     .external_id = id_of(&e[i]),
+                                     .statement = e[i].question,
+                                     .answer = e[i].answer};
+        rc = add(c, store, &p, err);
+    }
     el_free(e);
     return rc;
 }
