@@ -18,10 +18,29 @@ static const char long_help[] =
     "'elenchus export' writes). A rating becomes 0, 0.5 or 1 by a mapping: proofbench-7 for marks\n"
     "out of 7, correct-incorrect for labels, share-of-full for the rest, or the file you name.\n"
     "\n"
+    "Records of the format elenchus, as JSON, JSONL or CSV; [what may be left out]. A field that\n"
+    "has no place is malformed. key and raters, which export adds, are not read.\n"
+    "  record: problem   statement [set external_id answer reference rubric category level "
+    "extra];\n"
+    "                    also a line without the field record\n"
+    "  record: proof     problem_key text [author_kind author origin extra]\n"
+    "  record: analysis  proof_key text [is_self score failure author_kind author origin extra]\n"
+    "  record: score     proof_key or analysis_key [score rater_kind rater raw scale_max mapping\n"
+    "                    blind origin extra]\n"
+    "  record: dv        a proof with its problem and score: fields of a problem, proof score\n"
+    "                    [author_kind author origin rater_kind rater raw scale_max mapping blind\n"
+    "                    score_origin]\n"
+    "  record: dmv       an analysis likewise: fields of dv, analysis [analysis_score is_self\n"
+    "                    failure analysis_author_kind analysis_author analysis_origin]; score is\n"
+    "                    what the analysis is worth, analysis_score what it gives the proof\n"
+    "\n"
     "Examples:\n"
     "  elenchus import IMO2025.jsonl Putnam2024.jsonl --store ratings.db\n"
     "  elenchus import proofbench_v2.csv --store p.db\n"
-    "  elenchus import my.jsonl --store p.db --mapping configs/mappings/share-of-full.json";
+    "  elenchus import my.jsonl --store p.db --mapping configs/mappings/share-of-full.json\n"
+    "\n"
+    "A line of the format elenchus:\n"
+    "  {\"record\": \"dv\", \"statement\": \"1+1=2\", \"proof\": \"Clear.\", \"score\": 0.5}";
 
 static void print_malformed(void *user, const char *message)
 {

@@ -19,9 +19,10 @@
  *                     human_label, human_solution, llm_judgment}. The label is a human score out of
  *                     1; a judgment becomes an analysis, and an imported score by rater
  *                     "llm_judgment": 1 when it lists no issue, else 0.
- *   elenchus          what data/export.h writes, in any container; also by hand: a record with a
- *                     "statement" alone is a problem, {"record": "dv", statement, proof, score} a
- *                     labelled proof. */
+ *   elenchus          what data/export.h writes, in any container; also by hand: a record without
+ *                     "record" is a problem, {"record": "dv", statement, proof, score} a labelled
+ *                     proof. A field that the record has no place for is malformed, unless it is
+ *                     null: nothing is dropped. (Other formats may hold more than is read.) */
 #ifndef EL_DATA_IMPORT_H
 #define EL_DATA_IMPORT_H
 

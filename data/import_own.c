@@ -225,8 +225,13 @@ static int score_record(struct el_import *im, const cJSON *record, struct el_err
 {
     struct el_score c = {0};
     char *extra = NULL;
-    const char *of_analysis = NULL;
+    const char *of_analysis = NULL, *of_proof = NULL;
     int rc = text_or(record, "analysis_key", &of_analysis, err);
+    if (rc == 0)
+        rc = text_or(record, "proof_key", &of_proof, err);
+    if (rc == 0 && of_analysis && of_proof)
+        rc = el_error_set(err, EL_EFORMAT,
+                          "fields 'proof_key' and 'analysis_key': expected one of them");
     if (rc == 0)
         rc = of_analysis ? row_of(im, record, "analysis_key", ANALYSIS_OF, &c.analysis, err)
                          : row_of(im, record, "proof_key", PROOF_OF, &c.proof, err);
@@ -282,23 +287,77 @@ static int dmv_record(struct el_import *im, const cJSON *record, struct el_error
     return rc < 0 ? rc : label_of(im, record, &c, err);
 }
 
+/* Everything that a record may hold besides "record". `key` and `raters` follow from the rest. */
+#define PROBLEM_FIELDS                                                                             \
+    "set", "external_id", "statement", "answer", "reference", "rubric", "category", "level", "extra"
+#define AUTHOR_FIELDS "author_kind", "author", "origin"
+#define LABEL_FIELDS                                                                               \
+    "score", "raters", "rater_kind", "rater", "raw", "scale_max", "mapping", "blind", "score_origin"
+#define ANALYSIS_FIELDS                                                                            \
+    "analysis", "is_self", "analysis_score", "failure", "analysis_author_kind", "analysis_author", \
+        "analysis_origin"
+
+enum { fields_max = 32 };
+static const struct own_kind {
+    const char *name;
+    el_import_record_fn *one;
+    const char *fields[fields_max]; /* NULL behind the last */
+} kinds[] = {
+    {"problem", problem_record, {"key", PROBLEM_FIELDS}},
+    {"proof", proof_record, {"key", "problem_key", "text", AUTHOR_FIELDS, "extra"}},
+    {"analysis",
+     analysis_record,
+     {"key", "proof_key", "is_self", "text", "score", "failure", AUTHOR_FIELDS, "extra"}},
+    {"score",
+     score_record,
+     {"key", "proof_key", "analysis_key", "rater_kind", "rater", "raw", "scale_max", "score",
+      "mapping", "blind", "origin", "extra"}},
+    {"dv", dv_record, {PROBLEM_FIELDS, "proof", AUTHOR_FIELDS, LABEL_FIELDS}},
+    {"dmv", dmv_record, {PROBLEM_FIELDS, "proof", AUTHOR_FIELDS, ANALYSIS_FIELDS, LABEL_FIELDS}},
+};
+enum { n_kinds = (int)(sizeof kinds / sizeof *kinds) };
+
+static int has_field(const struct own_kind *k, const char *name)
+{
+    for (int i = 0; i < fields_max && k->fields[i]; i++)
+        if (strcmp(k->fields[i], name) == 0)
+            return 1;
+    return strcmp(name, "record") == 0;
+}
+
+/* A value that nobody would read is an error: what somebody wrote is not dropped without a word. */
+static int check_fields(const cJSON *record, const struct own_kind *k, int named,
+                        struct el_error *err)
+{
+    const cJSON *f;
+    cJSON_ArrayForEach(f, record)
+    {
+        if (cJSON_IsNull(f) || has_field(k, f->string))
+            continue;
+        if (named)
+            return el_error_set(err, EL_EFORMAT, "field '%.60s' has no place in a record '%s'",
+                                f->string, k->name);
+        return el_error_set(err, EL_EFORMAT,
+                            "field '%.60s' has no place in a problem, which a record without the "
+                            "field 'record' is; a proof with its score is \"record\": \"dv\"",
+                            f->string);
+    }
+    return 0;
+}
+
 int el_import_own(struct el_import *im, const cJSON *record, struct el_error *err)
 {
-    static const struct {
-        const char *name;
-        el_import_record_fn *one;
-    } kinds[] = {
-        {"problem", problem_record}, {"proof", proof_record}, {"analysis", analysis_record},
-        {"score", score_record},     {"dv", dv_record},       {"dmv", dmv_record}};
-    const char *kind = "problem";
-    int rc = text_or(record, "record", &kind, err);
+    const char *name = NULL;
+    int rc = text_or(record, "record", &name, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(kinds[i].name, kind) == 0)
-            return kinds[i].one(im, record, err);
+    for (const struct own_kind *k = kinds; k < kinds + n_kinds; k++)
+        if (strcmp(k->name, name ? name : "problem") == 0) {
+            rc = check_fields(record, k, name != NULL, err);
+            return rc < 0 ? rc : k->one(im, record, err);
+        }
     return el_error_set(err, EL_EFORMAT,
                         "field 'record' is '%.40s': expected problem, proof, analysis, score, dv "
                         "or dmv",
-                        kind);
+                        name);
 }

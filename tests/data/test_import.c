@@ -185,6 +185,25 @@ static void malformed_files_name_file_and_line(void **state)
                  "'extra' must be an object");
 }
 
+/* Nothing that a record holds is dropped without a word. */
+static void fields_without_a_place_are_errors(void **state)
+{
+    struct fixture *f = *state;
+    struct el_import_report r;
+    expect_error(f, GOOD "{\"statement\": \"s\", \"proof\": \"p\", \"score\": 1}\n",
+                 "f line 2: field 'proof' has no place in a problem");
+    expect_error(f,
+                 "{\"record\": \"dv\", \"statement\": \"s\", \"proof\": \"p\", \"score\": 1, "
+                 "\"analysis\": \"a\"}",
+                 "f line 1: field 'analysis' has no place in a record 'dv'");
+    expect_error(f, "record,statement,proof,score,reviewer\ndv,s,p,1,me\n",
+                 "f line 2: field 'reviewer' has no place in a record 'dv'");
+    expect_error(f, "{\"record\": \"score\", \"proof_key\": \"a\", \"analysis_key\": \"b\"}",
+                 "'proof_key' and 'analysis_key': expected one of them");
+    ok(import(f, "{\"statement\": \"s\", \"proof\": null, \"key\": \"k\"}", NULL, &r));
+    assert_int_equal(r.problems, 1);
+}
+
 static void collect(void *user, const char *message)
 {
     el_buf_printf(user, "%s;", message);
@@ -414,6 +433,7 @@ int main(void)
         with_store(corpus_judgments_become_analyses),
         with_store(options_are_obeyed),
         with_store(malformed_files_name_file_and_line),
+        with_store(fields_without_a_place_are_errors),
         with_store(keep_going_counts_and_names),
         with_store(a_failing_store_stops_even_keep_going),
         with_store(memory_may_run_out),
