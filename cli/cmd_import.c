@@ -77,7 +77,10 @@ static int import_all(const char *store, const struct el_import_options *options
     int done = 0;
     for (; done < n && rc == 0; done += rc == 0)
         rc = el_import_file(s, files[done], options, &report, err);
-    el_store_close(s);
+    if (rc < 0)
+        el_store_close_unused(s);
+    else
+        el_store_close(s);
     if (rc == 0 || done > 0)
         print_report(&report, done, json);
     return rc;

@@ -46,6 +46,7 @@ static int open_database(struct el_store *s, struct el_error *err)
         mode |= SQLITE_OPEN_CREATE;
     if (!(mode & SQLITE_OPEN_CREATE) && !el_path_exists(s->path))
         return el_error_set(err, EL_ENOTFOUND, "%s: no such store", s->path);
+    s->made = !el_path_exists(s->path);
     int rc = sqlite3_open_v2(s->path, &s->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
     return rc == SQLITE_OK ? 0 : el_sql_fail(s, rc, err);
 }
@@ -86,6 +87,29 @@ void el_store_close(struct el_store *s)
         close(s->lock_fd); /* gives all run locks back */
     el_free(s->path);
     el_free(s);
+}
+
+/* 1: it holds nothing that anybody has put there. */
+static int is_unused(struct el_store *s)
+{
+    struct el_sql q;
+    int64_t rows = 0;
+    int rc = el_sql_open(
+        &q, s, "SELECT (SELECT COUNT(*) FROM problems) + (SELECT COUNT(*) FROM runs)", NULL);
+    if (rc == 0)
+        rc = el_sql_one_int(&q, &rows, NULL);
+    return rc == 0 && rows == 0;
+}
+
+void el_store_close_unused(struct el_store *s)
+{
+    if (!s)
+        return;
+    char *path = s->made && is_unused(s) ? el_strdup(s->path) : NULL;
+    el_store_close(s); /* removes the log and its index */
+    if (path)
+        unlink(path);
+    el_free(path);
 }
 
 int el_store_settle(struct el_store *s, struct el_error *err)

@@ -49,6 +49,9 @@ int el_store_open(const char *path, int flags, struct el_store **out, struct el_
 int el_store_settle(struct el_store *s, struct el_error *err);
 /* Rolls an open transaction back, gives run locks back. NULL is fine. */
 void el_store_close(struct el_store *s);
+/* The same for somebody who failed before anything came into the store: a file that this handle has
+ * made, and that holds neither a problem nor a run, is removed. */
+void el_store_close_unused(struct el_store *s);
 const char *el_store_path(const struct el_store *s);
 
 /* Transactions nest: an inner rollback undoes the inner part only. Every begin needs exactly one

@@ -29,6 +29,7 @@ struct el_store {
     sqlite3 *db;
     char *path;
     int flags;
+    int made;  /* the file was not there when it was opened */
     int depth; /* of transactions */
     struct el_sql_cached cache[el_sql_cache_size];
     int n_cached;

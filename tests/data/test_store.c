@@ -126,6 +126,31 @@ static void a_settled_store_is_one_file(void **state)
     el_store_close(other);
 }
 
+/* What failed at once leaves no file where there was none, and keeps all that was there. */
+static void an_unused_store_leaves_no_file(void **state)
+{
+    struct fixture *f = *state;
+    char fresh[112], left[130];
+    struct el_store *s;
+    static const char *const ends[] = {"", "-wal", "-shm"};
+    snprintf(fresh, sizeof fresh, "%s/fresh.db", f->dir);
+    ok(el_store_open(fresh, EL_STORE_CREATE, &s, &f->err));
+    el_store_close_unused(s);
+    for (int i = 0; i < 3; i++) {
+        snprintf(left, sizeof left, "%s%s", fresh, ends[i]);
+        assert_int_equal(access(left, F_OK), -1);
+    }
+    el_store_close(f->store); /* empty, but it was there */
+    ok(el_store_open(f->path, EL_STORE_CREATE, &f->store, &f->err));
+    el_store_close_unused(f->store);
+    assert_int_equal(access(f->path, F_OK), 0);
+    ok(el_store_open(fresh, EL_STORE_CREATE, &f->store, &f->err));
+    make_problem(f, "1");
+    el_store_close_unused(f->store);
+    assert_int_equal(access(fresh, F_OK), 0);
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
+}
+
 static void what_was_said_never_changes(void **state)
 {
     struct fixture *f = *state;
@@ -328,6 +353,7 @@ int main(void)
         with_store(unknown_rows_are_named),
         with_store(proofs_analyses_and_metas_come_back),
         with_store(a_settled_store_is_one_file),
+        with_store(an_unused_store_leaves_no_file),
         with_store(what_was_said_never_changes),
         with_store(bad_scores_are_refused),
         with_store(labels_prefer_people_and_take_the_lower_median),

@@ -122,6 +122,9 @@ failed config.json train verifier --out "$work/new" --model "$work/folder"
 sed '1s/{/{"start": "nomodel",/; /"model": {/,/},/d' configs/train/tiny.json >"$work/start.json"
 failed 'start: ' train "$work/start.json" --out "$work/new"
 failed "$work/none.jsonl" import "$work/none.jsonl" --store "$work/new"
+failed "$work/folder" import "$work/folder" --store "$work/new"
+printf '{"broken\n' >"$work/broken.jsonl"
+failed "$work/broken.jsonl line 1" import "$work/broken.jsonl" --store "$work/new"
 if [ -f models/small/model.safetensors ]; then
     # compete PROBLEMS OPTIONS...
     set -- --model models/small --run a --store "$work/new"
