@@ -4,6 +4,7 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "data/store_migrate.h"
+#include "data/store_reader.h"
 #include "data/store_row.h"
 #include "data/store_sql.h"
 
@@ -24,8 +25,11 @@ static int configure(struct el_store *s, struct el_error *err)
         rc = el_sql_exec(s, "PRAGMA cell_size_check = ON", err);
     if (rc == 0)
         rc = el_sql_exec(s, "PRAGMA foreign_keys = ON", err);
-    if (rc == 0 && !(s->flags & EL_STORE_READONLY))
-        rc = el_sql_exec(s, "PRAGMA synchronous = FULL", err);
+    if (rc == 0)
+        rc = el_sql_exec(s,
+                         s->flags & EL_STORE_READONLY ? "PRAGMA query_only = ON"
+                                                      : "PRAGMA synchronous = FULL",
+                         err);
     return rc;
 }
 
@@ -41,12 +45,13 @@ static int open_database(struct el_store *s, struct el_error *err)
     if (stat(s->path, &st) == 0 && S_ISDIR(st.st_mode)) /* SQLite would call it an I/O error */
         return el_error_set(err, EL_EFORMAT, "%s: a folder; expected a store, which is one file",
                             s->path);
-    int mode = s->flags & EL_STORE_READONLY ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-    if (s->flags & EL_STORE_CREATE && !(s->flags & EL_STORE_READONLY))
-        mode |= SQLITE_OPEN_CREATE;
-    if (!(mode & SQLITE_OPEN_CREATE) && !el_path_exists(s->path))
-        return el_error_set(err, EL_ENOTFOUND, "%s: no such store", s->path);
+    int reads = (s->flags & EL_STORE_READONLY) != 0, makes = s->flags & EL_STORE_CREATE && !reads;
     s->made = !el_path_exists(s->path);
+    if (s->made && !makes)
+        return el_error_set(err, EL_ENOTFOUND, "%s: no such store", s->path);
+    if (reads)
+        return el_store_open_reader(s, err);
+    int mode = SQLITE_OPEN_READWRITE | (makes ? SQLITE_OPEN_CREATE : 0);
     int rc = sqlite3_open_v2(s->path, &s->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
     return rc == SQLITE_OK ? 0 : el_sql_fail(s, rc, err);
 }
@@ -58,6 +63,7 @@ int el_store_open(const char *path, int flags, struct el_store **out, struct el_
         return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
     s->flags = flags;
     s->lock_fd = -1;
+    el_buf_init(&s->image);
     s->path = el_strdup(path);
     int rc = s->path ? 0 : el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
     if (rc == 0)
@@ -83,6 +89,7 @@ void el_store_close(struct el_store *s)
     for (int i = 0; i < s->n_cached; i++)
         sqlite3_finalize(s->cache[i].stmt);
     sqlite3_close_v2(s->db);
+    el_buf_release(&s->image);
     if (s->lock_fd >= 0)
         close(s->lock_fd); /* gives all run locks back */
     el_free(s->path);
@@ -133,6 +140,8 @@ const char *el_store_path(const struct el_store *s)
 
 int el_store_begin(struct el_store *s, struct el_error *err)
 {
+    if (s->flags & EL_STORE_READONLY) /* SQLite would begin, and keep others from writing */
+        return el_error_set(err, EL_EIO, "%s: opened for reading alone", s->path);
     /* A rollback that itself failed has left SQLite inside a transaction: end it first. */
     if (s->depth == 0 && !sqlite3_get_autocommit(s->db)) {
         int rc = el_sql_exec(s, "ROLLBACK", err);

@@ -28,6 +28,7 @@ struct el_sql_cached {
 struct el_store {
     sqlite3 *db;
     char *path;
+    struct el_buf image; /* the file, where it is read from memory (data/store_reader.h) */
     int flags;
     int made;  /* the file was not there when it was opened */
     int depth; /* of transactions */

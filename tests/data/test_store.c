@@ -1,6 +1,7 @@
 /* Rows in, rows out: identity, immutability, labels, transactions. */
 #include "tests/data/store_fixture.h"
 
+#include "core/base/io.h"
 #include "data/store_sql.h"
 
 #include <sys/stat.h>
@@ -124,6 +125,92 @@ static void a_settled_store_is_one_file(void **state)
     n = count_proofs(f, other);
     assert_int_equal(n, 1);
     el_store_close(other);
+}
+
+static int is_there(const struct fixture *f, const char *end)
+{
+    char path[112];
+    snprintf(path, sizeof path, "%s%s", f->path, end);
+    return access(path, F_OK) == 0;
+}
+
+static void reading_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct el_store *reader;
+    make_problem(f, "1");
+    el_store_close(f->store);
+    assert_false(is_there(f, "-wal"));
+    ok(el_store_open(f->path, EL_STORE_READONLY, &reader, &f->err));
+    assert_int_equal(count_proofs(f, reader), 0);
+    assert_int_equal(el_store_begin(reader, &f->err), EL_EIO);
+    el_store_close(reader);
+    assert_false(is_there(f, "-wal") || is_there(f, "-shm"));
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
+    make_problem(f, "2"); /* a writer's log stays */
+    ok(el_store_open(f->path, EL_STORE_READONLY, &reader, &f->err));
+    el_store_close(reader);
+    assert_true(is_there(f, "-wal"));
+}
+
+/* Stands for a folder that cannot be written, for root too: a name that leads nowhere. */
+static void block(const struct fixture *f, const char *end)
+{
+    char path[112], nowhere[112];
+    snprintf(path, sizeof path, "%s%s", f->path, end);
+    snprintf(nowhere, sizeof nowhere, "%s/none/x", f->dir);
+    assert_int_equal(symlink(nowhere, path), 0);
+}
+
+static void unblock(const struct fixture *f, const char *end)
+{
+    char path[112];
+    snprintf(path, sizeof path, "%s%s", f->path, end);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void a_read_only_folder_is_read(void **state)
+{
+    struct fixture *f = *state;
+    struct el_store *reader;
+    struct el_problem p = {.set = "s", .external_id = "2", .statement = "X"};
+    make_proof(f, make_problem(f, "1"), "a");
+    el_store_close(f->store);
+    block(f, "-wal");
+    block(f, "-shm");
+    ok(el_store_open(f->path, EL_STORE_READONLY, &reader, &f->err));
+    assert_int_equal(count_proofs(f, reader), 1);
+    assert_int_equal(el_store_problem_add(reader, &p, NULL, NULL, &f->err), EL_EIO);
+    ok(el_store_check(reader, &f->err));
+    unblock(f, "-wal");
+    unblock(f, "-shm");
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
+    make_problem(f, "2"); /* a reader keeps what it began with */
+    assert_int_equal(count_proofs(f, reader), 1);
+    el_store_close(reader);
+}
+
+/* Its file alone is not the store: nobody is told half of it. */
+static void a_log_with_changes_is_not_passed_over(void **state)
+{
+    struct fixture *f = *state;
+    char to[112], log[112];
+    struct el_buf file;
+    struct el_store *reader;
+    make_problem(f, "1");
+    snprintf(log, sizeof log, "%s-wal", f->path);
+    snprintf(to, sizeof to, "%s.kept", f->path);
+    el_buf_init(&file);
+    ok(el_file_read(log, 0, &file, &f->err)); /* as a killed writer leaves it */
+    ok(el_file_write(to, file.data, file.len, &f->err));
+    el_buf_release(&file);
+    el_store_close(f->store);
+    assert_int_equal(rename(to, log), 0);
+    block(f, "-shm");
+    assert_int_equal(el_store_open(f->path, EL_STORE_READONLY, &reader, &f->err), EL_EIO);
+    assert_non_null(strstr(f->err.msg, "-wal holds changes"));
+    unblock(f, "-shm");
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
 }
 
 /* What failed at once leaves no file where there was none, and keeps all that was there. */
@@ -353,6 +440,9 @@ int main(void)
         with_store(unknown_rows_are_named),
         with_store(proofs_analyses_and_metas_come_back),
         with_store(a_settled_store_is_one_file),
+        with_store(reading_leaves_nothing),
+        with_store(a_read_only_folder_is_read),
+        with_store(a_log_with_changes_is_not_passed_over),
         with_store(an_unused_store_leaves_no_file),
         with_store(what_was_said_never_changes),
         with_store(bad_scores_are_refused),
