@@ -98,7 +98,8 @@ int cmd_export(int argc, char **argv)
         {"scales", CLI_STRING, &m.scales, "KIND", "of FP8: ue8m0 (powers of two, default) or float",
          0, 0},
         {"shard-size", CLI_STRING, &m.shard_size, "SIZE",
-         "most bytes of a file, such as 5GB or 500MiB (default: one file)", 0, 0},
+         "most bytes of a file, such as 5GB or 500MiB; a tensor is never split (default: one file)",
+         0, 0},
         {0},
     };
     const struct cli_usage usage = {"export --store FILE.db --what TABLE | --model DIR --out NEW",

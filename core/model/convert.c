@@ -36,7 +36,6 @@ static int out_of_memory(const struct job *j, struct el_error *err)
 static int begin_file(struct job *j, struct el_st_writer *w, int first, int end,
                       struct el_error *err)
 {
-    static const struct el_st_meta meta = {"format", "pt"};
     char name[name_size];
     name_file(j, j->plan.items[first].file, name);
     char *path = el_path_join(j->folder.tmp, name);
@@ -44,8 +43,8 @@ static int begin_file(struct job *j, struct el_st_writer *w, int first, int end,
     int n = 0;
     for (int i = first; list && i < end; i++)
         n += el_convert_describe(&j->plan.items[i], &j->o->fp8, list + n);
-    int rc =
-        path && list ? el_st_writer_begin(w, path, list, n, &meta, 1, err) : out_of_memory(j, err);
+    int rc = path && list ? el_st_writer_begin(w, path, list, n, &el_convert_meta, 1, err)
+                          : out_of_memory(j, err);
     el_free(list);
     el_free(path);
     return rc;

@@ -24,8 +24,8 @@
 struct el_convert_options {
     enum el_form form;
     struct el_fp8_format fp8; /* of EL_FORM_FP8 */
-    int64_t shard_bytes;     /* tensor data of one file at most, but a tensor is never split and its
-                                scales stay beside it; 0: one file */
+    int64_t shard_bytes; /* of one file at most, header included, but a tensor is never split and
+                            its scales stay beside it; 0: one file */
     const char *const *keep; /* files of the folder that are copied where they exist, then NULL */
 };
 

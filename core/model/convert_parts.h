@@ -6,6 +6,9 @@
 #include "core/model/checkpoint.h"
 #include "core/model/convert.h"
 
+/* What every file says about itself: {"format": "pt"}. */
+extern const struct el_st_meta el_convert_meta;
+
 /* A tensor to be written, and where its values come from. */
 struct el_convert_item {
     struct el_stored from;

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+const struct el_st_meta el_convert_meta = {"format", "pt"};
+
 static int out_of_memory(const struct el_convert_plan *p, struct el_error *err)
 {
     return el_error_set(err, EL_ENOMEM, "%s: out of memory for a list of tensors",
@@ -120,20 +122,38 @@ static int add_others(struct el_convert_plan *p, const struct el_convert_options
     return rc;
 }
 
-static void share_out(struct el_convert_plan *p, int64_t shard_bytes)
+/* The size of a file with an item more. */
+static int grow(struct el_st_size *z, const struct el_convert_item *item,
+                const struct el_convert_options *o)
 {
-    int64_t filled = 0;
+    struct el_st_tensor t[2];
+    int n = el_convert_describe(item, &o->fp8, t), rc = 0;
+    for (int i = 0; i < n && rc == 0; i++)
+        rc = el_st_size_add(z, &t[i]);
+    return rc;
+}
+
+static int share_out(struct el_convert_plan *p, const struct el_convert_options *o,
+                     struct el_error *err)
+{
+    struct el_st_size empty, file, larger;
+    int rc = el_st_size_begin(&empty, &el_convert_meta, 1);
+    file = empty;
     p->n_files = 1;
-    for (int i = 0; i < p->n; i++) {
-        struct el_convert_item *item = &p->items[i];
-        if (shard_bytes && filled && filled + item->bytes > shard_bytes) {
+    for (int i = 0; i < p->n && rc == 0; i++) {
+        larger = file;
+        rc = grow(&larger, &p->items[i], o);
+        if (rc == 0 && o->shard_bytes && file.header > empty.header &&
+            el_st_size_total(&larger) > o->shard_bytes) {
             p->n_files++;
-            filled = 0;
+            larger = empty;
+            rc = grow(&larger, &p->items[i], o);
         }
-        item->file = p->n_files - 1;
-        filled += item->bytes;
+        file = larger;
+        p->items[i].file = p->n_files - 1;
     }
     p->report.files = p->n_files;
+    return rc < 0 ? out_of_memory(p, err) : 0;
 }
 
 static int open_source(struct el_convert_plan *p, const char *from, struct el_error *err)
@@ -159,10 +179,10 @@ int el_convert_plan_init(struct el_convert_plan *p, const char *from,
         rc = add(p, o, &p->k.found[i], err);
     if (rc == 0)
         rc = add_others(p, o, err);
+    if (rc == 0)
+        rc = share_out(p, o, err);
     if (rc < 0)
         el_convert_plan_release(p);
-    else
-        share_out(p, o->shard_bytes);
     return rc;
 }
 

@@ -95,4 +95,14 @@ int el_st_writer_add(struct el_st_writer *w, const void *data, size_t bytes, str
 int el_st_writer_commit(struct el_st_writer *w, struct el_error *err);
 void el_st_writer_discard(struct el_st_writer *w);
 
+/* How large a file will be, header included, while its tensors are being chosen: begin, then add in
+ * the order in which they will be written. 0, or EL_ENOMEM without a message, which counts nothing.
+ * Copies are independent of each other. */
+struct el_st_size {
+    int64_t header, data; /* header: up to the last tensor's entry */
+};
+int el_st_size_begin(struct el_st_size *z, const struct el_st_meta *meta, int n_meta);
+int el_st_size_add(struct el_st_size *z, const struct el_st_tensor *t);
+int64_t el_st_size_total(const struct el_st_size *z);
+
 #endif

@@ -65,6 +65,37 @@ static int make_header(struct el_buf *b, const struct el_st_tensor *tensors, int
     return 0;
 }
 
+enum { length_bytes = 8 }; /* in front of the header */
+
+int el_st_size_begin(struct el_st_size *z, const struct el_st_meta *meta, int n_meta)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    int rc = n_meta ? put_metadata(&b, meta, n_meta) : 0;
+    if (rc == 0)
+        *z = (struct el_st_size){.header = length_bytes + 1 + (int64_t)b.len};
+    el_buf_release(&b);
+    return rc;
+}
+
+int el_st_size_add(struct el_st_size *z, const struct el_st_tensor *t)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    int rc = put_entry(&b, t, z->data);
+    if (rc == 0) {
+        z->header += (z->header > length_bytes + 1) + (int64_t)b.len; /* with its comma */
+        z->data += data_bytes(t);
+    }
+    el_buf_release(&b);
+    return rc;
+}
+
+int64_t el_st_size_total(const struct el_st_size *z)
+{
+    return (z->header + 1 + 7) / 8 * 8 + z->data;
+}
+
 int el_st_writer_begin(struct el_st_writer *w, const char *path, const struct el_st_tensor *tensors,
                        int n, const struct el_st_meta *meta, int n_meta, struct el_error *err)
 {

@@ -323,6 +323,15 @@ static int64_t file_size(const char *path)
     return st.st_size;
 }
 
+static int tensors_in(const char *path)
+{
+    struct el_safetensors st;
+    assert_int_equal(el_safetensors_open(&st, path, NULL), 0);
+    int n = st.n;
+    el_safetensors_release(&st);
+    return n;
+}
+
 static void shards_hold_the_same(void **state)
 {
     (void)state;
@@ -345,10 +354,26 @@ static void shards_hold_the_same(void **state)
             snprintf(name, sizeof name, "s/model-%05d-of-%05d.safetensors", f, files);
             int64_t limit = sizes[i] > largest_tensor(w) ? sizes[i] : largest_tensor(w);
             assert_in_range(file_size(out_path(name)), 1, limit + 20000);
+            if (tensors_in(out_path(name)) > 1)
+                assert_in_range(file_size(out_path(name)), 1, sizes[i]);
         }
         clear(NULL);
     }
     el_weights_free(w);
+}
+
+static void headers_count(void **state)
+{
+    (void)state;
+    struct el_config c = wide_config();
+    struct el_convert_options o = to_fp8;
+    el_weights_free(make_model(&c));
+    o.shard_bytes = convert(folder, "one", &o).bytes;
+    assert_int_equal(convert(folder, "data", &o).files, 2);
+    o.shard_bytes = file_size(out_path("one/model.safetensors"));
+    assert_int_equal(convert(folder, "whole", &o).files, 1);
+    o.shard_bytes--;
+    assert_int_equal(convert(folder, "less", &o).files, 2);
 }
 
 static void shards_of_fp8_keep_scales_beside_codes(void **state)
@@ -547,6 +572,7 @@ int main(void)
         CONVERT_TEST(fp8_values_survive),
         CONVERT_TEST(what_fits_is_taken_over),
         CONVERT_TEST(shards_hold_the_same),
+        CONVERT_TEST(headers_count),
         CONVERT_TEST(shards_of_fp8_keep_scales_beside_codes),
         CONVERT_TEST(threads_change_no_byte),
         CONVERT_TEST(mtp_layers_go_along),

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -150,6 +151,24 @@ static void the_header_is_aligned(void **state)
     assert_int_equal(b.data[8], '{');
     assert_int_equal(b.len, 8 + length + 24 + 6 + 24 + 0 + 4);
     el_buf_release(&b);
+}
+
+static void the_size_is_known_before(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    struct stat st;
+    const char *path = in_folder("sized");
+    for (int n = 1; n <= sample_n; n++)
+        for (int metas = 0; metas <= 2; metas++) {
+            struct el_st_size z;
+            assert_int_equal(el_st_size_begin(&z, sample_meta, metas), 0);
+            for (int i = 0; i < n; i++)
+                assert_int_equal(el_st_size_add(&z, &sample[i]), 0);
+            assert_int_equal(el_safetensors_write(path, sample, n, sample_meta, metas, &err), 0);
+            assert_int_equal(stat(path, &st), 0);
+            assert_int_equal(el_st_size_total(&z), st.st_size);
+        }
 }
 
 static void need_names_what_it_expected(void **state)
@@ -404,6 +423,7 @@ int main(void)
         cmocka_unit_test(integers_are_not_widened),
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(the_header_is_aligned),
+        cmocka_unit_test(the_size_is_known_before),
         cmocka_unit_test(need_names_what_it_expected),
         cmocka_unit_test(well_formed_headers),
         cmocka_unit_test(malformed_headers_are_refused),
