@@ -113,12 +113,26 @@ static int from_safetensors(const char *path, const struct el_buf *bytes, int vo
     return rc;
 }
 
-static int looks_like_json(const struct el_buf *b)
+/* What a safetensors file begins with: a length and an object. */
+static int looks_like_safetensors(const struct el_buf *b)
+{
+    return b->len > 8 && b->data[8] == '{';
+}
+
+static int from_bytes(const char *path, const struct el_buf *b, int vocab,
+                      struct el_token_batch *out, struct el_error *err)
 {
     size_t i = 0;
     while (i < b->len && memchr(" \t\r\n", b->data[i], 4))
         i++;
-    return i < b->len && b->data[i] == '[';
+    if (i < b->len && b->data[i] == '[')
+        return from_json(path, b, vocab, out, err);
+    if (looks_like_safetensors(b))
+        return from_safetensors(path, b, vocab, out, err);
+    return el_error_set(err, EL_EFORMAT,
+                        "%s: %s; expected token ids: a JSON array of arrays as in [[1, 2, 3]], or "
+                        "safetensors with a tensor 'tokens'",
+                        path, i < b->len ? "neither a JSON array nor safetensors" : "empty");
 }
 
 int el_token_file_load(const char *path, int vocab, struct el_token_batch *out,
@@ -128,10 +142,8 @@ int el_token_file_load(const char *path, int vocab, struct el_token_batch *out,
     *out = (struct el_token_batch){0};
     el_buf_init(&bytes);
     int rc = el_file_read(path, (size_t)1 << 30, &bytes, err);
-    if (rc == 0 && looks_like_json(&bytes))
-        rc = from_json(path, &bytes, vocab, out, err);
-    else if (rc == 0)
-        rc = from_safetensors(path, &bytes, vocab, out, err);
+    if (rc == 0)
+        rc = from_bytes(path, &bytes, vocab, out, err);
     el_buf_release(&bytes);
     if (rc < 0)
         el_token_batch_release(out);

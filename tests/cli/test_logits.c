@@ -312,8 +312,10 @@ static void test_malformed_tokens(void **state)
         {"[[1, \"2\"]]", "position 1"},
         {"[[1, null]]", "position 1"},
         {"[[1, 2]", ""},
-        {"", ""},
-        {"{\"tokens\": [[1]]}", ""},
+        {"", "empty; expected token ids: a JSON array of arrays"},
+        {" \n", "empty; expected token ids"},
+        {"1 2 3\n", "neither a JSON array nor safetensors; expected token ids"},
+        {"{\"tokens\": [[1]]}", "neither a JSON array nor safetensors"},
     };
     struct folder *f = *state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
