@@ -102,11 +102,14 @@ void el_io_sync_parent(const char *path)
     el_free(parent);
 }
 
+int el_atomic_sync(struct el_atomic_file *f, struct el_error *err)
+{
+    return fsync(f->fd) < 0 ? el_io_fail(err, "sync", f->tmp) : 0;
+}
+
 int el_atomic_commit(struct el_atomic_file *f, struct el_error *err)
 {
-    int rc = 0;
-    if (fsync(f->fd) < 0)
-        rc = el_io_fail(err, "sync", f->tmp);
+    int rc = el_atomic_sync(f, err);
     if (close(f->fd) < 0 && rc == 0)
         rc = el_io_fail(err, "close", f->tmp);
     f->fd = -1;
@@ -149,6 +152,14 @@ int el_file_write(const char *path, const void *data, size_t n, struct el_error 
         return rc;
     }
     return el_atomic_commit(&f, err);
+}
+
+int el_file_remove(const char *path, struct el_error *err)
+{
+    if (unlink(path) < 0)
+        return el_io_fail(err, "remove", path);
+    el_io_sync_parent(path);
+    return 0;
 }
 
 int el_io_unfinished(const char *path, void (*each)(const char *tmp))

@@ -27,8 +27,13 @@ struct el_atomic_file {
 };
 int el_atomic_open(struct el_atomic_file *f, const char *path, struct el_error *err);
 int el_atomic_write(struct el_atomic_file *f, const void *data, size_t n, struct el_error *err);
+/* Puts what is written on the disk before the commit, which then has little left that can fail. */
+int el_atomic_sync(struct el_atomic_file *f, struct el_error *err);
 int el_atomic_commit(struct el_atomic_file *f, struct el_error *err);
 void el_atomic_discard(struct el_atomic_file *f);
+
+/* Removes the file, also for the next run after a power cut. */
+int el_file_remove(const char *path, struct el_error *err);
 
 /* Removes temporary files that killed writers of `path` left behind. Only for somebody who knows
  * that nobody is writing it now. */

@@ -5,6 +5,7 @@
 #include "tests/model/checkpoint.h"
 #include "tests/model/config_fixture.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -351,6 +352,86 @@ static void a_full_disk_leaves_the_old_checkpoint(void **state)
     el_weights_free(w);
 }
 
+/* Nothing happens to names once `steps_left` changes of them were made, as after a crash. */
+static int steps_left = -1;
+
+static int crashed(void)
+{
+    if (steps_left > 0)
+        steps_left--;
+    else if (steps_left == 0)
+        return 1;
+    return 0;
+}
+
+int rename(const char *from, const char *to)
+{
+    return crashed() ? 0 : renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+int unlink(const char *path)
+{
+    return crashed() ? 0 : unlinkat(AT_FDCWD, path, 0);
+}
+
+/* Tensors of the same shapes, read by another configuration. */
+static void a_crash_mixes_no_weights_with_a_foreign_config(void **state)
+{
+    (void)state;
+    struct el_config c = small_config(), other = small_config();
+    other.rope_theta *= 2;
+    struct el_weights *old = create(&c, 1), *w = create(&other, 2), *back;
+    struct el_error err = {0};
+    int refused = 0, renewed = 0;
+    for (int n = 0; !renewed; n++) {
+        save(old);
+        steps_left = n;
+        save(w);
+        steps_left = -1;
+        el_atomic_sweep(path_in("config.json"));
+        el_atomic_sweep(path_in("model.safetensors"));
+        int rc = el_weights_load(folder, el_device_host(), &back, NULL, NULL, &err);
+        if (rc < 0) {
+            assert_non_null(strstr(err.msg, "config.json"));
+            refused++;
+            continue;
+        }
+        renewed = strcmp(back->digest, w->digest) == 0;
+        assert_string_equal(back->digest, renewed ? w->digest : old->digest);
+        el_weights_free(back);
+    }
+    assert_int_equal(refused, 2);
+    el_weights_free(old);
+    el_weights_free(w);
+}
+
+/* What cannot be replaced is seen before the other file is, or leaves that as it was. */
+static void a_save_that_fails_late_leaves_the_old_files(void **state)
+{
+    (void)state;
+    struct el_config c = small_config(), other = small_config();
+    other.rope_theta *= 2;
+    struct el_weights *old = create(&c, 1), *w = create(&other, 2), *back;
+    struct el_error err = {0};
+    static const char *const names[] = {"config.json", "model.safetensors"};
+    char aside[128];
+    snprintf(aside, sizeof aside, "%s", path_in("aside"));
+    for (int i = 0; i < 2; i++) {
+        save(old);
+        assert_int_equal(rename(path_in(names[i]), aside), 0);
+        assert_int_equal(mkdir(path_in(names[i]), 0700), 0);
+        assert_int_equal(el_weights_save(w, folder, &err), EL_EIO);
+        assert_non_null(strstr(err.msg, names[i]));
+        assert_int_equal(rmdir(path_in(names[i])), 0);
+        assert_int_equal(rename(aside, path_in(names[i])), 0);
+        back = load(NULL);
+        assert_string_equal(back->digest, old->digest);
+        el_weights_free(back);
+    }
+    el_weights_free(old);
+    el_weights_free(w);
+}
+
 static void a_folder_that_cannot_be_made(void **state)
 {
     (void)state;
@@ -482,6 +563,8 @@ int main(void)
         cmocka_unit_test(shards_are_found_through_the_index),
         cmocka_unit_test(every_truncation_is_refused),
         cmocka_unit_test(a_full_disk_leaves_the_old_checkpoint),
+        cmocka_unit_test(a_crash_mixes_no_weights_with_a_foreign_config),
+        cmocka_unit_test(a_save_that_fails_late_leaves_the_old_files),
         cmocka_unit_test(a_folder_that_cannot_be_made),
         cmocka_unit_test(create_survives_allocation_failures),
         cmocka_unit_test(save_and_load_survive_allocation_failures),
