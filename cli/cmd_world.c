@@ -160,6 +160,12 @@ int cmd_world(int argc, char **argv)
         {"false-starts", CLI_REAL, &plan.false_start, "SHARE",
          "with --store: of the claims of these, begin with attempts that are abandoned (default 0)",
          0, 1},
+        {"unlisted", CLI_REAL, &plan.unlisted, "SHARE",
+         "with --store: of the flawed lists, have numbers that add up but are not in the list "
+         "(default 0)",
+         0, 1},
+        {"reused", CLI_REAL, &plan.reused, "SHARE",
+         "with --store: of these, take an entry of the list twice instead (default 0)", 0, 1},
         {"label", CLI_FLAG, &label, NULL,
          "with --store: add nothing but the oracle's scores of what is there", 0, 0},
         {"set", CLI_STRING, &set, "NAME", "with --label: only this set of problems", 0, 0},
@@ -178,11 +184,14 @@ int cmd_world(int argc, char **argv)
         return cli_usage_error("--store, --export and --write-tokenizer exclude each other");
     if ((tokenizer || export) && json)
         return cli_usage_error("--json goes with what is printed, or with --store");
-    if (!store && (label || plan.scores || plan.analyses || plan.claims || plan.checked > 0))
-        return cli_usage_error(
-            "--scores, --analyses, --claims, --checked, --label go with --store FILE.db");
+    if (!store && (label || plan.scores || plan.analyses || plan.claims || plan.checked > 0 ||
+                   plan.unlisted > 0))
+        return cli_usage_error("--scores, --analyses, --claims, --checked, --unlisted, --label go "
+                               "with --store FILE.db");
     if (plan.false_start > 0 && !(plan.checked > 0))
         return cli_usage_error("--false-starts goes with --checked SHARE");
+    if (plan.reused > 0 && !(plan.unlisted > 0))
+        return cli_usage_error("--reused goes with --unlisted SHARE");
     if (set && !label)
         return cli_usage_error("--set goes with --label");
     if (tokenizer)

@@ -168,6 +168,10 @@ int el_world_near(int v, struct el_rng *rng);
  * of lists alone. */
 enum el_world_flaw el_world_fatal_flaw(struct el_rng *rng);
 enum el_world_flaw el_world_minor_flaw(struct el_rng *rng);
+/* EL_FLAW_UNLISTED or EL_FLAW_REUSED where the style's share of them comes up for c, a claim of a
+ * list; else EL_FLAW_NONE. Draws nothing where the share is 0. */
+enum el_world_flaw el_world_list_flaw(const struct el_world_claim *c,
+                                      const struct el_world_style *s, struct el_rng *rng);
 
 /* ---- Proofs that search (world_search.c) ---- */
 

@@ -420,6 +420,14 @@ enum el_world_flaw el_world_fatal_flaw(struct el_rng *rng)
     return all[el_rng_below(rng, sizeof all / sizeof *all)];
 }
 
+enum el_world_flaw el_world_list_flaw(const struct el_world_claim *c,
+                                      const struct el_world_style *s, struct el_rng *rng)
+{
+    if (c->family != EL_WORLD_SUB || !comes_up(s->unlisted, rng))
+        return EL_FLAW_NONE;
+    return comes_up(s->reused, rng) ? EL_FLAW_REUSED : EL_FLAW_UNLISTED;
+}
+
 enum el_world_flaw el_world_minor_flaw(struct el_rng *rng)
 {
     static const enum el_world_flaw all[] = {EL_FLAW_OMITTED, EL_FLAW_REPEATED, EL_FLAW_UNCLOSED};
@@ -444,8 +452,9 @@ static enum el_world_flaw usual_fatal(struct el_rng *rng)
 static enum el_world_flaw fatal_flaw(const struct el_world_claim *c, const struct el_world_style *s,
                                      struct el_rng *rng)
 {
-    if (c->family == EL_WORLD_SUB && comes_up(s->unlisted, rng))
-        return comes_up(s->reused, rng) ? EL_FLAW_REUSED : EL_FLAW_UNLISTED;
+    enum el_world_flaw of_lists = el_world_list_flaw(c, s, rng);
+    if (of_lists != EL_FLAW_NONE)
+        return of_lists;
     return comes_up(s->even, rng) ? el_world_fatal_flaw(rng) : usual_fatal(rng);
 }
 

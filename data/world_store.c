@@ -35,6 +35,10 @@ static int check(const struct el_world_store_plan *p, struct el_error *err)
         return el_error_set(err, EL_EINVAL, "checked proofs %g: expected 0 to 1", p->checked);
     if (!(p->false_start >= 0 && p->false_start <= 1))
         return el_error_set(err, EL_EINVAL, "false starts %g: expected 0 to 1", p->false_start);
+    if (!(p->unlisted >= 0 && p->unlisted <= 1))
+        return el_error_set(err, EL_EINVAL, "unlisted numbers %g: expected 0 to 1", p->unlisted);
+    if (!(p->reused >= 0 && p->reused <= 1))
+        return el_error_set(err, EL_EINVAL, "entries used twice %g: expected 0 to 1", p->reused);
     return 0;
 }
 
@@ -51,6 +55,13 @@ static void seed_of(const struct filling *f, int halves, int analysis, struct el
     el_rng_init(rng, el_digest_key(&d));
 }
 
+static enum el_world_flaw fatal_flaw(const struct filling *f, uint32_t claim,
+                                     const struct el_world_style *style, struct el_rng *rng)
+{
+    enum el_world_flaw of_lists = el_world_list_flaw(&f->problem.claim[claim], style, rng);
+    return of_lists != EL_FLAW_NONE ? of_lists : el_world_fatal_flaw(rng);
+}
+
 /* A proof of the score `halves`, one claim flawed. A flaw that the claim cannot have becomes
  * another one, so the oracle has the last word; every claim can have a slip and miss its closing
  * line. */
@@ -59,11 +70,13 @@ static int draw_proof(struct filling *f, int halves, struct el_rng *rng, struct 
     enum { tries = 64 };
     struct el_world_style style;
     el_world_style_draw(f->plan->checked, f->plan->false_start, 0, rng, &style);
+    style.unlisted = f->plan->unlisted;
+    style.reused = f->plan->reused;
     for (int i = 0; i < tries; i++) {
         enum el_world_flaw flaw[EL_WORLD_CLAIMS] = {EL_FLAW_NONE};
         uint32_t claim = el_rng_below(rng, (uint32_t)f->problem.n_claims);
         if (halves == EL_SCORE_ZERO)
-            flaw[claim] = el_world_fatal_flaw(rng);
+            flaw[claim] = fatal_flaw(f, claim, &style, rng);
         else if (halves == EL_SCORE_HALF)
             flaw[claim] = el_world_minor_flaw(rng);
         el_buf_clear(&f->texts.proof);

@@ -17,8 +17,9 @@ struct el_world_store_plan {
                        so that over three problems every score meets every ms equally often; drawn
                        as with look_up 2 in el_world_mix */
     int scores;     /* 1: with the oracle's scores */
-    double checked, false_start; /* as in el_world_mix */
-    uint64_t seed;               /* of flaws and witnesses */
+    double checked, false_start, unlisted, reused; /* as in el_world_mix; other fatal flaws are
+                                                      drawn evenly out of their kinds */
+    uint64_t seed;                                 /* of flaws and witnesses */
 };
 
 /* Rows added, by what the oracle says of them in halves, and scores added. */

@@ -9,8 +9,23 @@
 
 struct seen {
     struct el_store *store;
-    int n, by_score[3], labels, abandoned;
+    int n, by_score[3], labels, abandoned, not_listed, twice;
 };
+
+/* A number taken that the list does not have, or an entry that is taken twice. */
+static void look_at_list(struct seen *seen, const struct el_world_claim_report *c)
+{
+    int foreign = 0, again = 0;
+    for (int i = 0; c->n_list > 0 && i < c->witness.n; i++) {
+        int in_list = 0;
+        for (int j = 0; j < c->n_list; j++)
+            in_list |= c->list[j] == c->witness.v[i];
+        foreign |= !in_list;
+        again |= in_list && c->listed[i] != c->witness.v[i];
+    }
+    seen->not_listed += foreign;
+    seen->twice += again && !foreign;
+}
 
 static int look(void *user, const struct el_proof *p, struct el_error *err)
 {
@@ -25,8 +40,10 @@ static int look(void *user, const struct el_proof *p, struct el_error *err)
                      0);
     assert_int_equal(el_world_claim_split(&w.claim[0]), EL_WORLD_TEST);
     el_world_judge_proof(&w, p->text, strlen(p->text), &r);
-    for (int i = 0; i < r.n_claims; i++)
+    for (int i = 0; i < r.n_claims; i++) {
         seen->abandoned += r.claim[i].abandoned > 0;
+        look_at_list(seen, &r.claim[i]);
+    }
     seen->by_score[el_score_from_value(r.score)]++;
     seen->n++;
     el_problem_release(&problem);
@@ -104,6 +121,34 @@ static void claims_have_false_starts(void **state)
     struct el_world_stored added = {0};
     assert_int_equal(el_world_store(f->store, &plan, &added, NULL, &f->err), EL_EINVAL);
     assert_non_null(strstr(f->err.msg, "false starts 1.5"));
+}
+
+/* Flawed lists whose numbers add up, but are not all there, in the share that is asked for. */
+static void lists_are_taken_from_wrongly(void **state)
+{
+    struct fixture *f = *state;
+    struct seen seen = {.store = f->store}; /* of the first plan, the first two, all three */
+    const struct el_world_store_plan plans[] = {
+        {.split = EL_WORLD_TEST, .problems = 400},
+        {.split = EL_WORLD_TEST, .first = 1000, .problems = 400, .unlisted = 1},
+        {.split = EL_WORLD_TEST, .first = 2000, .problems = 400, .unlisted = 1, .reused = 1}};
+    static const struct {
+        int foreign[2], twice[2]; /* least and most, of some 100 flawed lists a plan */
+    } expected[] = {{{0, 30}, {0, 5}}, {{70, 130}, {0, 10}}, {{70, 130}, {60, 130}}};
+    for (int i = 0; i < 3; i++) {
+        fill(f, plans[i]);
+        seen.not_listed = seen.twice = 0;
+        ok(el_store_proof_each(f->store, 0, look, &seen, &f->err));
+        assert_in_range(seen.not_listed, expected[i].foreign[0], expected[i].foreign[1]);
+        assert_in_range(seen.twice, expected[i].twice[0], expected[i].twice[1]);
+    }
+    struct el_world_stored added = {0};
+    struct el_world_store_plan plan = {.problems = 1, .unlisted = -0.5};
+    assert_int_equal(el_world_store(f->store, &plan, &added, NULL, &f->err), EL_EINVAL);
+    assert_non_null(strstr(f->err.msg, "unlisted numbers -0.5"));
+    plan = (struct el_world_store_plan){.problems = 1, .unlisted = 1, .reused = 2};
+    assert_int_equal(el_world_store(f->store, &plan, &added, NULL, &f->err), EL_EINVAL);
+    assert_non_null(strstr(f->err.msg, "entries used twice 2"));
 }
 
 static void repeating_adds_scores_alone(void **state)
@@ -267,10 +312,15 @@ static void a_failure_adds_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        with_store(every_score_is_there),           with_store(claims_have_false_starts),
-        with_store(repeating_adds_scores_alone),    with_store(analyses_are_of_every_quality),
-        with_store(it_is_a_pure_function),          with_store(claims_can_be_few),
-        with_store(a_plan_out_of_range_is_refused), with_store(stopping_keeps_what_is_done),
+        with_store(every_score_is_there),
+        with_store(claims_have_false_starts),
+        with_store(lists_are_taken_from_wrongly),
+        with_store(repeating_adds_scores_alone),
+        with_store(analyses_are_of_every_quality),
+        with_store(it_is_a_pure_function),
+        with_store(claims_can_be_few),
+        with_store(a_plan_out_of_range_is_refused),
+        with_store(stopping_keeps_what_is_done),
         with_store(a_failure_adds_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,17 @@ status 2 "$program" world --store "$work/s.db" --false-starts 1
 says err 'goes with --checked'
 status 2 "$program" world --checked 1
 
+# Lists that are taken from wrongly.
+status 0 "$program" world --count 40 --store "$work/u.db" --unlisted 1
+status 0 "$program" world --count 40 --store "$work/v.db"
+for s in u v; do
+    status 0 "$program" export --store "$work/$s.db" --what proofs --out "$work/$s.jsonl"
+done
+cmp -s "$work/u.jsonl" "$work/v.jsonl" && fail 'expected other flaws with --unlisted'
+status 2 "$program" world --store "$work/u.db" --reused 1
+says err 'goes with --unlisted'
+status 2 "$program" world --unlisted 1
+
 # A copy without the scores gets the same by --label.
 db=$work/d.db
 status 0 "$program" world --split train --count 9 --analyses 3 --scores --store "$db" --json

@@ -212,6 +212,12 @@ static void wrong_fields(void **state)
             "\"false_start\":0.5}}",
             "checked");
     refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1,"
+            "\"unlisted\":1.5}}",
+            "'unlisted' is 1.5");
+    refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1,"
+            "\"reused\":0.5}}",
+            "'reused' goes with 'unlisted'");
+    refuses("{\"model\":\"m\",\"prompts\":\"p\",\"roles\":{\"verifier\":1},\"data\":{\"world\":1,"
             "\"split\":\"test\"}}",
             "split");
     refuses(

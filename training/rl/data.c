@@ -187,6 +187,8 @@ static int fill(struct el_rl_run *t, struct el_store *s, struct el_error *err)
                                              .scores = 1,
                                              .checked = t->recipe.checked,
                                              .false_start = t->recipe.false_start,
+                                             .unlisted = t->recipe.unlisted,
+                                             .reused = t->recipe.reused,
                                              .seed = t->recipe.seed};
     struct el_world_stored stored = {0};
     struct el_oracle_tally tally = {0};
@@ -222,6 +224,10 @@ static void digest_of(const struct el_rl_run *t, char out[EL_DIGEST_HEX])
     el_digest_u64(&d, (uint64_t)r->attempts);
     el_digest_f64(&d, r->checked);
     el_digest_f64(&d, r->false_start);
+    if (r->unlisted > 0) { /* came later: data made without it keep their digest */
+        el_digest_f64(&d, r->unlisted);
+        el_digest_f64(&d, r->reused);
+    }
     el_digest_f64(&d, r->sampling.temperature);
     el_digest_f64(&d, r->sampling.top_p);
     el_digest_u64(&d, (uint64_t)r->sampling.top_k);

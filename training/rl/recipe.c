@@ -245,11 +245,36 @@ static int read_split(const cJSON *data, const char *path, struct el_rl_recipe *
     return 0;
 }
 
+/* How the programmed proofs are written. */
+static int read_style(const cJSON *o, const char *path, struct el_rl_recipe *r,
+                      struct el_error *err)
+{
+    const struct {
+        const char *name, *with;
+        double *share, *of;
+    } list[] = {{"checked", NULL, &r->checked, NULL},
+                {"false_start", "checked", &r->false_start, &r->checked},
+                {"unlisted", NULL, &r->unlisted, NULL},
+                {"reused", "unlisted", &r->reused, &r->unlisted}};
+    int rc = 0;
+    for (size_t i = 0; i < sizeof list / sizeof *list && rc == 0; i++) {
+        rc = el_json_double_or(o, path, list[i].name, list[i].share, err);
+        if (rc == 0 && !(*list[i].share >= 0 && *list[i].share <= 1))
+            rc = el_error_set(err, EL_EFORMAT, "%s: field '%s' is %g: expected 0 to 1", path,
+                              list[i].name, *list[i].share);
+        if (rc == 0 && list[i].of && *list[i].share > 0 && !(*list[i].of > 0))
+            rc = el_error_set(err, EL_EFORMAT, "%s: field '%s' goes with '%s'", path, list[i].name,
+                              list[i].with);
+    }
+    return rc;
+}
+
 static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r,
                      struct el_error *err)
 {
-    static const char *const keys[] = {"store", "set",     "raters",      "world", "attempts",
-                                       "split", "checked", "false_start", NULL};
+    static const char *const keys[] = {"store",    "set",    "raters",  "world",
+                                       "attempts", "split",  "checked", "false_start",
+                                       "unlisted", "reused", NULL};
     const cJSON *o = cJSON_GetObjectItemCaseSensitive(root, "data");
     const char *raters = NULL;
     int rc = el_json_only(o, path, keys, err);
@@ -270,15 +295,7 @@ static int read_data(const cJSON *root, const char *path, struct el_rl_recipe *r
     if (rc == 0)
         rc = read_split(o, path, r, err);
     if (rc == 0)
-        rc = el_json_double_or(o, path, "checked", &r->checked, err);
-    if (rc == 0)
-        rc = el_json_double_or(o, path, "false_start", &r->false_start, err);
-    if (rc == 0 &&
-        !(r->checked >= 0 && r->checked <= 1 && r->false_start >= 0 && r->false_start <= 1))
-        rc = el_error_set(err, EL_EFORMAT,
-                          "%s: fields 'checked' and 'false_start' must lie in 0..1", path);
-    if (rc == 0 && r->false_start > 0 && !(r->checked > 0))
-        rc = el_error_set(err, EL_EFORMAT, "%s: field 'false_start' goes with 'checked'", path);
+        rc = read_style(o, path, r, err);
     if (rc == 0 &&
         (r->world < 0 || r->attempts < 0 || (!r->store && r->world == 0 && r->attempts == 0)))
         rc = el_error_set(err, EL_EFORMAT,

@@ -10,15 +10,15 @@
  *                       shares of the prompts of a step
  *   "data"              {"store": FILE, "raters": "human,oracle", "set": NAME}: D_v and D_mv
  *                       of a store; or {"world": N, "attempts": M, "split": "train", "checked": 0,
- *                       "false_start": 0}: a store of the run's own with N programmed proofs and
- *                       analyses (the last two as in struct el_world_mix) and M attempts of the
- *                       start, scored by the oracle. "split", train or valid, is that of their
- *                       problems and of those to prove: claims of train may be known by heart
- *                       from supervised training, those of valid have to be searched. A store,
- *                       in the recipe or given to it, replaces all of this; what of it does not
- *                       fit the model with max_completion_length is left out, and roles that need
- *                       a D_mv that is empty give way to the others (training/rl/tasks.h)
- *   "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
+ *                       "false_start": 0, "unlisted": 0, "reused": 0}: a store of the run's own
+ *                       with N programmed proofs and analyses (the last four as in struct
+ *                       el_world_mix) and M attempts of the start, scored by the oracle. "split",
+ * train or valid, is that of their problems and of those to prove: claims of train may be known by
+ * heart from supervised training, those of valid have to be searched. A store, in the recipe or
+ * given to it, replaces all of this; what of it does not fit the model with max_completion_length
+ * is left out, and roles that need a D_mv that is empty give way to the others
+ * (training/rl/tasks.h) "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among
+ * D_v prompts
  *
  * Sampling
  *
@@ -138,7 +138,7 @@ struct el_rl_recipe {
     unsigned raters;     /* bits as in el_dataset_filter */
     int world, attempts; /* 0 with a store */
     enum el_world_split split;
-    double checked, false_start;
+    double checked, false_start, unlisted, reused;
     double label_balance[3];
     int prompts_per_step, num_generations;
     struct el_sampling sampling;
