@@ -77,7 +77,7 @@ done
 # intervals are bootstrapped with the seed and left out.
 for seed in 1 2; do
     for temperature in 0 1; do
-        status 0 "$program" eval "$db" --roles models/small --limit 6 --seed $seed \
+        status 0 "$program" eval "$db" --roles models/small --limit 27 --seed $seed \
             --temperature $temperature --json
         sed 's/,"lo":[^}]*//g' "$work/out" >"$work/judged.$temperature.$seed"
     done

@@ -345,8 +345,8 @@ static void sampling_mask(void **state)
         char changes[300];
         const char *out = at(keep ? "keep" : "drop");
         snprintf(changes, sizeof changes,
-                 "\"top_p\":0.8,\"prompts_per_step\":10,\"max_steps\":1,\"mini_batches\":1,\"keep_"
-                 "sampling_mask\":%s,"
+                 "\"top_p\":0.8,\"prompts_per_step\":10,\"max_completion_length\":240,"
+                 "\"max_steps\":1,\"mini_batches\":1,\"keep_sampling_mask\":%s,"
                  "\"judge\":\"oracle\",\"data\":{\"world\":24},\"roles\":{\"verifier\":1,"
                  "\"generator\":1}",
                  keep ? "true" : "false");
@@ -414,9 +414,10 @@ static void nan_stops_the_run(void **state)
 {
     (void)state;
     struct el_error err = {0};
-    const char *path = recipe("wild.json", "\"learning_rate\":1e39,\"prompts_per_step\":8,"
-                                           "\"judge\":\"oracle\",\"data\":{\"world\":24},"
-                                           "\"roles\":{\"verifier\":1,\"generator\":1}");
+    const char *path = recipe(
+        "wild.json", "\"learning_rate\":1e39,\"prompts_per_step\":8,\"max_completion_length\":240,"
+                     "\"judge\":\"oracle\",\"data\":{\"world\":24},"
+                     "\"roles\":{\"verifier\":1,\"generator\":1}");
     assert_int_equal(train(path, at("wild"), 1, -1, &err), EL_ENUMERIC);
     if (!strstr(err.msg, "step 1 (last good checkpoint: none yet)"))
         fail_msg("%s", err.msg);
@@ -459,8 +460,9 @@ static void selected_sets(void **state)
         int changed[2];
         snprintf(changes, sizeof changes,
                  "\"selected_sets\":\"%s\",\"indexer_kl_weight\":%d,\"learning_rate\":1e-3,"
-                 "\"prompts_per_step\":8,\"max_steps\":1,\"judge\":\"oracle\",\"data\":{"
-                 "\"world\":24},\"roles\":{\"verifier\":1,\"generator\":1}",
+                 "\"prompts_per_step\":8,\"max_completion_length\":240,\"max_steps\":1,"
+                 "\"judge\":\"oracle\",\"data\":{\"world\":24},\"roles\":{\"verifier\":1,"
+                 "\"generator\":1}",
                  kinds[i], i != 1);
         must_train(recipe("sets.json", changes), at(kinds[i]));
         cJSON *line = metrics(at(kinds[i]), 0);
