@@ -12,13 +12,14 @@
  *                       of a store; or {"world": N, "attempts": M, "split": "train", "checked": 0,
  *                       "false_start": 0, "unlisted": 0, "reused": 0}: a store of the run's own
  *                       with N programmed proofs and analyses (the last four as in struct
- *                       el_world_mix) and M attempts of the start, scored by the oracle. "split",
- * train or valid, is that of their problems and of those to prove: claims of train may be known by
- * heart from supervised training, those of valid have to be searched. A store, in the recipe or
- * given to it, replaces all of this; what of it does not fit the model with max_completion_length
- * is left out, and roles that need a D_mv that is empty give way to the others
- * (training/rl/tasks.h) "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among
- * D_v prompts
+ *                       el_world_mix) and M attempts of the start, scored by the oracle.
+ *                       "split", train or valid, is that of their problems and of those to
+ *                       prove: claims of train may be known by heart from supervised training,
+ *                       those of valid have to be searched. A store, in the recipe or given to
+ *                       it, replaces all of this; what of it does not fit the model with
+ *                       max_completion_length is left out, and roles that need a D_mv that is
+ *                       empty give way to the others (training/rl/tasks.h)
+ *   "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
  *
  * Sampling
  *
