@@ -5,6 +5,7 @@
 #include "core/base/io.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static char *note_of(const char *path)
 {
@@ -47,4 +48,13 @@ int el_rl_note_made(const char *path, const char *digest, struct el_error *err)
                   : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(note);
     return rc;
+}
+
+void el_rl_unmake(const char *path)
+{
+    char *note = note_of(path);
+    unlink(path); /* first: a note alone says nothing */
+    if (note)
+        unlink(note);
+    el_free(note);
 }

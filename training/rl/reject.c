@@ -1,14 +1,12 @@
 /* Rejection sampling: each role is sampled by the model that plays it best, and the completions
- * that earned most are kept as training material for one model that shall play them all. The file
- * is written when it is complete, and read back before use, so that a resumed run trains on the
- * same bytes. */
+ * that earned most are kept as training material for one model that shall play them all. What is
+ * kept is saved after every batch; the file of it all is written when it is complete, and read back
+ * before use, so that a resumed run trains on the same bytes. */
 #include "training/rl/run.h"
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
-#include "core/base/json.h"
 #include "training/rl/batch.h"
-#include "training/rl/drops.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,11 +77,6 @@ static void close_cast(struct cast *c)
 
 /* ---- Keeping ---- */
 
-struct tally {
-    int64_t sampled[EL_ROLES], kept[EL_ROLES], refused;
-    struct el_rl_judge_counts judge;
-};
-
 static int is_copy(const struct el_rl_group *group, const struct el_rl_sample *s, const int *chosen,
                    int n)
 {
@@ -124,8 +117,8 @@ static int print_kept(struct el_buf *out, enum el_role role, const struct el_com
     return rc == 0 ? el_buf_puts(out, "]}\n") : rc;
 }
 
-static int keep_batch(const struct el_rl_run *t, const struct el_rl_batch *b, struct tally *tally,
-                      struct el_buf *out)
+static int keep_batch(const struct el_rl_run *t, const struct el_rl_batch *b,
+                      struct el_rl_kept_tally *tally, struct el_buf *out)
 {
     int chosen[EL_RL_GENERATIONS], rc = 0;
     for (int i = 0; i < b->p && rc == 0; i++) {
@@ -142,8 +135,8 @@ static int keep_batch(const struct el_rl_run *t, const struct el_rl_batch *b, st
     return rc;
 }
 
-static int one_batch(struct el_rl_run *t, const struct cast *c, int step, struct tally *tally,
-                     struct el_buf *out, struct el_error *err)
+static int one_batch(struct el_rl_run *t, const struct cast *c, int step,
+                     struct el_rl_kept_tally *tally, struct el_buf *out, struct el_error *err)
 {
     const struct el_rl_judge judge = {&t->recipe, t->prompts, t->parser, t->judge_backend};
     struct el_rl_batch b;
@@ -159,7 +152,7 @@ static int one_batch(struct el_rl_run *t, const struct cast *c, int step, struct
     return rc;
 }
 
-static void report(const struct el_rl_run *t, const struct tally *tally)
+static void report(const struct el_rl_run *t, const struct el_rl_kept_tally *tally)
 {
     for (int k = 0; k < EL_ROLES; k++)
         if (tally->sampled[k])
@@ -174,195 +167,98 @@ static void report(const struct el_rl_run *t, const struct tally *tally)
         el_rl_say(t, "left out: %" PRId64 " prompts that do not fit the model", tally->refused);
 }
 
-/* The first line of the file. */
-static int print_drops(const struct tally *tally, int batches, struct el_buf *out)
-{
-    int rc = el_buf_printf(out, "{\"batches\":%d", batches);
-    if (rc == 0)
-        rc = el_rl_drops_json(&tally->judge, tally->refused, out);
-    return rc == 0 ? el_buf_puts(out, "}\n") : rc;
-}
-
-static int sample_all(struct el_rl_run *t, const struct cast *c, struct tally *tally,
-                      struct el_buf *out, struct el_error *err)
+/* A batch is a pure function of its number, so those that are saved need not be made again. */
+static int sample_all(struct el_rl_run *t, const struct cast *c, const char *part,
+                      struct el_rl_kept_tally *tally, struct el_buf *out, struct el_error *err)
 {
     int rc = 0, n = t->recipe.rejection.steps;
-    for (int step = 0; step < n && rc == 0; step++) {
+    while (rc == 0 && tally->batches < n) {
         char note[80];
-        rc = one_batch(t, c, step, tally, out, err);
-        snprintf(note, sizeof note, "rejection: %d of %d batches", step + 1, n);
+        rc = el_stop_requested ? EL_EINTR : one_batch(t, c, tally->batches, tally, out, err);
+        if (rc < 0)
+            break;
+        tally->batches++;
+        snprintf(note, sizeof note, "rejection: %d of %d batches", tally->batches, n);
         el_progress_update(t->o->progress, 0, t->recipe.schedule.steps, note);
-        if (rc == 0 && el_stop_requested)
-            rc = el_error_set(err, EL_EINTR, "interrupted while sampling, which begins anew");
+        rc = el_rl_kept_save_part(part, tally, out, err);
     }
+    if (rc == EL_EINTR && tally->batches == 0)
+        return el_error_set(err, rc, "interrupted before the first batch of rejection sampling");
+    if (rc == EL_EINTR)
+        return el_error_set(err, rc,
+                            "interrupted after batch %d of %d of rejection sampling, saved in %s",
+                            tally->batches, n, part);
     if (rc == 0)
         report(t, tally);
     return rc;
 }
 
-static int write_file(const struct el_rl_run *t, const char *path, const struct tally *tally,
-                      const struct el_buf *kept, struct el_error *err)
+/* What a stopped run of the same kind has kept so far. */
+static int resume(struct el_rl_run *t, const char *part, struct el_rl_kept_tally *tally,
+                  struct el_buf *out, struct el_error *err)
 {
-    struct el_buf text;
-    el_buf_init(&text);
-    int rc = print_drops(tally, t->recipe.rejection.steps, &text);
+    int rc = el_rl_made(part, t->owner, err);
     if (rc == 0)
-        rc = el_buf_add(&text, kept->data ? kept->data : "", kept->len);
-    rc = rc < 0 ? el_error_set(err, EL_ENOMEM, "out of memory for what is kept")
-                : el_file_write(path, text.data, text.len, err);
-    el_buf_release(&text);
+        return el_rl_note_made(part, t->owner, err);
+    if (rc > 0)
+        rc = el_rl_kept_load_part(part, t->recipe.rejection.steps, tally, out, err);
+    if (rc == 0)
+        el_rl_say(t, "resuming after batch %d of %d of rejection sampling", tally->batches,
+                  t->recipe.rejection.steps);
     return rc;
 }
 
-static int make_file(struct el_rl_run *t, const char *path, struct el_error *err)
+static int finish(struct el_rl_run *t, const char *path, const char *part,
+                  const struct el_rl_kept_tally *tally, const struct el_buf *out,
+                  struct el_error *err)
 {
-    struct cast c = {0};
-    struct tally tally = {0};
-    struct el_buf out;
     int rc = 0;
-    el_buf_init(&out);
-    for (int k = 0; k < EL_ROLES && rc == 0; k++)
-        rc = open_role(t, &c, k, err);
-    if (rc == 0)
-        rc = sample_all(t, &c, &tally, &out, err);
-    if (rc == 0 && out.len == 0)
+    if (out->len == 0)
         rc = el_error_set(err, EL_ENOTFOUND,
                           "%s: no completion earned min_reward: there is nothing to learn from",
                           t->o->recipe);
     if (rc == 0)
         rc = el_rl_note_made(path, t->owner, err);
     if (rc == 0)
-        rc = write_file(t, path, &tally, &out, err);
+        rc = el_rl_kept_write(path, tally, out, err);
+    if (rc == 0 || rc == EL_ENOTFOUND)
+        el_rl_unmake(part);
+    return rc;
+}
+
+static int make_file(struct el_rl_run *t, const char *path, const char *part, struct el_error *err)
+{
+    struct cast c = {0};
+    struct el_rl_kept_tally tally = {0};
+    struct el_buf out;
+    el_buf_init(&out);
+    int rc = resume(t, part, &tally, &out, err);
+    for (int k = 0; k < EL_ROLES && rc == 0; k++)
+        rc = open_role(t, &c, k, err);
+    if (rc == 0)
+        rc = sample_all(t, &c, part, &tally, &out, err);
+    if (rc == 0)
+        rc = finish(t, path, part, &tally, &out, err);
     close_cast(&c);
     el_buf_release(&out);
-    return rc;
-}
-
-/* ---- Reading back ---- */
-
-/* The first line holds what the sampling dropped; files of old have none. */
-static int is_drops(const char *line, size_t n)
-{
-    static const char start[] = "{\"batches\":";
-    return n > sizeof start && memcmp(line, start, sizeof start - 1) == 0;
-}
-
-static int read_drops(struct el_rl_run *t, const char *where, const char *line, size_t n,
-                      struct el_error *err)
-{
-    cJSON *o = NULL;
-    int rc = el_json_parse(where, line, n, &o, err);
-    cJSON_Delete(o);
-    if (rc < 0)
-        return rc;
-    const char *from = memchr(line, ',', n), *end = memrchr(line, '}', n);
-    t->kept.drops =
-        from && end && from < end ? el_strndup(from, (size_t)(end - from)) : el_strdup("");
-    return t->kept.drops ? 0 : el_error_set(err, EL_ENOMEM, "%s: out of memory", where);
-}
-
-static int add_example(struct el_rl_kept *k, struct el_rl_example *x)
-{
-    if (k->n == k->room) {
-        size_t room = k->room ? 2 * k->room : 256;
-        struct el_rl_example *more = el_realloc(k->item, room * sizeof *more);
-        if (!more)
-            return EL_ENOMEM;
-        k->item = more;
-        k->room = room;
-    }
-    k->item[k->n++] = *x;
-    return 0;
-}
-
-static int read_ids(const cJSON *list, const char *where, int vocab, struct el_rl_example *x,
-                    struct el_error *err)
-{
-    const cJSON *item;
-    x->n = cJSON_GetArraySize(list);
-    if (!cJSON_IsArray(list) || x->prompt < 1 || x->n <= x->prompt)
-        return el_error_set(err, EL_EFORMAT, "%s: expected ids of a prompt and a completion",
-                            where);
-    x->ids = el_alloc_array((size_t)x->n, sizeof *x->ids);
-    if (!x->ids)
-        return el_error_set(err, EL_ENOMEM, "%s: out of memory", where);
-    int n = 0;
-    cJSON_ArrayForEach(item, list)
-    {
-        if (!cJSON_IsNumber(item) || item->valueint < 0 || item->valueint >= vocab)
-            return el_error_set(err, EL_EFORMAT, "%s: ids must lie in 0..%d", where, vocab - 1);
-        x->ids[n++] = item->valueint;
-    }
-    return 0;
-}
-
-static int read_line(struct el_rl_run *t, const char *where, const char *line, size_t n,
-                     struct el_error *err)
-{
-    cJSON *o = NULL;
-    const char *role = NULL;
-    struct el_rl_example x = {0};
-    int rc = el_json_parse(where, line, n, &o, err);
-    if (rc == 0)
-        rc = el_json_str(o, where, "role", &role, err);
-    if (rc == 0)
-        rc = el_json_int(o, where, "prompt", &x.prompt, err);
-    int number = rc == 0 ? el_role_from_name(role) : 0;
-    if (rc == 0 && number < 0)
-        rc = el_error_set(err, EL_EFORMAT, "%s: unknown role '%s'", where, role);
-    x.role = (enum el_role)number;
-    if (rc == 0)
-        rc = read_ids(cJSON_GetObjectItemCaseSensitive(o, "ids"), where,
-                      t->policy->config.vocab_size, &x, err);
-    if (rc == 0 && add_example(&t->kept, &x) < 0)
-        rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", where);
-    if (rc < 0)
-        el_free(x.ids);
-    cJSON_Delete(o);
-    return rc;
-}
-
-static int read_file(struct el_rl_run *t, const char *path, struct el_error *err)
-{
-    struct el_buf text;
-    int rc, number = 0;
-    el_buf_init(&text);
-    rc = el_file_read(path, 0, &text, err);
-    for (char *line = text.data; rc == 0 && line && line < text.data + text.len;) {
-        char where[300];
-        size_t left = (size_t)(text.data + text.len - line);
-        char *end = memchr(line, '\n', left);
-        size_t n = end ? (size_t)(end - line) : left;
-        snprintf(where, sizeof where, "%s: line %d", path, ++number);
-        rc = number == 1 && is_drops(line, n) ? read_drops(t, where, line, n, err)
-                                              : read_line(t, where, line, n, err);
-        line += n + 1;
-    }
-    el_buf_release(&text);
     return rc;
 }
 
 int el_rl_reject(struct el_rl_run *t, struct el_error *err)
 {
     char *path = el_path_join(t->o->out, "kept.jsonl");
-    if (!path)
-        return el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    int rc = el_rl_made(path, t->owner, err);
+    char *part = el_path_join(t->o->out, "kept.part.jsonl");
+    int rc = path && part ? el_rl_made(path, t->owner, err)
+                          : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     if (rc == 0)
-        rc = make_file(t, path, err);
+        rc = make_file(t, path, part, err);
+    else if (rc > 0)
+        el_rl_unmake(part); /* of a process that was killed at the end */
     if (rc >= 0)
-        rc = read_file(t, path, err);
+        rc = el_rl_kept_read(&t->kept, path, t->policy->config.vocab_size, err);
     if (rc == 0 && t->kept.n == 0)
         rc = el_error_set(err, EL_EFORMAT, "%s: holds nothing to learn from", path);
     el_free(path);
+    el_free(part);
     return rc;
-}
-
-void el_rl_kept_release(struct el_rl_kept *k)
-{
-    for (size_t i = 0; i < k->n; i++)
-        el_free(k->item[i].ids);
-    el_free(k->item);
-    el_free(k->drops);
-    *k = (struct el_rl_kept){0};
 }

@@ -11,7 +11,8 @@
  *
  * With "rejection" in the recipe it is rejection fine-tuning instead: OUT/kept.jsonl holds what was
  * kept of the sampled completions behind a line of what was dropped, and the steps are supervised
- * ones on it; the metrics of the first step have the line of drops, too.
+ * ones on it; the metrics of the first step have the line of drops, too. OUT/kept.part.jsonl is
+ * what was kept of the batches so far, while there are more to come.
  *
  * A step is a pure function of the checkpoint before it, the recipe and the data: rollouts, rewards
  * and updates of a killed run are made again and come out the same, so a run that was killed ends
@@ -24,6 +25,7 @@
 #include "core/text/tokenizer.h"
 #include "training/metrics_log.h"
 #include "training/rl/judge.h"
+#include "training/rl/kept.h"
 #include "training/rotation.h"
 
 struct el_rl_options {
@@ -39,19 +41,6 @@ struct el_rl_options {
                                     progress */
     void (*say)(void *user, const char *line); /* news worth a line; may be NULL */
     void *user;
-};
-
-/* One completion that was kept. */
-struct el_rl_example {
-    enum el_role role;
-    int prompt, n; /* tokens: of the prompt, in all */
-    int32_t *ids;
-};
-
-struct el_rl_kept {
-    char *drops; /* of the sampling, as training/rl/drops.h prints them; NULL: not known */
-    struct el_rl_example *item;
-    size_t n, room;
 };
 
 struct el_rl_run {
@@ -87,7 +76,6 @@ int el_rl_step(struct el_rl_run *t, struct el_error *err);
  * (training/rl/reject.c).
  */
 int el_rl_reject(struct el_rl_run *t, struct el_error *err);
-void el_rl_kept_release(struct el_rl_kept *k);
 /* One supervised step on what was kept (training/rl/sft.c). */
 int el_rl_sft_step(struct el_rl_run *t, struct el_error *err);
 
@@ -100,6 +88,8 @@ int el_rl_make_data(struct el_rl_run *t, struct el_error *err);
 int el_rl_made(const char *path, const char *digest, struct el_error *err);
 /* To be called before the file gets its name: FILE.from holds the digest. */
 int el_rl_note_made(const char *path, const char *digest, struct el_error *err);
+/* Removes the file, if it is there, and its note. */
+void el_rl_unmake(const char *path);
 
 /* Tasks out of the recipe's store or the run's own; says what there is, what was left out, and what
  * means nothing (training/rl/open_tasks.c). */

@@ -1,0 +1,183 @@
+/* Rejection fine-tuning with the small model: what is kept, what a stopped run keeps of it, and
+ * what must be refused. */
+#include "tests/rl/runs.h"
+
+static void replace(const char *file, const char *text)
+{
+    struct el_error err = {0};
+    assert_int_equal(el_file_write(file, text, strlen(text), &err), 0);
+}
+
+/* Rejection fine-tuning: what earned enough is kept, once and for all; the steps on it resume like
+ * any other. */
+static void rejection(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    const char *path =
+        recipe("rft.json", "\"rejection\":{\"steps\":2,\"sources\":{\"verifier\":\"" EL_SOURCE_DIR
+                           "/models/small\"},\"min_reward\":{\"verifier\":0.5,"
+                           "\"meta_verifier\":9}},\"judge\":\"oracle\",\"data\":{\"world\":24},"
+                           "\"roles\":{\"verifier\":1,\"meta_verifier\":"
+                           "1},\"max_steps\":4,\"save_steps\":2,\"batch_rows\":600");
+    must_train(path, at("rft"));
+    assert_int_equal(models_read, 3); /* reference, policy, what the verifier is sampled from */
+    struct el_buf kept = read_file(at("rft"), "kept.jsonl");
+    int lines = 0;
+    for (const char *c = kept.data; (c = strchr(c, '\n')); c++)
+        lines++;
+    assert_in_range(lines, 2, 9); /* at most one for each of the 2 x 4 prompts, and the drops */
+    assert_ptr_equal(strstr(kept.data, "{\"batches\":2,\"drops/judge\":0,"), kept.data);
+    assert_non_null(strstr(kept.data, "\"role\":\"verifier\""));
+    assert_null(strstr(kept.data, "\"role\":\"meta_verifier\"")); /* 9 is never earned */
+    el_buf_release(&kept);
+    cJSON *line = metrics(at("rft"), 3);
+    assert_true(value(line, "loss_lm") > 0 && value(line, "targets") > 0);
+    assert_true(isnan(value(line, "drops/prompt")));
+    cJSON_Delete(line);
+    line = metrics(at("rft"), 0); /* the oracle is not asked, and cannot fail */
+    assert_true(value(line, "drops/prompt") == 0 && value(line, "drops/judge") == 0 &&
+                value(line, "judge/asked") == 0);
+    cJSON_Delete(line);
+    struct el_error why = {0};
+    assert_int_equal(train(path, at("rft2"), 2, 2, &why), 0); /* no "reward" in its notes */
+    same_file(at("rft"), at("rft2"), "state.safetensors");
+    same_file(at("rft"), at("rft2"), "model/model.safetensors");
+    /* a line that does not belong is named */
+    replace(at("rft2/kept.jsonl"), "{\"role\":\"poet\",\"prompt\":1,\"ids\":[1,2]}\n");
+    assert_int_equal(train(path, at("rft2"), 1, -1, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "kept.jsonl: line 1: unknown role 'poet'"));
+    replace(at("rft2/kept.jsonl"), "");
+    assert_int_equal(train(path, at("rft2"), 1, -1, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "nothing to learn from"));
+}
+
+/* Stopped while it samples, a run has what it kept, and ends like one that was not stopped. */
+static void sampling_resumes(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    const char *path =
+        recipe("sift.json", "\"rejection\":{\"steps\":4,\"min_reward\":0.5},\"judge\":\"oracle\","
+                            "\"data\":{\"world\":24},\"roles\":{\"verifier\":1},\"max_steps\":1");
+    const char *part = at("sift/kept.part.jsonl");
+    must_train(path, at("sifted"));
+    stop_at_note = "rejection: 2 of 4";
+    assert_int_equal(train(path, at("sift"), 1, -1, &err), EL_EINTR);
+    assert_non_null(strstr(err.msg, "interrupted after batch 2 of 4 of rejection sampling"));
+    assert_int_equal(access(at("sift/kept.jsonl"), F_OK), -1);
+    struct el_buf half = read_file(at("sift"), "kept.part.jsonl");
+    assert_ptr_equal(strstr(half.data, "{\"batches\":2,\"counts\":["), half.data);
+    /* what another program did to it is named */
+    replace(part, "{\"batches\":5,\"counts\":[]}\n");
+    assert_int_equal(train(path, at("sift"), 1, -1, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "kept.part.jsonl: line 1: batches: expected 0..4"));
+    replace(part, "{\"batches\":2,\"counts\":[1,2]}\n");
+    assert_int_equal(train(path, at("sift"), 1, -1, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "counts: expected "));
+    replace(part, "{\"batches\":2");
+    assert_int_equal(train(path, at("sift"), 1, -1, &err), EL_EFORMAT);
+    assert_non_null(strstr(err.msg, "kept.part.jsonl: line 1: expected the counts"));
+    replace(part, half.data);
+    /* another recipe may not go on from here */
+    assert_int_equal(train(recipe("sift2.json", "\"rejection\":{\"steps\":4,\"min_reward\":0.4},"
+                                                "\"judge\":\"oracle\",\"data\":{\"world\":24},"
+                                                "\"roles\":{\"verifier\":1}"),
+                           at("sift"), 1, -1, &err),
+                     EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "kept.part.jsonl: was made by another recipe"));
+    stop_at_note = "rejection: 3 of 4"; /* the first two are not made again */
+    assert_int_equal(train(path, at("sift"), 1, -1, &err), EL_EINTR);
+    stop_at_note = "rejection: 3 of 4";
+    must_train(path, at("sift"));
+    stop_at_note = NULL;
+    assert_int_equal(access(part, F_OK), -1);
+    same_file(at("sifted"), at("sift"), "kept.jsonl");
+    same_file(at("sifted"), at("sift"), "model/model.safetensors");
+    el_buf_release(&half);
+}
+
+/* What a folder has made for itself is of one recipe, from before the first checkpoint on. */
+static void files_of_another_recipe(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+#define SIEVE(reward, world)                                                                       \
+    "\"rejection\":{\"steps\":1,\"min_reward\":" reward "},\"judge\":\"oracle\",\"roles\":{"       \
+    "\"verifier\":1},\"max_steps\":1,\"data\":{\"world\":" world "}"
+    const char *strict = recipe("strict.json", SIEVE("9", "12")), *out = at("sieve");
+    assert_int_equal(train(strict, out, 1, -1, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "no completion earned min_reward"));
+    /* other data are refused, and what is there stays */
+    assert_int_equal(train(recipe("more.json", SIEVE("0.5", "15")), out, 1, -1, &err), EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "data.db: was made by another recipe"));
+    /* a lower threshold begins where the first try ended */
+    must_train(recipe("mild.json", SIEVE("0.5", "12")), out);
+    unlink(at("sieve/state.safetensors"));
+    assert_int_equal(train(recipe("milder.json", SIEVE("0.4", "12")), out, 1, -1, &err),
+                     EL_EREFUSED);
+    assert_non_null(strstr(err.msg, "kept.jsonl: was made by another recipe"));
+#undef SIEVE
+}
+
+/* The small model with room for no more than so many tokens. */
+static const char *short_sighted(int context)
+{
+    static const char *const files[] = {"model.safetensors", "tokenizer.json", "domain.json"};
+    static char dir[300];
+    struct el_error err = {0};
+    struct el_buf text = read_file(EL_SOURCE_DIR "/models/small", "config.json");
+    cJSON *config = cJSON_Parse(text.data);
+    snprintf(dir, sizeof dir, "%s/context-%d", folder, context);
+    assert_int_equal(el_dir_make(dir, &err), 0);
+    for (int i = 0; i < 3; i++) {
+        char from[400], to[400];
+        snprintf(from, sizeof from, EL_SOURCE_DIR "/models/small/%s", files[i]);
+        snprintf(to, sizeof to, "%s/%s", dir, files[i]);
+        assert_int_equal(symlink(from, to), 0);
+    }
+    cJSON_SetNumberValue(cJSON_GetObjectItem(config, "max_position_embeddings"), context);
+    char *out = cJSON_Print(config), path[400];
+    snprintf(path, sizeof path, "%s/config.json", dir);
+    assert_int_equal(el_file_write(path, out, strlen(out), &err), 0);
+    cJSON_free(out);
+    cJSON_Delete(config);
+    el_buf_release(&text);
+    return dir;
+}
+
+/* Prompts of a run's own data that do not fit are counted: attempts of the start, groups of a step,
+ * and what rejection sampling asks. */
+static void refused_prompts_are_counted(void **state)
+{
+    (void)state;
+    char changes[500];
+    snprintf(changes, sizeof changes, "\"model\":\"%s\",\"max_steps\":1,\"roles\":{\"verifier\":1}",
+             short_sighted(16));
+    struct el_buf said = said_by(recipe("blind.json", changes), at("blind"), 0);
+    heard(&said, "3 attempts of the start, 0 of them unreadable");
+    heard(&said, "left out: 3 attempts whose prompts do not fit the model");
+    el_buf_release(&said);
+    cJSON *line = metrics(at("blind"), 0);
+    assert_true(value(line, "drops/prompt") == 4 && isnan(value(line, "reward")));
+    cJSON_Delete(line);
+    snprintf(changes, sizeof changes,
+             "\"model\":\"%s\",\"max_steps\":2,\"data\":{\"world\":24},\"roles\":{\"verifier\":1},"
+             "\"rejection\":{\"steps\":4,\"min_reward\":0.1}",
+             short_sighted(100));
+    said = said_by(recipe("short.json", changes), at("short"), EL_ENOTFOUND); /* no reply ends */
+    heard(&said, " prompts that do not fit the model");
+    assert_int_equal(access(at("short/kept.jsonl"), F_OK), -1);
+    el_buf_release(&said);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rejection),
+        cmocka_unit_test(sampling_resumes),
+        cmocka_unit_test(files_of_another_recipe),
+        cmocka_unit_test(refused_prompts_are_counted),
+    };
+    return cmocka_run_group_tests(tests, enter_folder, leave_folder);
+}
