@@ -26,8 +26,9 @@ while [ ! -e "$work/half/1.first/state.safetensors" ] && kill -0 $child; do
 done
 kill -9 $child
 wait $child || true
+seed=$(sed -n 's/.*"seed": *\([0-9]*\).*/\1/p' "$work/half/1.first/run.json")
 [ ! -e "$work/half/1.first/model" ] || fail 'the first phase was killed too late for this test'
-status 0 "$program" train "$work/recipe.json" --model models/small --seed 5 --threads 1 \
+status 0 "$program" train "$work/recipe.json" --model models/small --seed "$seed" --threads 1 \
     --out "$work/half/1.first" --export
 grep -q '"steps": *[123]\b' "$work/half/1.first/model/training.json" || fail 'the checkpoint is not of a step before the last'
 

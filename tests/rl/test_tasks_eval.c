@@ -146,6 +146,36 @@ static void identity(void **state)
     el_rl_tasks_release(&u);
 }
 
+/* Other seeds bring other problems to prove, and other numbers for all that a run makes itself. */
+static void problems_of_a_seed(void **state)
+{
+    (void)state;
+    const double share[EL_ROLES] = {[EL_ROLE_GENERATOR] = 1}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(share, even);
+    struct el_rl_tasks t;
+    struct el_rl_task x, y;
+    struct el_error err = {0};
+    int different = 0;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, NULL, &err), 0);
+    for (int i = 0; i < 20; i++) {
+        r.seed = 3;
+        assert_int_equal(el_rl_tasks_draw(&t, 5, i, &x, &err), 0);
+        r.seed = 4;
+        assert_int_equal(el_rl_tasks_draw(&t, 5, i, &y, &err), 0);
+        different += strcmp(x.prompt.data, y.prompt.data) != 0;
+        el_rl_task_release(&x);
+        el_rl_task_release(&y);
+    }
+    assert_true(different > 15);
+    el_rl_tasks_release(&t);
+    for (r.seed = 1; r.seed < 100; r.seed++) {
+        uint64_t first = el_rl_first_problem(&r, EL_RL_PROGRAMMED);
+        assert_true(first >> 24 == el_rl_first_problem(&r, EL_RL_TO_PROVE) >> 24);
+        assert_true(first + 3000000 < el_rl_first_problem(&r, EL_RL_ATTEMPTED));
+        assert_true(first < (uint64_t)1 << 53);
+    }
+}
+
 /* A store of problems from elsewhere, in two copies that know different things. */
 static void add_problems(struct el_store *s)
 {
@@ -563,6 +593,7 @@ int main(void)
         cmocka_unit_test(draws),
         cmocka_unit_test(problems_are_of_the_split),
         cmocka_unit_test(identity),
+        cmocka_unit_test(problems_of_a_seed),
         cmocka_unit_test(imported),
         cmocka_unit_test(nothing_there),
         cmocka_unit_test(perfect_judge),

@@ -16,8 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Apart from each other, and from what supervised recipes begin with. */
-enum { CORPUS_FIRST = 1000000, ATTEMPTS_FIRST = 5000000, CORPUS_ANALYSES = 2 };
+enum { CORPUS_ANALYSES = 2 };
 
 struct attempts {
     struct el_rl_run *run;
@@ -36,7 +35,7 @@ static int make_prompt(struct attempts *a, int i, struct el_error *err)
     struct el_digest d;
     el_buf_init(&a->statement[i]);
     el_buf_init(&a->prompt[i]);
-    el_world_problem(r->split, (uint64_t)ATTEMPTS_FIRST + (uint64_t)i, &p);
+    el_world_problem(r->split, el_rl_first_problem(r, EL_RL_ATTEMPTED) + (uint64_t)i, &p);
     if (el_world_problem_text(&p, &a->statement[i]) < 0)
         return el_error_set(err, EL_ENOMEM, "out of memory for attempts");
     const struct el_role_input in = {.statement = el_slice_str(a->statement[i].data)};
@@ -60,7 +59,8 @@ static int store_reply(struct attempts *a, int i, const struct el_reply *reply,
     struct el_slice y = el_reply_slice(reply->proof, a->ask[i].out.text);
     struct el_slice z = el_reply_slice(reply->analysis, a->ask[i].out.text);
     int64_t problem = 0, row = 0, id;
-    snprintf(name, sizeof name, "%d", ATTEMPTS_FIRST + i);
+    snprintf(name, sizeof name, "%" PRIu64,
+             el_rl_first_problem(&a->run->recipe, EL_RL_ATTEMPTED) + (uint64_t)i);
     snprintf(origin, sizeof origin, "attempt %d", i);
     snprintf(set, sizeof set, "world-%s", el_world_split_name((int)a->run->recipe.split));
     el_buf_init(&proof);
@@ -181,7 +181,8 @@ static int add_attempts(struct el_rl_run *t, struct el_store *s, struct el_error
 static int fill(struct el_rl_run *t, struct el_store *s, struct el_error *err)
 {
     const struct el_world_store_plan plan = {.split = t->recipe.split,
-                                             .first = CORPUS_FIRST,
+                                             .first =
+                                                 el_rl_first_problem(&t->recipe, EL_RL_PROGRAMMED),
                                              .problems = (t->recipe.world + 2) / 3,
                                              .analyses = CORPUS_ANALYSES,
                                              .scores = 1,

@@ -211,6 +211,18 @@ static int name_all(const struct plan *p, int iteration, int k, struct names *f,
     return rc;
 }
 
+/* Phases share no random numbers, nor do plans of other seeds; exact in JSON. */
+static int64_t seed_of(const struct plan *p, int iteration, int k)
+{
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_str(&d, "phase");
+    el_digest_u64(&d, (uint64_t)p->seed);
+    el_digest_u64(&d, (uint64_t)iteration);
+    el_digest_u64(&d, (uint64_t)k);
+    return (int64_t)(el_digest_key(&d) >> 32);
+}
+
 static int check_start(const struct plan *p, struct el_error *err)
 {
     char *dir = el_path_find(p->model, p->o->root);
@@ -230,7 +242,7 @@ static int check_phases(const struct plan *p, struct el_error *err)
     struct names *f = el_alloc_array(1, sizeof *f);
     int rc = f ? check_start(p, err) : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     for (int k = 0; k < p->n && rc == 0; k++) {
-        struct el_rl_overrides over = {.seed = p->seed + k};
+        struct el_rl_overrides over = {.seed = seed_of(p, 0, k)};
         struct el_rl_recipe r;
         rc = name_all(p, 0, k, f, &over, err);
         if (rc == 0)
@@ -287,7 +299,7 @@ static int run_phase(const struct plan *p, int iteration, int k, struct el_error
     struct el_rl_options o = *p->o;
     if (!f)
         return el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    o.over = (struct el_rl_overrides){.seed = p->seed + 1000 * iteration + k};
+    o.over = (struct el_rl_overrides){.seed = seed_of(p, iteration, k)};
     int rc = name_all(p, iteration, k, f, &o.over, err);
     o.recipe = f->recipe;
     o.out = f->out;

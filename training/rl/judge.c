@@ -265,6 +265,9 @@ int el_rl_judge_all(const struct el_rl_judge *j, struct el_rl_group *group, int 
         struct el_rl_sample *s = sample_at(&b, i, &t);
         if (group[i / b.g].refused)
             continue;
+        int rc = el_rl_sample_rules(j->recipe, t, s, err);
+        if (rc < 0)
+            return rc;
         el_rl_sample_truth(j->recipe, t, s);
         if (new_proof(t) && j->recipe->rewards.proof_weight == 0 &&
             isnan(s->term[EL_TERM_FINAL_ANSWER]))
@@ -273,9 +276,6 @@ int el_rl_judge_all(const struct el_rl_judge *j, struct el_rl_group *group, int 
                 "proof_weight 0: the final answer of \"%.60s\" cannot be checked by "
                 "rule",
                 t->statement);
-        int rc = el_rl_sample_rules(j->recipe, t, s, err);
-        if (rc < 0)
-            return rc;
     }
     return j->backend ? by_model(&b, progress, err) : by_oracle(&b, err);
 }

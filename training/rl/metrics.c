@@ -41,6 +41,7 @@ void el_rl_metrics_group(struct el_rl_step_metrics *m, const struct el_rl_group 
         return;
     m->groups++;
     m->compared += stats->valid > 1;
+    m->alone += stats->valid == 1;
     m->flat += group->flat && stats->valid > 1;
     m->reward_std += stats->std;
     for (int i = 0; i < g; i++)
@@ -162,6 +163,8 @@ static int put_rest(struct el_buf *out, const struct el_rl_step_metrics *m)
         {"top_p_kept_vocab_per_token", per((double)m->kept, (double)m->kept_tokens)},
         {"trajectory_staleness", per(m->staleness, (double)all->sequences)},
         {"drops/zero_variance", (double)m->flat},
+        {"drops/alone", (double)m->alone},
+        {"updates", updates},
         {"expert_load_max", m->updates ? m->load : NAN},
         {"indexer_kl", per(m->all.indexer_kl, updates)},
         {"loss", per(-all->objective, updates)},

@@ -12,10 +12,11 @@
  *   sampling/routed_{rows,experts}_differ, sampling/routed_rows_differ/first   the same of routes,
  *                       where the recipe does not replay them
  *   off_policy_mask_fraction, top_p_kept_vocab_per_token, trajectory_staleness (updates between
- *   sampling and training, mean), drops/zero_variance, other drops/ and judge/ (drops.h),
- *   expert_load_max, indexer_kl, loss, learning_rate, num_tokens,
- *   trained/tokens   prompts and completions over all updates of the step
- *   trained/rows     what went through the model for them: a group's prompt once (policy.h)
+ *   sampling and training, mean), drops/zero_variance and drops/alone (groups whose rewards are all
+ *   equal; whose judge could read one alone), other drops/ and judge/ (drops.h), updates (of the
+ *   weights in this step: at most mini_batches * num_iterations), expert_load_max, indexer_kl,
+ * loss, learning_rate, num_tokens, trained/tokens   prompts and completions over all updates of the
+ * step trained/rows     what went through the model for them: a group's prompt once (policy.h)
  *   step_time and its parts time/{sampling,judging,reference,training}, in seconds */
 #ifndef EL_TRAINING_RL_METRICS_H
 #define EL_TRAINING_RL_METRICS_H
@@ -28,6 +29,7 @@
 struct el_rl_step_metrics {
     int64_t groups, flat, refused, samples, cut_off; /* groups that have samples */
     int64_t compared; /* groups of two samples or more that count: others have no spread */
+    int64_t alone;    /* groups with one that counts: nothing to compare it with */
     double reward, reward_std;
     double term[EL_TERMS];
     int64_t term_n[EL_TERMS];

@@ -40,6 +40,16 @@ static void set_defaults(struct el_rl_recipe *r)
     r->save_total_limit = 2;
 }
 
+uint64_t el_rl_first_problem(const struct el_rl_recipe *r, enum el_rl_problems kind)
+{
+    static const uint64_t first[] = {1000000, 5000000, 10000000}; /* behind supervised training's */
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_str(&d, "problems");
+    el_digest_u64(&d, r->seed);
+    return ((el_digest_key(&d) & 0xfffff) << 24) + first[kind];
+}
+
 struct el_sampling el_rl_judge_sampling(const struct el_rl_recipe *r, int attempts)
 {
     struct el_sampling s = r->sampling;

@@ -169,6 +169,12 @@ int el_rl_recipe_load(const char *path, const struct el_rl_overrides *over, stru
                       struct el_error *err);
 void el_rl_recipe_release(struct el_rl_recipe *r);
 
+/* Problems of the small world that a run takes, each kind from its own number on: distinct kinds
+ * and different seeds do not meet (each seed has a block of 2^24 numbers to itself, but for
+ * chance). */
+enum el_rl_problems { EL_RL_PROGRAMMED, EL_RL_ATTEMPTED, EL_RL_TO_PROVE };
+uint64_t el_rl_first_problem(const struct el_rl_recipe *r, enum el_rl_problems kind);
+
 /* How a judgement is sampled after so many unreadable attempts. */
 struct el_sampling el_rl_judge_sampling(const struct el_rl_recipe *r, int attempts);
 

@@ -195,36 +195,35 @@ static double true_meta_score(const struct el_rl_task *t)
     return analysis_quality(&report, el_slice_str(t->analysis));
 }
 
-void el_rl_sample_truth(const struct el_rl_recipe *r, const struct el_rl_task *t,
-                        struct el_rl_sample *s)
+/* The paper's part of the reward by exact truth, of a legal reply; the oracle's other terms. */
+static double true_reward(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                          struct el_rl_sample *s)
 {
-    double score, self;
-    if (!t->in_world) {
-        s->term[EL_TERM_TRUE] = NAN;
-        s->term[EL_TERM_FINAL_ANSWER] = boxed_answer(t, s);
-        s->term[EL_TERM_TRUE_PROOF] = s->term[EL_TERM_TRUE_META] = NAN;
-        return;
-    }
-    s->term[EL_TERM_TRUE] = 0;
-    s->term[EL_TERM_FINAL_ANSWER] = proves(t->role) ? 0 : NAN;
-    s->term[EL_TERM_TRUE_PROOF] = proves(t->role) ? 0 : NAN;
-    s->term[EL_TERM_TRUE_META] = NAN;
-    if (!el_reply_format(&s->reply))
-        return;
-    if (t->role == EL_ROLE_META_VERIFIER) {
-        double said = el_score_value(s->reply.halves);
-        s->term[EL_TERM_TRUE] = el_reward_score(said, true_meta_score(t));
-        return;
-    }
+    double score, self, said = el_score_value(s->reply.halves);
+    if (t->role == EL_ROLE_META_VERIFIER)
+        return el_reward_score(said, true_meta_score(t));
     struct el_rl_judgement truth = el_rl_oracle(t, s);
     s->term[EL_TERM_TRUE_META] = truth.analysis;
     if (proves(t->role)) {
         s->term[EL_TERM_TRUE_PROOF] = truth.proof;
         s->term[EL_TERM_FINAL_ANSWER] = final_answer(t, s);
-        s->term[EL_TERM_TRUE] = generator_reward(r, s, &truth, &score, &self);
-        return;
+        return generator_reward(r, s, &truth, &score, &self);
     }
     struct el_world_report report;
     report_of(t, s, &report);
-    s->term[EL_TERM_TRUE] = verifier_reward(r, s, report.score, &truth, &score);
+    return verifier_reward(r, s, report.score, &truth, &score);
+}
+
+void el_rl_sample_truth(const struct el_rl_recipe *r, const struct el_rl_task *t,
+                        struct el_rl_sample *s)
+{
+    s->term[EL_TERM_TRUE] = s->term[EL_TERM_TRUE_PROOF] = s->term[EL_TERM_TRUE_META] = NAN;
+    if (!t->in_world) {
+        s->term[EL_TERM_FINAL_ANSWER] = boxed_answer(t, s);
+        return;
+    }
+    s->term[EL_TERM_FINAL_ANSWER] = proves(t->role) ? 0 : NAN;
+    s->term[EL_TERM_TRUE_PROOF] = proves(t->role) ? 0 : NAN;
+    double reward = el_reply_format(&s->reply) ? true_reward(r, t, s) : 0;
+    s->term[EL_TERM_TRUE] = with_extras(r, t, s, reward);
 }

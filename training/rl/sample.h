@@ -17,7 +17,7 @@ enum el_rl_term {
     EL_TERM_LENGTH,       /* share of the limit */
     EL_TERM_LANGUAGE,     /* share of words in the target language */
     EL_TERM_RUBRIC,       /* share of points by rule */
-    EL_TERM_TRUE,         /* the reward that the oracle would have given */
+    EL_TERM_TRUE,         /* the reward with the oracle as the judge, extra terms included */
     EL_TERM_TRUE_META,    /* quality of the analysis by the oracle, ms */
     EL_TERM_TRUE_PROOF,   /* score of the proof by the oracle */
     EL_TERMS
@@ -55,7 +55,7 @@ struct el_rl_judgement {
 int el_rl_sample_rules(const struct el_rl_recipe *r, const struct el_rl_task *t,
                        struct el_rl_sample *s, struct el_error *err);
 
-/* Fills terms (but those of the oracle and of the rules, which come first) and reward from reply
+/* Fills terms (but those of the rules and of the oracle, which come first) and reward from reply
  * and judgement. Pure. */
 void el_rl_sample_reward(const struct el_rl_recipe *r, const struct el_rl_task *t,
                          const struct el_rl_judgement *j, struct el_rl_sample *s);
@@ -63,8 +63,8 @@ void el_rl_sample_reward(const struct el_rl_recipe *r, const struct el_rl_task *
 /* The oracle's judgement of a sample with a legal reply to a task of the small world. Pure. */
 struct el_rl_judgement el_rl_oracle(const struct el_rl_task *t, const struct el_rl_sample *s);
 
-/* The oracle's terms, NAN for a task outside the small world; and the final answer's, NAN outside
- * of it where the store has no answer that can be checked. Pure. */
+/* The oracle's terms, behind those of the rules; NAN for a task outside the small world; and the
+ * final answer's, NAN outside of it where the store has no answer that can be checked. Pure. */
 void el_rl_sample_truth(const struct el_rl_recipe *r, const struct el_rl_task *t,
                         struct el_rl_sample *s);
 

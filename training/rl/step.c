@@ -14,8 +14,8 @@ struct step {
     struct el_rl_batch batch;
     double *advantage;          /* (p * g) */
     struct el_rollout *rollout; /* those that are trained on, in order */
-    int *first;                 /* (p + 1) rollouts of each group */
-    int n_rollouts;
+    int *first;                 /* (n_groups + 1) rollouts of each group that is trained on */
+    int n_groups, n_rollouts;
     float *ref_logp;
     struct el_rl_step_metrics m;
 };
@@ -85,12 +85,14 @@ static void collect(struct step *s)
 {
     for (int i = 0; i < s->batch.p; i++) {
         group_advantages(s, i);
-        s->first[i] = s->n_rollouts;
-        for (int k = 0; k < s->batch.g && !s->batch.group[i].flat; k++)
+        if (s->batch.group[i].flat)
+            continue;
+        s->first[s->n_groups++] = s->n_rollouts;
+        for (int k = 0; k < s->batch.g; k++)
             if (!s->batch.group[i].sample[k].lost)
                 add_rollout(s, i * s->batch.g + k);
     }
-    s->first[s->batch.p] = s->n_rollouts;
+    s->first[s->n_groups] = s->n_rollouts;
 }
 
 /* ---- Updates ---- */
@@ -152,17 +154,18 @@ static int update(struct step *s, int from, int to, struct el_error *err)
     return rc;
 }
 
-/* Mini-batch number k of the groups, by their order. */
+/* Mini-batches of equally many groups, but for one, of those that are left, in their order: where
+ * fewer are left than mini-batches, each is one of its own. */
 static int train(struct step *s, struct el_error *err)
 {
     const struct el_rl_recipe *r = &s->run->recipe;
     double begin = el_clock_seconds();
-    int rc = reference(s, err), n = r->mini_batches;
+    int rc = reference(s, err), n = r->mini_batches < s->n_groups ? r->mini_batches : s->n_groups;
     s->m.reference_seconds = el_clock_seconds() - begin;
     for (int epoch = 0; epoch < r->num_iterations && rc == 0; epoch++)
         for (int k = 0; k < n && rc == 0; k++)
-            rc = update(s, s->first[(int64_t)s->batch.p * k / n],
-                        s->first[(int64_t)s->batch.p * (k + 1) / n], err);
+            rc = update(s, s->first[(int64_t)s->n_groups * k / n],
+                        s->first[(int64_t)s->n_groups * (k + 1) / n], err);
     rc = rc == 0 ? el_weights_digest(s->run->policy, err) : rc;
     s->m.training_seconds = el_clock_seconds() - begin - s->m.reference_seconds;
     return rc;

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The train split is endless; recipes of supervised stages take it from its start. */
-static const uint64_t first_world_problem = 10000000;
-
 /* ---- The prompt of a task ---- */
 
 static void take_item(struct el_rl_task *out, const struct el_dataset_item *x, int label)
@@ -506,7 +503,7 @@ static int draw_problem(const struct el_rl_tasks *t, uint64_t number, struct el_
         return 0;
     }
     el_buf_init(&text);
-    el_world_problem(t->recipe->split, first_world_problem + number, &p);
+    el_world_problem(t->recipe->split, el_rl_first_problem(t->recipe, EL_RL_TO_PROVE) + number, &p);
     if (el_world_problem_text(&p, &text) < 0) {
         el_buf_release(&text);
         return el_error_set(err, EL_ENOMEM, "out of memory for a problem");
