@@ -218,7 +218,8 @@ static cJSON *one_step(const char *name, const char *changes)
 {
     char all[500], file[50];
     snprintf(all, sizeof all,
-             "\"prompts_per_step\":16,\"max_steps\":1,\"mini_batches\":1,\"judge\":\"oracle\","
+             "\"prompts_per_step\":16,\"max_completion_length\":200,\"max_steps\":1,"
+             "\"mini_batches\":1,\"judge\":\"oracle\","
              "\"data\":{\"world\":24},\"roles\":{\"verifier\":1,\"generator\":1}%s%s",
              changes[0] ? "," : "", changes);
     snprintf(file, sizeof file, "%s.json", name);
