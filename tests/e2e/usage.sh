@@ -115,6 +115,9 @@ failed "$work/none/out" logits --model "$work/folder" --tokens "$work/none" --ou
 failed "$work/none/g" train configs/train/tiny.json --out "$work/new" --dump-gradients "$work/none/g"
 failed "$work/none/r.db" train verifier --out "$work/new" --store "$work/none/r.db"
 failed "'nomodel': no such folder, nor " train verifier --out "$work/new" --model nomodel
+mkdir "$work/here" "$work/here/verifier" # a folder is no recipe, whatever its name
+(cd "$work/here" && status 1 "$program" train verifier --out verifier --model nomodel)
+says err "'nomodel': no such folder, nor "
 failed "--judge 'nomodel'" train verifier --out "$work/new" --judge nomodel
 failed "--data '$work/none.db'" train verifier --out "$work/new" --data "$work/none.db"
 failed 'no checkpoint to export' train configs/train/tiny.json --out "$work/new" --export

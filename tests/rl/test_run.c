@@ -130,7 +130,15 @@ static void recorded(void **state)
         check_record(o.record);
         cut_in_half(o.out, "state.safetensors");
     }
-    o.out = at("record-again"); /* the same run in another folder: its lines take their place */
+    /* the same run in another folder: its lines take their place, those it has not got stay */
+    o.out = at("record-again");
+    stop = 1;
+    o.progress = &progress;
+    assert_int_equal(el_rl_train(&o, &err), EL_EINTR);
+    el_stop_requested = 0;
+    check_record(o.record);
+    assert_int_equal(unlink(at("record-again/metrics.jsonl")), 0);
+    o.progress = NULL;
     if (el_rl_train(&o, &err) < 0)
         fail_msg("%s", err.msg);
     check_record(o.record);

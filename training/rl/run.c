@@ -196,7 +196,9 @@ static void close_run(struct el_rl_run *t)
 static int save(struct el_rl_run *t, struct el_error *err)
 {
     const struct el_state_owner owner = {t->owner, 1};
-    int rc = el_rotation_save(&t->checkpoints, &t->state, &t->trainer, &owner, err);
+    int rc = el_metrics_log_sync(&t->log, err);
+    if (rc == 0)
+        rc = el_rotation_save(&t->checkpoints, &t->state, &t->trainer, &owner, err);
     return rc == 0 ? el_rl_record(t, err) : rc;
 }
 
@@ -225,9 +227,6 @@ static int resume(struct el_rl_run *t, struct el_error *err)
     rc = path ? el_metrics_log_open(&t->log, path, t->state.step, NULL, err)
               : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(path);
-    /* an older checkpoint than the store's lines: they go before the steps are taken again */
-    if (rc == 0 && t->checkpoints.good && t->checkpoints.newest < 0)
-        rc = el_rl_record(t, err);
     return rc;
 }
 
