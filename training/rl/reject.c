@@ -41,6 +41,27 @@ static int same_source(const struct el_rl_recipe *r, int k)
     return -1;
 }
 
+/* The ids that a source samples are trained on as they are. */
+static int check_tokenizer(const struct el_rl_run *t, const char *dir, struct el_error *err)
+{
+    struct el_buf ours, theirs;
+    char *path = el_path_join(dir, "tokenizer.json");
+    el_buf_init(&ours);
+    el_buf_init(&theirs);
+    int rc = path ? el_file_read(t->tokenizer_path, 0, &ours, err)
+                  : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    if (rc == 0)
+        rc = el_file_read(path, 0, &theirs, err);
+    if (rc == 0 && (ours.len != theirs.len || memcmp(ours.data, theirs.data, ours.len) != 0))
+        rc = el_error_set(err, EL_EREFUSED,
+                          "%s: differs from %s: what it samples cannot be trained on", path,
+                          t->tokenizer_path);
+    el_buf_release(&ours);
+    el_buf_release(&theirs);
+    el_free(path);
+    return rc;
+}
+
 static int open_role(struct el_rl_run *t, struct cast *c, int k, struct el_error *err)
 {
     const char *source = t->recipe.rejection.source[k];
@@ -56,8 +77,10 @@ static int open_role(struct el_rl_run *t, struct cast *c, int k, struct el_error
         return 0;
     }
     char *dir = el_rl_folder(t, source);
-    rc = dir ? el_weights_load(dir, el_device_host(), &c->w[k], NULL, t->o->loading, err)
+    rc = dir ? check_tokenizer(t, dir, err)
              : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    if (rc == 0)
+        rc = el_weights_load(dir, el_device_host(), &c->w[k], NULL, t->o->loading, err);
     el_free(dir);
     if (rc == 0)
         rc = open_backend(t, c->w[k], &c->own[k], err);
@@ -193,13 +216,20 @@ static int sample_all(struct el_rl_run *t, const struct cast *c, const char *par
     return rc;
 }
 
-/* What a stopped run of the same kind has kept so far. */
-static int resume(struct el_rl_run *t, const char *part, struct el_rl_kept_tally *tally,
-                  struct el_buf *out, struct el_error *err)
+/* What a stopped run of the same kind, with the same cast, has kept so far. */
+static int resume(struct el_rl_run *t, const struct cast *c, const char *part,
+                  struct el_rl_kept_tally *tally, struct el_buf *out, struct el_error *err)
 {
-    int rc = el_rl_made(part, t->owner, err);
+    char owner[EL_DIGEST_HEX];
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_str(&d, t->owner);
+    for (int k = 0; k < EL_ROLES; k++)
+        el_digest_str(&d, c->player[k].digest);
+    el_digest_hex(&d, owner);
+    int rc = el_rl_made(part, owner, err);
     if (rc == 0)
-        return el_rl_note_made(part, t->owner, err);
+        return el_rl_note_made(part, owner, err);
     if (rc > 0)
         rc = el_rl_kept_load_part(part, t->recipe.rejection.steps, tally, out, err);
     if (rc == 0)
@@ -232,9 +262,11 @@ static int make_file(struct el_rl_run *t, const char *path, const char *part, st
     struct el_rl_kept_tally tally = {0};
     struct el_buf out;
     el_buf_init(&out);
-    int rc = resume(t, part, &tally, &out, err);
+    int rc = 0;
     for (int k = 0; k < EL_ROLES && rc == 0; k++)
         rc = open_role(t, &c, k, err);
+    if (rc == 0)
+        rc = resume(t, &c, part, &tally, &out, err);
     if (rc == 0)
         rc = sample_all(t, &c, part, &tally, &out, err);
     if (rc == 0)

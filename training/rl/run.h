@@ -49,6 +49,7 @@ struct el_rl_run {
     char owner[EL_DIGEST_HEX]; /* of all that decides the run */
     char *model_dir;           /* of the start, as found */
     char *tokenizer_path, *data_path;
+    char *judge_tokenizer_path; /* of a judge of its own; NULL: there is none */
     struct el_rotation checkpoints;
     int lock;
     struct el_prompt_set *prompts;
