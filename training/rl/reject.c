@@ -7,6 +7,7 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "training/rl/batch.h"
+#include "training/rl/part.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -163,12 +164,15 @@ static int one_batch(struct el_rl_run *t, const struct cast *c, int step,
 {
     const struct el_rl_judge judge = {&t->recipe, t->prompts, t->parser, t->judge_backend};
     struct el_rl_batch b;
+    struct el_rl_part sampling, judging;
     int rc = el_rl_batch_init(&b, &t->recipe, err);
     if (rc < 0)
         return rc;
-    rc = el_rl_batch_sample(&b, &t->tasks, step, c->player, t->parser, err);
+    el_rl_part_init(&sampling, t, "sampling");
+    el_rl_part_init(&judging, t, "judging");
+    rc = el_rl_batch_sample(&b, &t->tasks, step, c->player, t->parser, &sampling.base, err);
     if (rc == 0)
-        rc = el_rl_judge_all(&judge, b.group, b.p, step, &tally->judge, NULL, err);
+        rc = el_rl_judge_all(&judge, b.group, b.p, step, &tally->judge, &judging.base, err);
     if (rc == 0 && keep_batch(t, &b, tally, out) < 0)
         rc = el_error_set(err, EL_ENOMEM, "out of memory for what is kept");
     el_rl_batch_release(&b);
@@ -196,13 +200,12 @@ static int sample_all(struct el_rl_run *t, const struct cast *c, const char *par
 {
     int rc = 0, n = t->recipe.rejection.steps;
     while (rc == 0 && tally->batches < n) {
-        char note[80];
         rc = el_stop_requested ? EL_EINTR : one_batch(t, c, tally->batches, tally, out, err);
         if (rc < 0)
             break;
         tally->batches++;
-        snprintf(note, sizeof note, "rejection: %d of %d batches", tally->batches, n);
-        el_progress_update(t->o->progress, 0, t->recipe.schedule.steps, note);
+        snprintf(t->note, sizeof t->note, "rejection: %d of %d batches", tally->batches, n);
+        el_progress_update(t->o->progress, 0, t->recipe.schedule.steps, t->note);
         rc = el_rl_kept_save_part(part, tally, out, err);
     }
     if (rc == EL_EINTR && tally->batches == 0)

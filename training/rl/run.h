@@ -64,6 +64,7 @@ struct el_rl_run {
     struct el_run_state state; /* next: examples seen, of rejection fine-tuning */
     struct el_rl_kept kept;
     struct el_metrics_log log;
+    char note[120]; /* of the last step, for the progress; "" before */
 };
 
 /* 0 when the recipe is finished; EL_EINTR when a stop was requested: everything up to the last step
