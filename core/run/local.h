@@ -10,6 +10,7 @@
 struct el_local_options {
     const char *model; /* Hugging Face folder with tokenizer.json */
     enum el_attention attention;
+    int mha_limit;    /* el_engine_options' mha_limit; 0 with attention MHA: measured */
     int batch;        /* sequences decoded together; 0: 64 */
     int context;      /* tokens; 0: what the model allows, at most 4096 */
     int cache_tokens; /* 0: 2 * batch * context, at most what fits 2 GiB */

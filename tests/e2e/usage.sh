@@ -58,12 +58,17 @@ failed()
 {
     in_vain 1 "$@"
 }
+for command in generate compete label bench; do
+    status 0 "$program" "$command" --help
+    says out mha:LENGTH
+done
 compete="compete world:test:1 --model models/small --store $work/new"
 # shellcheck disable=SC2086 # words
 {
     wrong "--feedback: 'bad'" $compete --run a --feedback bad
     wrong "--control: 'bad'" $compete --run a --control bad
     wrong --attention $compete --run a --attention bad
+    wrong "'mha:0': expected mha:LENGTH" $compete --run a --attention mha:0
     wrong --compute $compete --run a --compute bad
     wrong 'a run needs a name' $compete --run ''
     wrong 'without blanks' $compete --run 'a b'
@@ -76,6 +81,7 @@ label="label $work/new --model models/small"
     wrong "--lowest: 'bad'" $label --lowest bad
     wrong '0.5 or 1' $label --confirm 0.7
     wrong --attention $label --attention bad
+    wrong "'mha:0': expected mha:LENGTH" $label --attention mha:0
     wrong --compute $label --compute bad
     wrong 'a run needs a name' $label --run ''
     wrong '--k is 2 unless given, and --n is 1' $label --n 1
