@@ -15,11 +15,10 @@ const char cmd_bench_help[] = "how fast this machine runs and trains a model, ag
 
 static const char details[] =
     "KIND: gemm, attention, decode, prefill, train, or all.\n"
-    "Each line: the median of the repeats, FLOPs and bytes of one run, the rates and their share "
-    "of\n"
-    "what this machine does at most (multiply-adds in registers, reading memory), both measured "
-    "in\n"
-    "the same run. Bytes count every array that an op reads or writes; caches may serve some, so\n"
+    "Each line: the median of the repeats (of an op a repeat is the fastest of many runs, with\n"
+    "one thread their median), FLOPs and bytes of one run, the rates and their share of what this\n"
+    "machine does at most (multiply-adds in registers, reading memory), both measured in the same\n"
+    "run. Bytes count every array that an op reads or writes; caches may serve some, so\n"
     "that their rate can exceed that of memory. One thread is timed by its processor time, more "
     "by\n"
     "the wall clock. Without --model and --config: the shape of the\n"

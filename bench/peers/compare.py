@@ -115,7 +115,7 @@ def show(row):
 
 
 def compare_gemm(o):
-    """One square product: B as a layer's weights (out, in), made ready ahead on both sides."""
+    """One square product: B as a layer's weights (out, in), which both sides may lay out ahead."""
     words = ["gemm", "--config", os.path.join(ROOT, SHAPES["small"]), "--tokens", "2", "--sequences", "1"]
     (square,) = bench(o, *words, "--compute", o.dtype)
     return show(row_of(o, f"{GEMM}^3", "gemm", "", square))
