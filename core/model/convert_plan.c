@@ -38,10 +38,10 @@ static int scales_fit(const struct el_convert_item *item, const struct el_fp8_fo
                       int *fit, struct el_error *err)
 {
     size_t n = (size_t)grid(item, want);
-    const struct el_shard_tensor *s = item->from.scales;
     float *scales = el_alloc_array(n, sizeof *scales);
-    int rc = scales ? el_safetensors_read(s->file, s->t, 0, scales, n * sizeof *scales, err)
-                    : el_error_set(err, EL_ENOMEM, "%s: out of memory", s->file->name);
+    int rc = scales
+                 ? el_stored_read_scales(&item->from, 0, (int64_t)n, scales, err)
+                 : el_error_set(err, EL_ENOMEM, "%s: out of memory", item->from.scales->file->name);
     *fit = 1;
     for (size_t i = 0; i < n && rc == 0; i++)
         *fit &= is_power_of_two(scales[i]);

@@ -8,7 +8,8 @@
  *
  * A file is refused unless every byte of the data belongs to exactly one tensor (no overlap, no
  * hole, nothing missing at the end), every size is the product of its shape and every name is
- * there once. */
+ * there once. Every dtype of the format is known by its size; whether a tensor can be read as
+ * numbers is decided by whoever reads it, so one that nobody reads is in nobody's way. */
 #ifndef EL_TENSOR_SAFETENSORS_H
 #define EL_TENSOR_SAFETENSORS_H
 

@@ -308,6 +308,55 @@ static void what_fits_is_taken_over(void **state)
     same_file(out_path("e/model.safetensors"), out_path("small/model.safetensors"));
 }
 
+/* Folder `from` again as `to`, its scales as powers of two in a byte. */
+static void with_e8m0_scales(const char *from, const char *to)
+{
+    struct el_shards s;
+    struct el_st_tensor t[256];
+    char command[700];
+    assert_int_equal(el_shards_open(&s, out_path(from), NULL), 0);
+    assert_in_range(s.n, 1, 256);
+    for (int i = 0; i < s.n; i++) {
+        t[i] = *s.tensors[i].t;
+        if (!strstr(t[i].name, "_scale_inv"))
+            continue;
+        uint8_t *codes = el_alloc(t[i].bytes / 4);
+        for (size_t j = 0; j < t[i].bytes / 4; j++) {
+            float scale;
+            int exponent;
+            memcpy(&scale, (const char *)t[i].data + 4 * j, sizeof scale);
+            assert_true(frexpf(scale, &exponent) == 0.5f);
+            codes[j] = (uint8_t)(exponent + 126);
+        }
+        t[i].dtype = EL_F8_E8M0, t[i].data = codes;
+    }
+    snprintf(command, sizeof command, "mkdir %s && cp %s/config.json %s", out_path(to),
+             out_path(from), out_path(to));
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "%s/model.safetensors", out_path(to));
+    assert_int_equal(el_safetensors_write(command, t, s.n, NULL, 0, NULL), 0);
+    for (int i = 0; i < s.n; i++)
+        if (t[i].dtype == EL_F8_E8M0)
+            el_free((void *)t[i].data);
+    el_shards_release(&s);
+}
+
+static void e8m0_scales_are_taken_over_as_f32(void **state)
+{
+    (void)state;
+    struct el_config c = wide_config();
+    el_weights_free(make_model(&c));
+    convert(folder, "ue8m0", &to_fp8);
+    with_e8m0_scales("ue8m0", "bytes");
+    assert_int_equal(convert(out_path("bytes"), "a", &to_fp8).taken_over, 26);
+    same_file(out_path("a/model.safetensors"), out_path("ue8m0/model.safetensors"));
+    assert_int_equal(convert(out_path("bytes"), "b", &to_float).taken_over, 26);
+    same_file(out_path("b/model.safetensors"), out_path("ue8m0/model.safetensors"));
+    convert(out_path("bytes"), "c", &to_f32);
+    convert(out_path("ue8m0"), "d", &to_f32);
+    same_file(out_path("c/model.safetensors"), out_path("d/model.safetensors"));
+}
+
 static int64_t largest_tensor(const struct el_weights *w)
 {
     int64_t max = 0;
@@ -571,6 +620,7 @@ int main(void)
         CONVERT_TEST(fp8_codes_are_the_nearest),
         CONVERT_TEST(fp8_values_survive),
         CONVERT_TEST(what_fits_is_taken_over),
+        CONVERT_TEST(e8m0_scales_are_taken_over_as_f32),
         CONVERT_TEST(shards_hold_the_same),
         CONVERT_TEST(headers_count),
         CONVERT_TEST(shards_of_fp8_keep_scales_beside_codes),
