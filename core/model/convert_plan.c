@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "core/tensor/st_index.h"
 
 #include <math.h>
 #include <string.h>
@@ -153,7 +154,14 @@ static int share_out(struct el_convert_plan *p, const struct el_convert_options 
         p->items[i].file = p->n_files - 1;
     }
     p->report.files = p->n_files;
-    return rc < 0 ? out_of_memory(p, err) : 0;
+    if (rc < 0)
+        return out_of_memory(p, err);
+    if (p->n_files > EL_ST_MAX_SHARDS)
+        return el_error_set(err, EL_ELIMIT,
+                            "files of %lld bytes would be %d, more than the %d that a model can be "
+                            "read from: expected larger ones",
+                            (long long)o->shard_bytes, p->n_files, EL_ST_MAX_SHARDS);
+    return 0;
 }
 
 static int open_source(struct el_convert_plan *p, const char *from, struct el_error *err)

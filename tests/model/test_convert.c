@@ -411,6 +411,29 @@ static void shards_hold_the_same(void **state)
     el_weights_free(w);
 }
 
+/* What could not be read back is not written: 9 * 512 experts' matrices, each its own file. */
+static void no_more_files_than_can_be_read(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"vocab_size\":8,\"hidden_size\":4,\"intermediate_size\":4,"
+        "\"moe_intermediate_size\":2,\"num_hidden_layers\":3,\"first_k_dense_replace\":0,"
+        "\"num_attention_heads\":1,\"q_lora_rank\":2,\"kv_lora_rank\":2,"
+        "\"qk_nope_head_dim\":2,\"qk_rope_head_dim\":2,\"v_head_dim\":2,\"n_routed_experts\":512,"
+        "\"n_shared_experts\":1,\"num_experts_per_tok\":1,\"index_n_heads\":1,"
+        "\"index_head_dim\":4,\"index_topk\":4,\"max_position_embeddings\":16,"
+        "\"torch_dtype\":\"float32\"}";
+    struct el_config c;
+    struct el_convert_options o = to_f32;
+    struct el_error err = {0};
+    assert_int_equal(el_config_parse("many", json, sizeof json - 1, &c, &err), 0);
+    el_weights_free(make_model(&c));
+    o.shard_bytes = 1;
+    assert_int_equal(el_convert(folder, out_path("x"), &o, NULL, NULL, &err), EL_ELIMIT);
+    assert_non_null(strstr(err.msg, "more than the 4096 that a model can be read from"));
+    assert_int_equal(entries(out, "*"), 0);
+}
+
 static void headers_count(void **state)
 {
     (void)state;
@@ -622,6 +645,7 @@ int main(void)
         CONVERT_TEST(what_fits_is_taken_over),
         CONVERT_TEST(e8m0_scales_are_taken_over_as_f32),
         CONVERT_TEST(shards_hold_the_same),
+        CONVERT_TEST(no_more_files_than_can_be_read),
         CONVERT_TEST(headers_count),
         CONVERT_TEST(shards_of_fp8_keep_scales_beside_codes),
         CONVERT_TEST(threads_change_no_byte),

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -325,6 +327,104 @@ static void a_file_that_shrank_is_an_error(void **state)
     el_safetensors_release(&st);
 }
 
+enum { MANY = 300, FEW = 100 }; /* files, and descriptors */
+
+static const char *one_of_many(int i)
+{
+    static char name[32];
+    snprintf(name, sizeof name, "s%03d.safetensors", i);
+    return name;
+}
+
+static void write_many(void)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    for (int i = 0; i < MANY; i++) {
+        char name[16];
+        float value = (float)i;
+        snprintf(name, sizeof name, "t%d", i);
+        struct el_st_tensor t = {.name = name, .dtype = EL_F32, .data = &value};
+        assert_int_equal(el_safetensors_write(in_folder(one_of_many(i)), &t, 1, NULL, 0, NULL), 0);
+        el_buf_printf(&b, "%s\"%s\":\"%s\"", i ? "," : "{\"weight_map\":{", name, one_of_many(i));
+    }
+    el_buf_puts(&b, "}}");
+    write_text("model.safetensors.index.json", b.data);
+    el_buf_release(&b);
+}
+
+static void remove_many(void)
+{
+    for (int i = 0; i < MANY; i++)
+        unlink(in_folder(one_of_many(i)));
+}
+
+static void the_limit_of_descriptors_is_raised(void **state)
+{
+    (void)state;
+    struct rlimit old, now;
+    struct el_shards s;
+    struct el_error err = {0};
+    write_many();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    if (old.rlim_max < MANY + FEW) {
+        remove_many();
+        skip();
+    }
+    now = (struct rlimit){FEW, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+    if (el_shards_open(&s, folder, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(s.n_files, MANY);
+    for (int i = 0; i < MANY; i++) {
+        char name[16];
+        float value;
+        snprintf(name, sizeof name, "t%d", i);
+        const struct el_shard_tensor *t = el_shards_find(&s, name);
+        assert_int_equal(el_safetensors_read(t->file, t->t, 0, &value, sizeof value, NULL), 0);
+        assert_true(value == (float)i);
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_true(now.rlim_cur == old.rlim_max);
+    el_shards_release(&s);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    remove_many();
+}
+
+/* In a process of its own, since a lowered hard limit stays. Returns the line of what is wrong. */
+static int run_out_of_descriptors(void)
+{
+    struct rlimit few = {FEW, FEW};
+    struct el_shards s;
+    struct el_error err = {0};
+    if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+        return __LINE__;
+    if (el_shards_open(&s, folder, &err) != EL_ELIMIT)
+        return __LINE__;
+    if (!strstr(err.msg, ".safetensors: cannot open: all 100 files") ||
+        !strstr(err.msg, "'ulimit -n' raises the limit"))
+        return __LINE__;
+    write_shards();
+    return el_shards_open(&s, folder, NULL) == 0 ? 0 : __LINE__; /* none was left open */
+}
+
+static void no_descriptors_left(void **state)
+{
+    (void)state;
+    int status;
+    write_many();
+    pid_t child = fork();
+    if (child == 0) {
+        int line = run_out_of_descriptors();
+        if (line)
+            fprintf(stderr, "line %d\n", line);
+        _exit(line ? 1 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    remove_many();
+}
+
 static void allocation_failures(void **state)
 {
     (void)state;
@@ -377,6 +477,8 @@ int main(void)
         cmocka_unit_test(scales_have_any_of_four_dtypes),
         cmocka_unit_test(other_dtypes_are_refused_where_they_are_read),
         cmocka_unit_test(a_file_that_shrank_is_an_error),
+        cmocka_unit_test(the_limit_of_descriptors_is_raised),
+        cmocka_unit_test(no_descriptors_left),
         cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
