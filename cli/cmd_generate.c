@@ -241,7 +241,8 @@ static int run(struct work *w, struct el_error *err)
                                  .context = w->a->context,
                                  .threads = w->a->threads,
                                  .mtp = w->a->mtp,
-                                 .mtp_before_norm = strcmp(w->a->mtp_hidden, "pre") == 0,
+                                 .mtp_before_norm =
+                                     w->a->mtp_hidden && strcmp(w->a->mtp_hidden, "pre") == 0,
                                  .fp8 = w->a->fp8,
                                  .on_text = streams ? stream_text : NULL};
     struct cli_progress progress;
@@ -285,7 +286,11 @@ static int check(struct arguments *a)
         return cli_usage_error("--prompt and --problem exclude each other");
     if (a->prompts && !a->problem)
         return cli_usage_error("--prompts goes with --problem: a prompt of your own is in no set");
-    if (strcmp(a->mtp_hidden, "pre") != 0 && strcmp(a->mtp_hidden, "post") != 0)
+    if (a->mtp && strcmp(a->attention, "mha") == 0)
+        return cli_usage_error("--mtp and --attention mha exclude each other");
+    if (a->mtp_hidden && !a->mtp)
+        return cli_usage_error("--mtp-hidden goes with --mtp");
+    if (a->mtp_hidden && strcmp(a->mtp_hidden, "pre") != 0 && strcmp(a->mtp_hidden, "post") != 0)
         return cli_usage_error("--mtp-hidden '%s': expected pre or post", a->mtp_hidden);
     int rc = cli_choose_attention(a->attention, &a->mode);
     return rc == CLI_GO ? cli_choose_compute(a->compute, &a->how) : rc;
@@ -295,7 +300,6 @@ int cmd_generate(int argc, char **argv)
 {
     struct arguments a = {.attention = "mqa",
                           .compute = "fp32",
-                          .mtp_hidden = "post",
                           .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 1024},
                           .seed = 1,
                           .n = 1};

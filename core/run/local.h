@@ -30,7 +30,8 @@ struct el_local_options {
     struct el_progress *loading;
 };
 
-/* Loads weights and tokenizer. Free with el_backend_free. */
+/* Loads tokenizer and weights. What options, config.json, tokenizer.json and the headers of the
+ * weights decide is refused before any value is read. Free with el_backend_free. */
 int el_local_open(const struct el_local_options *o, struct el_backend **out, struct el_error *err);
 
 /* The same over weights that the caller keeps (training uses this on live weights between updates;

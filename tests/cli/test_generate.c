@@ -264,7 +264,10 @@ static void test_drafts(void **state)
     }
     assert_null(cJSON_GetObjectItemCaseSensitive(plain, "drafted"));
     cJSON_Delete(plain);
-    assert_int_equal(generate(f, "--prompt", "x", "--mtp-hidden", "both", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp", "--mtp-hidden", "both", NULL),
+                     CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp-hidden", "pre", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp", "--attention", "mha", NULL), CLI_USAGE);
 }
 
 static void test_command_line(void **state)
@@ -275,6 +278,7 @@ static void test_command_line(void **state)
     assert_int_equal(generate(f, "--prompt", "a", "--attention", "none", NULL), CLI_USAGE);
     assert_int_equal(generate(f, "--prompt", "a", "--n", "0", NULL), CLI_USAGE);
     assert_int_equal(generate(f, "--prompt", "a", "--top-p", "0", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "a", "--index-fp8", NULL), CLI_FAILED);
     assert_int_equal(generate(f, "--prompt", "a", "--context", "3", NULL), CLI_FAILED);
     assert_int_equal(generate(f, "--prompt", "a", "--context", "2000", NULL), CLI_DONE);
 }
