@@ -231,6 +231,20 @@ static void print_text(const struct work *w)
                 w->done->completion_tokens, w->done->logp, finish_name(w->done->finish));
 }
 
+/* Where --max-tokens is larger than what the context leaves, it is not what ended them. */
+static void say_context(const struct work *w)
+{
+    int cut = 0;
+    for (int i = 0; i < w->a->n; i++)
+        cut += w->done[i].finish == EL_FINISH_LENGTH &&
+               w->done[i].completion_tokens < w->a->sampling.max_tokens;
+    if (cut)
+        fprintf(stderr,
+                "elenchus: warning: %d of %d completions ended with the context of %d tokens, "
+                "before --max-tokens %d (see --context)\n",
+                cut, w->a->n, w->backend->context_limit, w->a->sampling.max_tokens);
+}
+
 static int run(struct work *w, struct el_error *err)
 {
     int streams = w->a->n == 1 && !w->a->json;
@@ -257,11 +271,14 @@ static int run(struct work *w, struct el_error *err)
     if (rc < 0)
         return rc;
     if (w->a->json)
-        return print_json(w, err);
-    print_text(w);
-    if (w->a->mtp)
+        rc = print_json(w, err);
+    else
+        print_text(w);
+    if (rc == 0)
+        say_context(w);
+    if (rc == 0 && w->a->mtp && !w->a->json)
         print_drafts(w);
-    return 0;
+    return rc;
 }
 
 static int generate(const struct arguments *a, struct el_error *err)
@@ -324,7 +341,7 @@ int cmd_generate(int argc, char **argv)
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
-        {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},
+        {"context", CLI_INT, &a.context, "N", CLI_CONTEXT_HELP, 2, 1 << 24},
         {"threads", CLI_INT, &a.threads, "N", "default: OMP_NUM_THREADS, or one per core", 0, 1024},
         {"mtp", CLI_FLAG, &a.mtp, NULL, "draft tokens with the model's MTP layer", 0, 0},
         {"mtp-hidden", CLI_STRING, &a.mtp_hidden, "WHICH",

@@ -268,8 +268,9 @@ static struct el_engine_options engine_options(const struct el_local_options *o,
                                                const struct el_config *c)
 {
     int batch = o->batch > 0 ? o->batch : 64;
-    int context = o->context > 0 ? o->context : 4096;
-    context = context < c->max_position_embeddings ? context : c->max_position_embeddings;
+    int most = c->max_position_embeddings;
+    int usual = most < EL_LOCAL_CONTEXT ? most : EL_LOCAL_CONTEXT;
+    int context = o->context > 0 ? o->context : usual;
     return (struct el_engine_options){.attention = o->attention,
                                       .max_sequences = batch,
                                       .max_rows = batch + 448,

@@ -393,6 +393,25 @@ static void write_config(const char *folder, const struct el_config *c)
     el_free(text);
 }
 
+static void test_usual_context(void **state)
+{
+    (void)state;
+    static const int positions[] = {1024, EL_LOCAL_CONTEXT, EL_LOCAL_CONTEXT + 1};
+    for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
+        struct el_config c = w->config;
+        struct el_weights *other;
+        struct el_backend *b = NULL;
+        struct el_local_options o = options();
+        c.max_position_embeddings = positions[i];
+        o.context = 0;
+        golden_must(el_weights_create(&c, el_device_host(), 1, &other, &err));
+        golden_must(el_local_wrap(&o, other, TOKENIZER, &b, &err));
+        assert_int_equal(b->context_limit, i == 0 ? 1024 : EL_LOCAL_CONTEXT);
+        el_backend_free(b);
+        el_weights_free(other);
+    }
+}
+
 /* Options that do not suit the model or each other, found before its weights are read. */
 static void test_options_are_refused_unread(void **state)
 {
@@ -404,7 +423,9 @@ static void test_options_are_refused_unread(void **state)
     refused_unread(&o, EL_EREFUSED, "index_head_dim is 24");
     o.fp8 = 0, o.isa = "abacus";
     refused_unread(&o, EL_EINVAL, "'abacus'");
-    o.isa = NULL, o.cache_tokens = 100;
+    o.isa = NULL, o.context = 1025;
+    refused_unread(&o, EL_EINVAL, "context of 1025 tokens: this model allows 2..1024");
+    o.context = 256, o.cache_tokens = 100;
     refused_unread(&o, EL_EINVAL, "a cache of 100 tokens cannot hold one context of 256");
     o.cache_tokens = 0, o.mtp = 1;
     refused_unread(&o, EL_ENOTFOUND, "config.json announces no MTP layer");
@@ -504,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_freed_in_flight),
         cmocka_unit_test(test_loading_is_seen),
         cmocka_unit_test(test_loading_of_mtp_is_seen),
+        cmocka_unit_test(test_usual_context),
         cmocka_unit_test(test_options_are_refused_unread),
         cmocka_unit_test(test_folders_are_refused_unread),
         cmocka_unit_test(test_new_weights),
