@@ -7,8 +7,14 @@
 
 #include <stddef.h>
 
-/* --attention and --compute. */
-int cli_choose_attention(const char *name, enum el_attention *out);
+/* --attention: a mode or, unless mha_limit is NULL, mha:LENGTH. *mha_limit becomes LENGTH, the
+ * tokens of a prompt up to which it is attended as masked MHA, or 0: not given. */
+int cli_choose_attention(const char *name, enum el_attention *out, int *mha_limit);
+#define CLI_ATTENTION_HELP                                                                         \
+    "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster, measured "  \
+    "at each start), mha:LENGTH (prompts of up to LENGTH tokens, nothing measured) or dense"
+
+/* --compute. */
 int cli_choose_compute(const char *name, enum el_compute *out);
 
 /* --isa: an op table that this machine has; name NULL: the fastest. */

@@ -34,9 +34,10 @@ static const char details[] =
 
 struct arguments {
     const char *kind, *model, *config, *json, *isa, *attention, *stage, *compute, *peer;
+    enum el_attention mode; /* when `attention` is given */
     enum el_compute how;
     const struct el_ops *table;
-    int threads, repeats, ops, context, fp8;
+    int threads, repeats, ops, context, fp8, mha_limit;
     int sequences, prompt, steps, tokens, length, queries; /* 0: not given */
 };
 
@@ -66,12 +67,8 @@ static int wants(const struct arguments *a, const char *kind)
     return strcmp(a->kind, kind) == 0 || strcmp(a->kind, "all") == 0;
 }
 
-static int wants_mode(const char *given, const char *mode)
-{
-    return !given || strcmp(given, mode) == 0;
-}
-
-/* As masked MHA: dense attention for the whole prompt, DSA up to where that pays. */
+/* As masked MHA: dense attention for the whole prompt, DSA as it was given or up to where that
+ * pays. */
 static int prefill(struct work *w, const struct el_weights *model, enum el_attention mode,
                    struct el_error *err)
 {
@@ -82,7 +79,7 @@ static int prefill(struct work *w, const struct el_weights *model, enum el_atten
                                  .compute = a->how,
                                  .fp8 = a->fp8};
     if (mode == EL_ATTENTION_MHA)
-        p.mha_limit = EL_MHA_MEASURE;
+        p.mha_limit = a->mha_limit ? a->mha_limit : EL_MHA_MEASURE;
     int rc = el_bench_prefill(&w->bench, model, &p, err);
     if (rc < 0 || mode != EL_ATTENTION_DENSE)
         return rc;
@@ -96,7 +93,7 @@ static int serve(struct work *w, const struct el_weights *model, struct el_error
     int rc = 0;
     for (int m = EL_ATTENTION_DENSE; m <= EL_ATTENTION_MHA && rc == 0; m++) {
         enum el_attention mode = (enum el_attention)m;
-        if (!wants_mode(a->attention, el_attention_name(mode)))
+        if (a->attention && a->mode != mode)
             continue;
         struct el_bench_decode d = {.attention = mode,
                                     .sequences = a->sequences,
@@ -119,7 +116,7 @@ static int train(struct work *w, struct el_weights *model, struct el_error *err)
     int rc = 0;
     for (int i = 0; i < 2 && rc == 0; i++) {
         struct el_bench_train t = {stages[i], a->tokens, a->length};
-        if (wants_mode(a->stage, el_stage_name(stages[i])))
+        if (!a->stage || strcmp(a->stage, el_stage_name(stages[i])) == 0)
             rc = el_bench_train(&w->bench, model, &t, err);
     }
     return rc;
@@ -324,7 +321,6 @@ static void fill_defaults(struct arguments *a)
 static int check(struct arguments *a)
 {
     static const char *const kinds[] = {"gemm", "attention", "decode", "prefill", "train", "all"};
-    enum el_attention mode;
     size_t i = 0, n = sizeof kinds / sizeof *kinds;
     while (i < n && strcmp(a->kind, kinds[i]) != 0)
         i++;
@@ -337,14 +333,14 @@ static int check(struct arguments *a)
     int rc = check_kind(a);
     if (rc != CLI_GO)
         return rc;
-    rc = a->attention ? cli_choose_attention(a->attention, &mode) : CLI_GO;
+    rc = a->attention ? cli_choose_attention(a->attention, &a->mode, &a->mha_limit) : CLI_GO;
     if (rc == CLI_GO)
         rc = cli_choose_compute(a->compute, &a->how);
     if (rc == CLI_GO)
         rc = cli_choose_isa(a->isa, &a->table);
     if (rc != CLI_GO)
         return rc;
-    if (a->attention && mode == EL_ATTENTION_MHA && strcmp(a->kind, "decode") == 0)
+    if (a->attention && a->mode == EL_ATTENTION_MHA && strcmp(a->kind, "decode") == 0)
         return cli_usage_error("--attention mha: what is decoded is attended in the absorbed form, "
                                "mqa");
     if (a->how == EL_COMPUTE_BF16 && (wants(a, "train") || strcmp(a->kind, "attention") == 0))
@@ -369,7 +365,9 @@ int cmd_bench(int argc, char **argv)
          "decode, prefill, train: where the time of a pass goes, by op", 0, 0},
         {"isa", CLI_STRING, &a.isa, "NAME", "op table: ref, generic, avx2 or avx512", 0, 0},
         {"attention", CLI_STRING, &a.attention, "MODE",
-         "decode, prefill: dense, mqa or (prefill) mha alone (default: all)", 0, 0},
+         "decode, prefill: dense, mqa or (prefill) mha alone, mha:LENGTH for prompts of up to "
+         "LENGTH tokens (default: all)",
+         0, 0},
         {"compute", CLI_STRING, &a.compute, "TYPE", "gemm, decode, prefill: fp32 (default) or bf16",
          0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL,

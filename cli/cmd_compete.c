@@ -38,7 +38,7 @@ struct flags {
     enum el_attention mode;
     enum el_compute how;
     int threads, rounds, analyses, analyse_all, feedback_analyses, top_k, max_tokens, thinking;
-    int json, batch, context, cpu_threads;
+    int json, batch, context, cpu_threads, mha_limit;
     double temperature, top_p;
     struct cli_seed seed;
 };
@@ -186,6 +186,7 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
 {
     const struct el_local_options local = {.model = f->model,
                                            .attention = f->mode,
+                                           .mha_limit = f->mha_limit,
                                            .compute = f->how,
                                            .batch = f->batch,
                                            .context = f->context,
@@ -269,7 +270,7 @@ static int check(struct flags *f, const char *source)
         return cli_usage_error("PROBLEMS %s", err.msg);
     int rc = cli_check_run_name("run", f->run, sizeof((struct el_settings *)NULL)->name);
     if (rc == CLI_GO)
-        rc = cli_choose_attention(f->attention, &f->mode);
+        rc = cli_choose_attention(f->attention, &f->mode, &f->mha_limit);
     return rc == CLI_GO ? cli_choose_compute(f->compute, &f->how) : rc;
 }
 
@@ -310,10 +311,7 @@ int cmd_compete(int argc, char **argv)
         {"seed", CLI_SEED, &f.seed, "N", "seed of all randomness (default 1)", 0, 0},
         {"prompts", CLI_STRING, &f.prompts, "DIR", "folder of a prompt set", 0, 0},
         {"thinking", CLI_FLAG, &f.thinking, NULL, "the model reasons before </think>", 0, 0},
-        {"attention", CLI_STRING, &f.attention, "MODE",
-         "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
-         "dense",
-         0, 0},
+        {"attention", CLI_STRING, &f.attention, "MODE", CLI_ATTENTION_HELP, 0, 0},
         {"compute", CLI_STRING, &f.compute, "TYPE",
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},

@@ -20,7 +20,12 @@ static const char details[] =
     "--problem is a problem, put into the generator's prompt; with neither, a message is read "
     "from\n"
     "standard input. One completion is printed while it is made, several one after the other.\n"
-    "The same seed gives the same completions, whatever N is.\n"
+    "The same seed gives the same completions, whatever N is; but --attention mha measures at "
+    "each\n"
+    "start up to which length a prompt is attended so, and that decides about the last bits of "
+    "what\n"
+    "follows. The mode that is named at the end holds the length: --attention mha:LENGTH fixes "
+    "it.\n"
     "\n"
     "--mtp drafts tokens with the MTP layer of the checkpoint: the same completions in fewer "
     "passes;\n"
@@ -33,7 +38,7 @@ struct arguments {
     struct el_sampling sampling;
     uint64_t seed;
     const char *mtp_hidden;
-    int n, thinking, json, threads, context, mtp, fp8;
+    int n, thinking, json, threads, context, mtp, fp8, mha_limit;
 };
 
 /* What is to be done, and what has come. */
@@ -225,10 +230,11 @@ static void print_text(const struct work *w)
         if (c->text_len == 0 || c->text[c->text_len - 1] != '\n')
             putchar('\n');
     }
-    fflush(stdout); /* in front of the line below, where both go to one place */
+    fflush(stdout); /* in front of the lines below, where both go to one place */
     if (w->a->n == 1)
         fprintf(stderr, "%d tokens, log-probability %.2f, ended by %s\n",
                 w->done->completion_tokens, w->done->logp, finish_name(w->done->finish));
+    fprintf(stderr, "model %.16s (%s)\n", w->backend->digest, w->backend->mode);
 }
 
 /* Where --max-tokens is larger than what the context leaves, it is not what ended them. */
@@ -250,6 +256,7 @@ static int run(struct work *w, struct el_error *err)
     int streams = w->a->n == 1 && !w->a->json;
     struct el_local_options o = {.model = w->a->model,
                                  .attention = w->a->mode,
+                                 .mha_limit = w->a->mha_limit,
                                  .compute = w->a->how,
                                  .batch = w->a->n < 64 ? w->a->n : 64,
                                  .context = w->a->context,
@@ -303,13 +310,13 @@ static int check(struct arguments *a)
         return cli_usage_error("--prompt and --problem exclude each other");
     if (a->prompts && !a->problem)
         return cli_usage_error("--prompts goes with --problem: a prompt of your own is in no set");
-    if (a->mtp && strcmp(a->attention, "mha") == 0)
-        return cli_usage_error("--mtp and --attention mha exclude each other");
     if (a->mtp_hidden && !a->mtp)
         return cli_usage_error("--mtp-hidden goes with --mtp");
     if (a->mtp_hidden && strcmp(a->mtp_hidden, "pre") != 0 && strcmp(a->mtp_hidden, "post") != 0)
         return cli_usage_error("--mtp-hidden '%s': expected pre or post", a->mtp_hidden);
-    int rc = cli_choose_attention(a->attention, &a->mode);
+    int rc = cli_choose_attention(a->attention, &a->mode, &a->mha_limit);
+    if (rc == CLI_GO && a->mtp && a->mode == EL_ATTENTION_MHA)
+        return cli_usage_error("--mtp and --attention mha exclude each other");
     return rc == CLI_GO ? cli_choose_compute(a->compute, &a->how) : rc;
 }
 
@@ -333,10 +340,7 @@ int cmd_generate(int argc, char **argv)
         {"seed", CLI_U64, &a.seed, "N", "seed of all randomness (default 1)", 0, 0},
         {"n", CLI_INT, &a.n, "N", "how many completions (default 1)", 1, 1 << 20},
         {"thinking", CLI_FLAG, &a.thinking, NULL, "the model reasons before </think>", 0, 0},
-        {"attention", CLI_STRING, &a.attention, "MODE",
-         "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
-         "dense",
-         0, 0},
+        {"attention", CLI_STRING, &a.attention, "MODE", CLI_ATTENTION_HELP, 0, 0},
         {"compute", CLI_STRING, &a.compute, "TYPE",
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,

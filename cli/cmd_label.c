@@ -50,7 +50,7 @@ struct flags {
     enum el_attention mode;
     enum el_compute how;
     int n, m, k, retries, top_k, max_tokens, thinking, limit, all, discard, grid, queued;
-    int json, batch, context, cpu_threads, resamples;
+    int json, batch, context, cpu_threads, resamples, mha_limit;
     double temperature, top_p, confirm;
     struct cli_seed seed;
 };
@@ -255,6 +255,7 @@ static int open_backend(const struct flags *f, const char *model, struct el_back
 {
     const struct el_local_options local = {.model = model,
                                            .attention = f->mode,
+                                           .mha_limit = f->mha_limit,
                                            .compute = f->how,
                                            .batch = f->batch,
                                            .context = f->context,
@@ -437,7 +438,7 @@ static int check(struct flags *f)
     rc = f->run ? cli_check_run_name("run", f->run, sizeof((struct el_label_settings *)NULL)->name)
                 : CLI_GO;
     if (rc == CLI_GO)
-        rc = cli_choose_attention(f->attention ? f->attention : "mqa", &f->mode);
+        rc = cli_choose_attention(f->attention ? f->attention : "mqa", &f->mode, &f->mha_limit);
     return rc == CLI_GO ? cli_choose_compute(f->compute ? f->compute : "fp32", &f->how) : rc;
 }
 
@@ -488,10 +489,7 @@ int cmd_label(int argc, char **argv)
         {"seed", CLI_SEED, &f.seed, "N", "seed of all randomness (default 1)", 0, 0},
         {"prompts", CLI_STRING, &f.prompts, "DIR", "folder of a prompt set", 0, 0},
         {"thinking", CLI_FLAG, &f.thinking, NULL, "the model reasons before </think>", 0, 0},
-        {"attention", CLI_STRING, &f.attention, "MODE",
-         "mqa (sparse, default), mha (the same, prompts as masked MHA while that is faster) or "
-         "dense",
-         0, 0},
+        {"attention", CLI_STRING, &f.attention, "MODE", CLI_ATTENTION_HELP, 0, 0},
         {"compute", CLI_STRING, &f.compute, "TYPE",
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},

@@ -51,7 +51,7 @@ static int check(struct arguments *a, struct el_logits_options *o)
     o->trace = a->trace;
     o->greedy = a->greedy;
     o->fp8 = a->fp8;
-    int rc = cli_choose_attention(a->attention, &o->attention);
+    int rc = cli_choose_attention(a->attention, &o->attention, NULL);
     if (rc == CLI_GO)
         rc = cli_choose_compute(a->compute, &o->compute);
     return rc == CLI_GO ? cli_choose_isa(a->isa, &a->ops) : rc;

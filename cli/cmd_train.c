@@ -9,6 +9,7 @@
 #include "core/base/io.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 const char cmd_train_help[] = "train a model by a recipe; a stopped run goes on where it was";
 
@@ -64,13 +65,15 @@ struct arguments {
     enum kind kind;
 };
 
-/* A name without a slash stands for the recipe of that name that comes with the program. */
+/* A name without a slash stands for the recipe of that name that comes with the program, unless it
+ * is a file here; a folder is none: `train verifier --out verifier` goes on. */
 static char *find_recipe(const char *name)
 {
     char path[512];
+    struct stat st;
+    int is_file = stat(name, &st) == 0 && !S_ISDIR(st.st_mode);
     snprintf(path, sizeof path, EL_SOURCE_DIR "/configs/train/%s.json", name);
-    return strchr(name, '/') || el_path_exists(name) || !el_path_exists(path) ? el_strdup(name)
-                                                                              : el_strdup(path);
+    return el_strdup(strchr(name, '/') || is_file || !el_path_exists(path) ? name : path);
 }
 
 static int read_kind(struct arguments *a, struct el_error *err)

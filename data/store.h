@@ -332,8 +332,10 @@ void el_store_run_unlock(struct el_store *s, int64_t run);
  * when that is another step, negative, or there is no such run. */
 int el_store_metric_add(struct el_store *s, int64_t run, int64_t step, const char *line,
                         struct el_error *err);
-/* Removes the lines of steps after last_step. Returns how many they were. */
-int el_store_metric_cut(struct el_store *s, int64_t run, int64_t last_step, struct el_error *err);
+/* Removes the lines of steps first to last (< 0: of all from the first on). Returns how many they
+ * were. */
+int el_store_metric_cut(struct el_store *s, int64_t run, int64_t first, int64_t last,
+                        struct el_error *err);
 /* The lines of one run by step, those of one step in the order in which they were added. */
 typedef int el_metric_fn(void *user, int64_t step, const char *line, struct el_error *err);
 int el_store_metric_each(struct el_store *s, int64_t run, el_metric_fn *fn, void *user,

@@ -41,14 +41,16 @@ int el_store_metric_add(struct el_store *s, int64_t run, int64_t step, const cha
     return el_sql_run(&q, err);
 }
 
-int el_store_metric_cut(struct el_store *s, int64_t run, int64_t last_step, struct el_error *err)
+int el_store_metric_cut(struct el_store *s, int64_t run, int64_t first, int64_t last,
+                        struct el_error *err)
 {
     struct el_sql q;
-    int rc = el_sql_open(&q, s, "DELETE FROM metrics WHERE run = ? AND step > ?", err);
+    int rc = el_sql_open(&q, s, "DELETE FROM metrics WHERE run = ? AND step BETWEEN ? AND ?", err);
     if (rc < 0)
         return rc;
     el_sql_int(&q, run);
-    el_sql_int(&q, last_step);
+    el_sql_int(&q, first);
+    el_sql_int(&q, last < 0 ? INT64_MAX : last);
     return el_sql_run(&q, err);
 }
 

@@ -9,11 +9,22 @@
 
 /* ------------------------------------------------------------------------------------ opening */
 
+/* What decides about bits: the meta-verifier's, too, where that is another. */
+static void name_mode(const struct el_label_options *o, char out[128])
+{
+    const char *one = o->verifier->mode, *other = o->meta_verifier->mode;
+    if (strcmp(one, other) == 0)
+        snprintf(out, 128, "%s", one);
+    else
+        snprintf(out, 128, "%.55s, meta-verifier %.55s", one, other);
+}
+
 static int open_run(struct el_labeller *c, char *warning, struct el_error *err)
 {
     const struct el_label_options *o = &c->o;
     struct el_buf identity;
-    char prompts[EL_DIGEST_HEX];
+    char prompts[EL_DIGEST_HEX], mode[128];
+    name_mode(o, mode);
     el_buf_init(&identity);
     el_named_run_prompts(o->prompts, prompts);
     int rc = el_label_settings_check(o->settings, err);
@@ -24,7 +35,7 @@ static int open_run(struct el_labeller *c, char *warning, struct el_error *err)
                                .seed = o->settings->seed,
                                .model_digest = o->verifier->digest,
                                .prompt_digest = prompts,
-                               .mode = o->verifier->mode,
+                               .mode = mode,
                                .dtype = "",
                                .isa = ""};
     if (rc == 0)

@@ -42,7 +42,8 @@ struct el_labeller;
 /* Finds the run of this name or begins it, takes its lock, reads what it has stored and decides
  * what that decides. EL_EREFUSED when a run of this name has other settings, models or prompts (the
  * message says which); EL_EBUSY when another process is running it. *warning (at least 256 bytes)
- * becomes "" or a sentence for the user. */
+ * becomes "" or a sentence for the user: the run was begun in another attention mode, of which
+ * either judge has one. */
 int el_labeller_open(const struct el_label_options *o, struct el_labeller **out, char *warning,
                      struct el_error *err);
 void el_labeller_close(struct el_labeller *c); /* NULL is fine */

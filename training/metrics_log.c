@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 /* 1, 0, or EL_ENOMEM. A line that cannot be read (cut off by a crash) goes too. */
 static int keeps(const char *line, size_t n, int64_t last_step, const char *redo)
@@ -72,6 +73,13 @@ int el_metrics_log_add(struct el_metrics_log *m, struct el_error *err, const cha
     if (n < 0 || fputc('\n', m->file) == EOF || fflush(m->file) == EOF)
         return el_error_set(err, EL_EIO, "%s: cannot write: %s", m->path, strerror(errno));
     return 0;
+}
+
+int el_metrics_log_sync(struct el_metrics_log *m, struct el_error *err)
+{
+    if (fflush(m->file) == EOF || (fsync(fileno(m->file)) != 0 && errno != EINVAL))
+        return el_error_set(err, EL_EIO, "%s: cannot write: %s", m->path, strerror(errno));
+    return 0; /* EINVAL: a pipe or device, which has no disk */
 }
 
 void el_metrics_log_close(struct el_metrics_log *m)

@@ -21,6 +21,8 @@ int el_metrics_log_open(struct el_metrics_log *m, const char *path, int64_t last
 /* Writes one line (printf-style, without the newline) and flushes it. */
 int el_metrics_log_add(struct el_metrics_log *m, struct el_error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Puts the lines on the disk, before a checkpoint that stands behind them. */
+int el_metrics_log_sync(struct el_metrics_log *m, struct el_error *err);
 void el_metrics_log_close(struct el_metrics_log *m);
 
 #endif

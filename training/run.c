@@ -45,7 +45,8 @@ static void take_owner(struct el_train_run *t)
 int el_train_save(struct el_train_run *t, struct el_error *err)
 {
     const struct el_state_owner owner = owner_of(t);
-    return el_rotation_save(&t->checkpoints, &t->state, &t->trainer, &owner, err);
+    int rc = el_metrics_log_sync(&t->log, err);
+    return rc == 0 ? el_rotation_save(&t->checkpoints, &t->state, &t->trainer, &owner, err) : rc;
 }
 
 /* The tokenizer is written to the folder and read back: what runs is what ships. */

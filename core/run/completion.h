@@ -63,7 +63,8 @@ struct el_completion {
 struct el_backend {
     char name[64];     /* "local" */
     char digest[33];   /* identifies the model in random-stream keys and in the store */
-    char mode[96];     /* "dsa-mqa fp32 avx512", "dsa-mqa+fp8 bf16 avx512+amx": recorded with the
+    char mode[96];     /* "dsa-mqa fp32 avx512", "dsa-mqa+fp8 bf16 avx512+amx", with masked MHA for
+                          prompts of up to 3072 tokens "dsa-mha:3072 fp32 avx2": recorded with the
                           run; may be empty */
     int context_limit; /* tokens, 0: unknown */
     /* How many requests may be submitted now without waiting. */

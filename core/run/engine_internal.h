@@ -72,8 +72,8 @@ void el_engine_admit(struct el_engine *e);
 void el_engine_copy_shared(struct el_engine *e, const struct el_pass_arrays *host,
                            const struct el_pass_arrays *dev);
 /* Times a layer's attention at growing lengths of a prompt, as masked MHA and absorbed, and sets
- * o.mha_limit to the last one at which the first was faster. Engine without sequences; what the
- * cache and the activations hold is lost. */
+ * o.mha_limit to the last one at which the first was faster (core/run/mha_limit.h). Engine without
+ * sequences; what the cache and the activations hold is lost. */
 int el_engine_measure_mha(struct el_engine *e, struct el_error *err);
 /* Takes running sequence i out of the batch, gives its blocks back, puts it on the finished list.
  */

@@ -5,12 +5,16 @@
 #include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/rng.h"
+#include "core/run/mha_limit.h"
+
+#include <math.h>
 
 enum {
     LONGEST = 16384, /* tokens of a prompt that are tried at most */
-    REPEATS = 3,
+    FEWEST = 2,      /* timed runs of a form at one length */
+    MOST = 5,
 };
-static const double long_enough = 0.1; /* seconds: not repeated */
+static const double long_enough = 0.1; /* seconds of timed runs: FEWEST will do */
 
 /* Rows n-rows..n-1 of one sequence whose position j lies in cache row j. */
 static struct el_pass last_rows(struct el_engine *e, int n)
@@ -48,22 +52,28 @@ static struct el_pass last_rows(struct el_engine *e, int n)
 
 static double seconds_of(struct el_engine *e, const struct el_pass *p)
 {
-    double best = 0;
-    for (int i = 0; i < REPEATS && (i == 0 || best < long_enough); i++) {
-        double start = el_clock_seconds();
-        el_attention_forward(p, &e->acts, 0);
-        double seconds = el_clock_seconds() - start;
-        best = i == 0 || seconds < best ? seconds : best;
-    }
-    return best;
+    double start = el_clock_seconds();
+    el_attention_forward(p, &e->acts, 0);
+    return el_clock_seconds() - start;
 }
 
-static int pays(struct el_engine *e, int n)
+/* Both forms in turns, so that what slows the machine for a while slows both; the fastest run of
+ * each counts. */
+static int pays(void *user, int n)
 {
-    struct el_pass p = last_rows(e, n);
-    double absorbed = seconds_of(e, &p);
-    p.mha = (struct el_mha_part){p.at.rows, n - 1};
-    return seconds_of(e, &p) < absorbed;
+    struct el_engine *e = user;
+    struct el_pass absorbed = last_rows(e, n), masked = absorbed;
+    masked.mha = (struct el_mha_part){absorbed.at.rows, n - 1};
+    seconds_of(e, &absorbed); /* warm up: workspaces grow */
+    seconds_of(e, &masked);
+    double best[2] = {INFINITY, INFINITY}, spent = 0;
+    for (int i = 0; i < FEWEST || (i < MOST && spent < long_enough); i++) {
+        double a = seconds_of(e, &absorbed), m = seconds_of(e, &masked);
+        best[0] = fmin(best[0], a);
+        best[1] = fmin(best[1], m);
+        spent += a + m;
+    }
+    return best[1] < best[0];
 }
 
 /* Noise in the residual stream, zeros in the cache. */
@@ -87,15 +97,10 @@ static int prepare(struct el_engine *e)
 
 int el_engine_measure_mha(struct el_engine *e, struct el_error *err)
 {
-    int longest = e->o.context < LONGEST ? e->o.context : LONGEST, limit = 0;
+    int longest = e->o.context < LONGEST ? e->o.context : LONGEST;
     if (prepare(e) < 0)
         return el_error_set(err, EL_ENOMEM, "out of memory for measuring attention");
-    /* 64, 96, 128, 192, 256, 384 .. */
-    for (int n = 64; n <= longest && pays(e, n); n += (n & (n - 1)) ? n / 3 : n / 2)
-        limit = n;
-    if (limit && limit + limit / 2 > longest)
-        limit = longest;
-    e->o.mha_limit = limit;
+    e->o.mha_limit = el_mha_limit_find(pays, e, longest);
     int rc = el_stream_check(e->s, err);
     e->packed_is_current = rc == 0;
     return rc;

@@ -272,6 +272,7 @@ static struct el_engine_options engine_options(const struct el_local_options *o,
     int usual = most < EL_LOCAL_CONTEXT ? most : EL_LOCAL_CONTEXT;
     int context = o->context > 0 ? o->context : usual;
     return (struct el_engine_options){.attention = o->attention,
+                                      .mha_limit = o->mha_limit,
                                       .max_sequences = batch,
                                       .max_rows = batch + 448,
                                       .context = context,
@@ -332,15 +333,19 @@ static int prepare(struct local *l, const struct el_local_options *o, const stru
     return rc < 0 ? rc : open_text(l, c, tokenizer, err);
 }
 
-/* All that decides about bits beside the weights. */
-static void name_mode(struct local *l, const struct el_local_options *o, const struct el_ops *ops)
+/* All that decides about bits beside the weights, by what the engine found: masked MHA that pays
+ * for no prompt is none. */
+static void name_mode(struct local *l, const struct el_ops *ops)
 {
-    static const char *const modes[] = {"dense-mqa", "dsa-mqa", "dsa-mha"};
+    const struct el_engine_options *o = &l->engine.o;
+    char form[24] = "mqa";
+    if (o->mha_limit)
+        snprintf(form, sizeof form, "mha:%d", o->mha_limit);
     const char *kernel = o->compute == EL_COMPUTE_BF16 ? el_ops_bf16_name(ops) : ops->name;
     int other = strcmp(kernel, ops->name) != 0;
-    snprintf(l->base.mode, sizeof l->base.mode, "%s%s %s %s%s%s", modes[o->attention],
-             o->fp8 ? "+fp8" : "", el_compute_name(o->compute), ops->name, other ? "+" : "",
-             other ? kernel : "");
+    snprintf(l->base.mode, sizeof l->base.mode, "%s-%s%s %s %s%s%s",
+             o->attention == EL_ATTENTION_DENSE ? "dense" : "dsa", form, o->fp8 ? "+fp8" : "",
+             el_compute_name(o->compute), ops->name, other ? "+" : "", other ? kernel : "");
 }
 
 /* Over the weights, which l has by now. */
@@ -359,7 +364,7 @@ static int open_engine(struct local *l, const struct el_local_options *o, struct
     l->engine.on_token_user = l;
     l->room = 2 * e.max_sequences;
     l->base.context_limit = e.context;
-    name_mode(l, o, ops);
+    name_mode(l, ops);
     return 0;
 }
 

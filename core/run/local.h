@@ -12,6 +12,7 @@ enum { EL_LOCAL_CONTEXT = 4096 }; /* of a sequence, where nothing else is asked 
 struct el_local_options {
     const char *model; /* Hugging Face folder with tokenizer.json */
     enum el_attention attention;
+    int mha_limit;    /* el_engine_options' mha_limit; 0 with attention MHA: measured */
     int batch;        /* sequences decoded together; 0: 64 */
     int context;      /* tokens of a sequence; 0: EL_LOCAL_CONTEXT, or what the model allows if that
                          is less. More than it allows is EL_EINVAL naming both */

@@ -86,6 +86,12 @@ static int arrays(struct run *r)
            r->generated && r->generated_logits && trace_arrays(r);
 }
 
+/* What a trace reads after the pass is chosen and, not dense, selected. */
+static int acts_kept(const struct el_logits_options *o)
+{
+    return o->trace && o->attention != EL_ATTENTION_DENSE ? EL_ACTS_SHARE_SELECT : EL_ACTS_SHARE;
+}
+
 static int init(struct run *r, struct el_error *err)
 {
     if (!arrays(r))
@@ -93,7 +99,8 @@ static int init(struct run *r, struct el_error *err)
                             r->b->batch, r->b->length);
     int rc = el_pack_init(&r->pack, r->w->device, r->b->length, 1, err);
     if (rc == 0)
-        rc = el_acts_init(&r->acts, &r->w->config, r->w->device, r->b->length, r->o->trace, err);
+        rc =
+            el_acts_init(&r->acts, &r->w->config, r->w->device, r->b->length, acts_kept(r->o), err);
     if (rc == 0 && r->o->compute == EL_COMPUTE_BF16)
         rc = el_packed_init_bf16(&r->packed, r->w, err);
     if (rc == 0)

@@ -284,6 +284,34 @@ static void test_drafts(void **state)
                      CLI_USAGE);
     assert_int_equal(generate(f, "--prompt", "x", "--mtp-hidden", "pre", NULL), CLI_USAGE);
     assert_int_equal(generate(f, "--prompt", "x", "--mtp", "--attention", "mha", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp", "--attention", "mha:9", NULL),
+                     CLI_USAGE);
+}
+
+/* A limit that was given is taken as it is and named, so that the same command computes the same.
+ */
+static void test_masked_mha(void **state)
+{
+    static char *const bad[] = {"mha:",   "mha:0",   "mha:-1",       "mha:x", "mha: 5",
+                                "mha:5x", "mha:+64", "mha:16777217", "mqa:5", "MHA:5"};
+    struct folder *f = *state;
+    char *first = NULL;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(generate(f, "--prompt", "a rather long prompt of some tokens more",
+                                  "--max-tokens", "12", "--attention", "mha:100", "--json", NULL),
+                         CLI_DONE);
+        assert_non_null(strstr(f->out, "\"mode\": \"dsa-mha:100 fp32 "));
+        if (i)
+            assert_string_equal(f->out, first);
+        else
+            first = el_strdup(f->out);
+    }
+    el_free(first);
+    assert_int_equal(
+        generate(f, "--prompt", "a", "--max-tokens", "1", "--attention", "mha:16777216", NULL),
+        CLI_DONE);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(generate(f, "--prompt", "a", "--attention", bad[i], NULL), CLI_USAGE);
 }
 
 static void test_command_line(void **state)
@@ -341,9 +369,10 @@ static void test_ended_by_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),      cmocka_unit_test(test_drafts),
-        cmocka_unit_test(test_stream),       cmocka_unit_test(test_problem),
-        cmocka_unit_test(test_command_line), cmocka_unit_test(test_ended_by_context),
+        cmocka_unit_test(test_samples),          cmocka_unit_test(test_drafts),
+        cmocka_unit_test(test_stream),           cmocka_unit_test(test_problem),
+        cmocka_unit_test(test_masked_mha),       cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_ended_by_context),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

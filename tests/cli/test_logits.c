@@ -270,6 +270,9 @@ static void test_command_line(void **state)
     assert_int_equal(logits("--model", GOLDEN_DIR "base", "--tokens", f->tokens, "--out", f->out,
                             "--attention", "full", NULL),
                      CLI_USAGE);
+    assert_int_equal(logits("--model", GOLDEN_DIR "base", "--tokens", f->tokens, "--out", f->out,
+                            "--attention", "mha:64", NULL), /* here all rows are */
+                     CLI_USAGE);
     assert_int_equal(
         logits("--model", GOLDEN_DIR "nowhere", "--tokens", f->tokens, "--out", f->out, NULL),
         CLI_FAILED);

@@ -64,8 +64,8 @@ static void resuming_cuts_what_comes_after(void **state)
         add(f, run, step, ",\"try\":1");
         add(f, other, step, "");
     }
-    assert_int_equal(el_store_metric_cut(f->store, run, 2, &f->err), 2);
-    assert_int_equal(el_store_metric_cut(f->store, run, 2, &f->err), 0);
+    assert_int_equal(el_store_metric_cut(f->store, run, 3, -1, &f->err), 2);
+    assert_int_equal(el_store_metric_cut(f->store, run, 3, -1, &f->err), 0);
     for (int step = 3; step < 6; step++)
         assert_int_equal(add(f, run, step, ",\"try\":2"), 1);
     struct lines got = lines_of(f, run);
@@ -75,7 +75,10 @@ static void resuming_cuts_what_comes_after(void **state)
         assert_non_null(strstr(got.text[i], i < 3 ? "\"try\":1" : "\"try\":2"));
     }
     assert_int_equal(lines_of(f, other).n, 5);
-    assert_int_equal(el_store_metric_cut(f->store, run, -1, &f->err), 6);
+    assert_int_equal(el_store_metric_cut(f->store, run, 2, 3, &f->err), 2);
+    got = lines_of(f, run);
+    assert_true(got.n == 4 && got.step[1] == 1 && got.step[2] == 4);
+    assert_int_equal(el_store_metric_cut(f->store, run, 0, -1, &f->err), 4);
     assert_int_equal(lines_of(f, run).n, 0);
 }
 
@@ -120,7 +123,7 @@ static void every_step_may_fail(void **state)
         if (rc >= 0)
             rc = el_store_metric_each(f->store, run, take, &got, &f->err);
         if (rc >= 0)
-            rc = el_store_metric_cut(f->store, run, 1, &f->err);
+            rc = el_store_metric_cut(f->store, run, 2, -1, &f->err);
         el_store_fail_after(0);
         if (rc >= 0)
             break;

@@ -30,6 +30,9 @@ says out 'prefill, mqa, one prompt of 40'
 says "$work/json" '"name": "sharing, mqa, 4 completions / one", "ratio": '
 bench prefill --prompt 40 --attention mha
 says out 'prefill, mha, one prompt of 40'
+bench prefill --prompt 40 --attention mha:48
+says out 'prefill, mha, one prompt of 40'
+says "$work/json" '"name": "masked MHA, mha, tokens of a prompt up to", "ratio": 48'
 bench prefill --prompt 40 --attention dense
 says out 'prefill, dense mha, one prompt of 40'
 says out 'masked MHA, dense mha, tokens of a prompt up to'
@@ -69,6 +72,9 @@ status 2 "$program" bench walk
 says err walk
 status 2 "$program" bench train --model "$tiny" --config x.json
 status 2 "$program" bench decode --attention mha
+status 2 "$program" bench decode --attention mha:48
+status 2 "$program" bench prefill --attention mha:0
+says err "'mha:0': expected mha:LENGTH"
 status 1 "$program" bench train --model "$tiny" --length 5000 --tokens 5000 --repeat 1
 says err '5000'
 status 1 "$program" bench train --config "$work/none.json"

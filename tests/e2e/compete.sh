@@ -44,6 +44,15 @@ says err whole
 status 0 compete "$work/a.db" last --threads 1 --rounds 1 --seed 18446744073709551615
 status 1 compete "$work/a.db" last --threads 1 --rounds 1 --seed 1
 says err '18446744073709551615'
+# Replies in other bits: said of a run that goes on with another limit of masked MHA.
+status 0 compete "$work/a.db" masked --threads 1 --rounds 1 --attention mha:300
+says out '(dsa-mha:300 fp32 '
+grep -q reproducible "$work/err" && fail 'a run that begins is warned of'
+status 0 compete "$work/a.db" masked --threads 1 --rounds 1 --attention mha:300
+grep -q reproducible "$work/err" && fail 'the same mode is warned of'
+status 0 compete "$work/a.db" masked --threads 1 --rounds 1 --attention mha:200
+says err "begun as 'dsa-mha:300 fp32 "
+says err "goes on as 'dsa-mha:200 fp32 "
 status 1 "$program" eval "$work/a.db" --run nosuch
 says err whole
 status 2 "$program" eval "$work/a.db" --run "a b"

@@ -65,6 +65,11 @@ generate --n 1 --seed 5
 cmp -s "$work/texts" "$work/first" && fail 'the seed has no effect'
 status 1 "$program" generate --model "$tiny" --problem 'Show that there are infinitely many primes.'
 says err 'small proof world'
+# The mode is named, with the limit of masked MHA, which can be given.
+status 0 "$program" generate --model "$tiny" --prompt x --max-tokens 2
+says err '(dsa-mqa fp32 '
+status 0 "$program" generate --model "$tiny" --prompt x --max-tokens 2 --n 2 --attention mha:48
+says err '(dsa-mha:48 fp32 '
 # A prompt of one's own is answered with a warning, by a model without a domain without one.
 status 0 "$program" generate --model "$tiny" --prompt x --max-tokens 2
 says err 'knows the small proof world alone'

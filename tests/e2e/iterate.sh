@@ -6,9 +6,10 @@
 sed -e 's/"attempts": 20/"attempts": 0/' -e 's/"max_steps": [0-9]*/"max_steps": 4/' \
     -e 's/"save_steps": [0-9]*/"save_steps": 1/' \
     -e 's/"generator": 1/"generator": 0/' -e 's/"refiner": 1/"refiner": 0/' \
-    configs/train/tiny-rl.json >"$work/recipe.json"
+    -e 's|"prompts": *"[^"]*"|"prompts": "'"$work/prompts"'"|' configs/train/tiny-rl.json >"$work/recipe.json"
+cp -R configs/prompts/small "$work/prompts"
 cat >"$work/plan.json" <<END
-{ "model": "models/small", "iterations": 1, "seed": 5,
+{ "model": "models/small", "iterations": 2, "seed": 5,
   "phases": [ { "name": "first", "recipe": "$work/recipe.json" },
               { "name": "second", "recipe": "$work/recipe.json", "model": "first" } ] }
 END
@@ -33,14 +34,40 @@ status 0 "$program" train "$work/recipe.json" --model models/small --seed "$seed
 grep -q '"steps": *[123]\b' "$work/half/1.first/model/training.json" || fail 'the checkpoint is not of a step before the last'
 
 status 0 run --out "$work/half"
-says err 'iteration 1 of 1: first'
+says err 'iteration 1 of 2: first'
 same "$work/half/1.first/model/model.safetensors" "$work/whole/1.first/model/model.safetensors"
 same "$work/half/model/model.safetensors" "$work/whole/model/model.safetensors"
 
 # What is finished is passed over, and the end stays as it is.
 status 0 run --out "$work/half"
-! grep -q 'iteration 1 of 1' "$work/err" || fail 'a finished phase ran again'
+! grep -q 'iteration . of 2' "$work/err" || fail 'a finished phase ran again'
 same "$work/half/model/model.safetensors" "$work/whole/model/model.safetensors"
+
+# Each phase starts from the one that the plan names, each iteration from the last phase of the one
+# before, and the end is the last one's model.
+digest() # FOLDER FIELD
+{
+    sed -n 's/.*"'"$2"'": *"\([0-9a-f]*\)".*/\1/p' "$1/training.json"
+}
+follows() # FOLDER, FOLDER OF ITS START
+{
+    [ -n "$(digest "$2" weights_digest)" ] || fail "$2: no digest of its weights"
+    [ "$(digest "$1" start_digest)" = "$(digest "$2" weights_digest)" ] || fail "$1 does not start from $2"
+}
+follows "$work/whole/1.first/model" models/small
+follows "$work/whole/1.second/model" "$work/whole/1.first/model"
+follows "$work/whole/2.first/model" "$work/whole/1.second/model"
+follows "$work/whole/2.second/model" "$work/whole/2.first/model"
+same "$work/whole/2.second/model/model.safetensors" "$work/whole/model/model.safetensors"
+
+# Prompts that were changed behind a finished phase are not passed over, and neither is its start.
+echo 'Be brief.' >>"$work/prompts/verify.txt"
+status 1 run --out "$work/half"
+says err "finished with something else than $work/prompts"
+sed -i '$d' "$work/prompts/verify.txt"
+sed -i 's/"weights_digest": "./"weights_digest": "x/' "$work/half/1.second/model/training.json"
+status 1 run --out "$work/half"
+says err "2.first: finished with something else than $work/half/1.second/model"
 
 # Another seed is another plan.
 status 1 run --out "$work/half" --seed 6
@@ -49,4 +76,4 @@ says err 'belongs to another plan'
 # So is a recipe that was changed behind a finished phase.
 sed -i 's/"learning_rate": [^,]*/"learning_rate": 1e-9/' "$work/recipe.json"
 status 1 run --out "$work/half"
-says err 'finished with another recipe'
+says err "finished with something else than $work/recipe.json"

@@ -58,12 +58,17 @@ failed()
 {
     in_vain 1 "$@"
 }
+for command in generate compete label bench; do
+    status 0 "$program" "$command" --help
+    says out mha:LENGTH
+done
 compete="compete world:test:1 --model models/small --store $work/new"
 # shellcheck disable=SC2086 # words
 {
     wrong "--feedback: 'bad'" $compete --run a --feedback bad
     wrong "--control: 'bad'" $compete --run a --control bad
     wrong --attention $compete --run a --attention bad
+    wrong "'mha:0': expected mha:LENGTH" $compete --run a --attention mha:0
     wrong --compute $compete --run a --compute bad
     wrong 'a run needs a name' $compete --run ''
     wrong 'without blanks' $compete --run 'a b'
@@ -76,6 +81,7 @@ label="label $work/new --model models/small"
     wrong "--lowest: 'bad'" $label --lowest bad
     wrong '0.5 or 1' $label --confirm 0.7
     wrong --attention $label --attention bad
+    wrong "'mha:0': expected mha:LENGTH" $label --attention mha:0
     wrong --compute $label --compute bad
     wrong 'a run needs a name' $label --run ''
     wrong '--k is 2 unless given, and --n is 1' $label --n 1
@@ -115,6 +121,9 @@ failed "$work/none/out" logits --model "$work/folder" --tokens "$work/none" --ou
 failed "$work/none/g" train configs/train/tiny.json --out "$work/new" --dump-gradients "$work/none/g"
 failed "$work/none/r.db" train verifier --out "$work/new" --store "$work/none/r.db"
 failed "'nomodel': no such folder, nor " train verifier --out "$work/new" --model nomodel
+mkdir "$work/here" "$work/here/verifier" # a folder is no recipe, whatever its name
+(cd "$work/here" && status 1 "$program" train verifier --out verifier --model nomodel)
+says err "'nomodel': no such folder, nor "
 failed "--judge 'nomodel'" train verifier --out "$work/new" --judge nomodel
 failed "--data '$work/none.db'" train verifier --out "$work/new" --data "$work/none.db"
 failed 'no checkpoint to export' train configs/train/tiny.json --out "$work/new" --export

@@ -398,6 +398,51 @@ static void test_other_settings_are_refused(void **state)
     assert_non_null(strstr(a->err.msg, "meta_verifier"));
 }
 
+/* Opens the run with judges of these modes; the warning. */
+static void open_with_modes(struct el_store *store, struct arena *a,
+                            const struct el_label_proofs *of, const char *verifier,
+                            const char *meta, char warning[256])
+{
+    const struct fake_options none = {0};
+    const struct el_label_settings s = label_settings();
+    struct el_labeller *c = NULL;
+    struct el_label_options o = {.store = store, .settings = &s, .proofs = of};
+    o.prompts = a->prompts;
+    o.verifier = fake_backend_create(&none);
+    o.meta_verifier = fake_backend_create(&none);
+    snprintf(o.verifier->mode, sizeof o.verifier->mode, "%s", verifier);
+    snprintf(o.meta_verifier->mode, sizeof o.meta_verifier->mode, "%s", meta);
+    must(a, el_labeller_open(&o, &c, warning, &a->err));
+    el_labeller_close(c);
+    el_backend_free(o.verifier);
+    el_backend_free(o.meta_verifier);
+}
+
+/* A run that goes on in another mode says so, whichever judge it is of. */
+static void test_other_modes_are_told(void **state)
+{
+    struct arena *a = *state;
+    const struct el_proof_filter all = {0};
+    struct el_store *store = NULL;
+    struct el_label_proofs of;
+    char w[256];
+    must(a, label_fill(a, 1));
+    must(a, el_store_open(a->path, 0, &store, &a->err));
+    el_label_proofs_init(&of);
+    must(a, el_label_proofs_select(&of, store, 0, &all, 0, &a->err));
+    open_with_modes(store, a, &of, "dsa-mha:96 fp32", "dsa-mha:64 fp32", w);
+    assert_string_equal(w, "");
+    open_with_modes(store, a, &of, "dsa-mha:96 fp32", "dsa-mha:64 fp32", w);
+    assert_string_equal(w, "");
+    open_with_modes(store, a, &of, "dsa-mha:96 fp32", "dsa-mha:128 fp32", w);
+    assert_non_null(strstr(w, "begun as 'dsa-mha:96 fp32, meta-verifier dsa-mha:64 fp32'"));
+    assert_non_null(strstr(w, "goes on as 'dsa-mha:96 fp32, meta-verifier dsa-mha:128 fp32'"));
+    open_with_modes(store, a, &of, "dsa-mha:96 fp32", "dsa-mha:96 fp32", w);
+    assert_non_null(strstr(w, "goes on as 'dsa-mha:96 fp32'"));
+    el_label_proofs_release(&of);
+    el_store_close(store);
+}
+
 /* ------------------------------------------------------------------------------ strange stores */
 
 /* Runs SQL that the store's own functions never would. */
@@ -587,6 +632,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_silence_is_never_a_label, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_prompts_over_the_context, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_other_settings_are_refused, arena_make, arena_drop),
+        cmocka_unit_test_setup_teardown(test_other_modes_are_told, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_strange_jobs, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_strange_decisions, arena_make, arena_drop),
         cmocka_unit_test_setup_teardown(test_memory_faults, arena_make, arena_drop),

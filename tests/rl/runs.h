@@ -78,11 +78,13 @@ static inline const char *recipe(const char *name, const char *changes)
     return at(name);
 }
 
+static int parts_shown;          /* notes from inside of steps */
 static const char *stop_at_note; /* NULL: after a number of steps alone */
 
 static inline void on_step(struct el_progress *p, int64_t done, int64_t total, const char *note)
 {
     (void)total;
+    parts_shown += strstr(note, "sampling: ") != NULL;
     if ((strstr(note, "reward") && done == *(const int64_t *)p->user) ||
         (stop_at_note && strstr(note, stop_at_note)))
         el_stop_requested = 1;

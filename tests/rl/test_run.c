@@ -54,7 +54,9 @@ static void stopped_and_resumed(void **state)
     (void)state;
     struct el_error err = {0};
     const char *path = recipe("whole.json", "");
+    parts_shown = 0;
     must_train(path, at("whole"));
+    assert_in_range(parts_shown, 12, 100); /* 12 samples a step, at least those of the generator */
     assert_int_equal(train(path, at("parts"), 2, 1, &err), EL_EINTR);
     assert_non_null(strstr(err.msg, "interrupted after step 1"));
     must_train(path, at("parts"));
@@ -130,7 +132,15 @@ static void recorded(void **state)
         check_record(o.record);
         cut_in_half(o.out, "state.safetensors");
     }
-    o.out = at("record-again"); /* the same run in another folder: its lines take their place */
+    /* the same run in another folder: its lines take their place, those it has not got stay */
+    o.out = at("record-again");
+    stop = 1;
+    o.progress = &progress;
+    assert_int_equal(el_rl_train(&o, &err), EL_EINTR);
+    el_stop_requested = 0;
+    check_record(o.record);
+    assert_int_equal(unlink(at("record-again/metrics.jsonl")), 0);
+    o.progress = NULL;
     if (el_rl_train(&o, &err) < 0)
         fail_msg("%s", err.msg);
     check_record(o.record);
@@ -218,7 +228,8 @@ static cJSON *one_step(const char *name, const char *changes)
 {
     char all[500], file[50];
     snprintf(all, sizeof all,
-             "\"prompts_per_step\":16,\"max_steps\":1,\"mini_batches\":1,\"judge\":\"oracle\","
+             "\"prompts_per_step\":16,\"max_completion_length\":200,\"max_steps\":1,"
+             "\"mini_batches\":1,\"judge\":\"oracle\","
              "\"data\":{\"world\":24},\"roles\":{\"verifier\":1,\"generator\":1}%s%s",
              changes[0] ? "," : "", changes);
     snprintf(file, sizeof file, "%s.json", name);
@@ -237,6 +248,7 @@ static void fields_of_a_step(void **state)
     cJSON *twice = one_step("twice", "\"num_iterations\":2,\"keep_routing\":false,\"beta\":0,"
                                      "\"learning_rate\":1e-3");
     const char *tokens = "trained/tokens", *min = "sampling/importance_sampling_ratio/min";
+    cJSON *cut = one_step("cut", "\"mini_batches\":3");
     double cut_off = value(plain, "completions/clipped_ratio");
     assert_true(cut_off > 0 && cut_off < 1 && value(plain, "grad_norm") > 0);
     assert_true(value(masked, "completions/clipped_ratio") == cut_off);
@@ -247,6 +259,8 @@ static void fields_of_a_step(void **state)
     assert_true(value(plain, "updates") == 1 && value(twice, "updates") == 2);
     assert_true(value(twice, "trajectory_staleness") == 0.5 && value(twice, min) < 1);
     assert_true(value(twice, tokens) == 2 * value(plain, tokens));
+    /* mini-batches leave nothing out */
+    assert_true(value(cut, tokens) == value(plain, tokens) && value(cut, "updates") == 3);
     assert_true(value(twice, "sampling/routed_rows_differ/first") == 0);
     assert_true(value(twice, "sampling/routed_rows_differ") > 0);
     assert_true(value(twice, "sampling/routed_experts_differ") > 0);
@@ -255,6 +269,24 @@ static void fields_of_a_step(void **state)
     cJSON_Delete(plain);
     cJSON_Delete(masked);
     cJSON_Delete(twice);
+    cJSON_Delete(cut);
+}
+
+/* The reference is the start, not the policy of the step: after an update there is a distance. */
+static void distance_from_the_start(void **state)
+{
+    (void)state;
+    must_train(recipe("far.json", "\"prompts_per_step\":8,\"mini_batches\":1,\"judge\":\"oracle\","
+                                  "\"learning_rate\":1e-3,\"data\":{\"world\":24},"
+                                  "\"roles\":{\"verifier\":1}"),
+               at("far"));
+    for (int i = 0; i < 2; i++) {
+        cJSON *line = metrics(at("far"), i);
+        assert_true(value(line, "updates") == 1);
+        assert_true(i ? value(line, "kl") > 1e-6 : value(line, "kl") == 0);
+        assert_true(value(line, "sampling/sampling_logp_difference/max") == 0);
+        cJSON_Delete(line);
+    }
 }
 
 /* A learning rate that blows the weights up in the first of two updates: the second finds that out,
@@ -494,6 +526,7 @@ int main(void)
         cmocka_unit_test(recorded_after_the_last_checkpoint),
         cmocka_unit_test(sampling_mask),
         cmocka_unit_test(fields_of_a_step),
+        cmocka_unit_test(distance_from_the_start),
         cmocka_unit_test(nan_stops_the_run),
         cmocka_unit_test(selected_sets),
         cmocka_unit_test(own_data_of_the_valid_split),

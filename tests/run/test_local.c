@@ -142,16 +142,36 @@ static void test_together(void **state)
         el_free(alone[i]);
 }
 
-/* The mode that was asked for is what is recorded, wherever the limit was found. */
+/* The mode's name holds the limit: one that was given, which is none that measuring finds, or one
+ * that was measured, which may be none at all. */
 static void test_masked_mha(void **state)
 {
     (void)state;
     struct el_local_options o = options();
+    char name[96];
+    int limit = 0, end = 0;
     o.attention = EL_ATTENTION_MHA;
+    o.mha_limit = 50;
     struct el_backend *b = open_backend(&o);
+    snprintf(name, sizeof name, "dsa-mha:50 fp32 %s", el_ops_cpu()->name);
+    assert_string_equal(b->mode, name);
+    el_backend_free(b);
+    o.attention = EL_ATTENTION_DENSE;
+    o.compute = EL_COMPUTE_BF16;
+    b = open_backend(&o);
+    assert_memory_equal(b->mode, "dense-mha:50 bf16 ", 18);
+    el_backend_free(b);
+    o = options();
+    o.attention = EL_ATTENTION_MHA;
+    b = open_backend(&o);
     struct el_request r = request(3, 12);
     struct el_completion c = complete(b, &r);
-    assert_memory_equal(b->mode, "dsa-mha fp32 ", 13);
+    if (sscanf(b->mode, "dsa-mha:%d fp32 %n", &limit, &end) == 1)
+        assert_in_range(limit, 64, b->context_limit);
+    else
+        sscanf(b->mode, "dsa-mqa fp32 %n", &end);
+    assert_true(end > 0);
+    assert_string_equal(b->mode + end, el_ops_cpu()->name);
     assert_int_equal(c.completion_tokens, 12);
     assert_int_equal(el_local_stats(b)->prefill_tokens, c.prompt_tokens);
     el_completion_release(&c);

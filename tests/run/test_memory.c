@@ -1,6 +1,6 @@
 /* Serving without memory: every allocation of what opens a model, reads token files and writes
  * logits fails once, with all behind it and alone. Each failure is EL_ENOMEM with a message, and
- * leaves nothing behind: no memory, no file, no failed stream. */
+ * leaves nothing behind: no memory, no file, no failed stream. And what a trace takes. */
 #include "core/run/local.h"
 #include "core/run/logits.h"
 #include "tests/run/engine_fixture.h"
@@ -352,12 +352,48 @@ static void logits(void **state)
     el_weights_free(w);
 }
 
+static size_t asked; /* of the device below */
+
+static void *counting_alloc(struct el_device *d, size_t bytes)
+{
+    asked += bytes;
+    return el_device_host()->alloc(d, bytes);
+}
+
+/* A trace takes what it writes, not every layer's activations. */
+static void tracing_logits(void **state)
+{
+    (void)state;
+    struct el_device counting = *el_device_host();
+    struct el_config c = small.w->config;
+    struct el_weights *w;
+    counting.alloc = counting_alloc;
+    c.num_hidden_layers = 5;
+    c.num_nextn_predict_layers = 0;
+    golden_must(el_weights_create(&c, &counting, 5, &w, &err));
+    size_t layer = TEXT * (size_t)c.index_topk * sizeof(int32_t) + 64; /* aligned */
+    for (int mode = EL_ATTENTION_DENSE; mode <= EL_ATTENTION_MHA; mode++) {
+        struct logits_case l = {.w = w, .o = {.attention = (enum el_attention)mode}};
+        size_t took[2];
+        for (l.o.trace = 0; l.o.trace < 2; l.o.trace++) {
+            asked = 0;
+            golden_must(write_logits(&l, &err));
+            took[l.o.trace] = asked;
+        }
+        size_t room = mode == EL_ATTENTION_DENSE ? 0 : layer * (size_t)c.num_hidden_layers;
+        assert_in_range(took[1], took[0] + (room > 0), took[0] + room);
+    }
+    assert_int_equal(unlink(path_of("logits")), 0);
+    el_weights_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opening_a_model), cmocka_unit_test(opening_a_model_that_drafts),
         cmocka_unit_test(engines),         cmocka_unit_test(measuring_masked_mha),
         cmocka_unit_test(token_files),     cmocka_unit_test(logits),
+        cmocka_unit_test(tracing_logits),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,5 +1,6 @@
 /* Masked MHA in the engine: where it is used, how its limit is found, that it says what the
  * absorbed form says. (That a sequence does not depend on its company: test_engine_batches.) */
+#include "core/run/mha_limit.h"
 #include "tests/run/engine_fixture.h"
 
 enum { JOBS = 24, LONGEST = 90 };
@@ -67,7 +68,82 @@ static void short_limits_leave_long_prompts_alone(void **state)
     make_jobs(jobs, JOBS, g.w->config.vocab_size, LONGEST, 12);
     /* prompts of up to 16 tokens have no whole block before their last token */
     assert_int_equal(outcomes_with(g.w, EL_ATTENTION_MQA, 16, jobs, out), 0);
+    assert_int_equal(outcomes_with(g.w, EL_ATTENTION_MHA, 16, jobs, out), 0); /* none measured */
     golden_close(&g);
+}
+
+/* Masked MHA pays up to `most` tokens, but not in the tries of `hiccups`, a bit each. */
+struct script {
+    int most, tries;
+    unsigned hiccups;
+    int tried[32];
+};
+
+static int scripted(void *user, int n)
+{
+    struct script *s = user;
+    assert_in_range(s->tries, 0, 31);
+    int hiccup = (int)(s->hiccups >> s->tries & 1);
+    s->tried[s->tries++] = n;
+    return n <= s->most && !hiccup;
+}
+
+static const int lengths[] = {64,   96,   128,  192,  256,  384,  512,   768,  1024,
+                              1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384};
+enum { LENGTHS = sizeof lengths / sizeof *lengths };
+
+/* The lengths that are to be tried for `longest`, it being the last; how many. */
+static int lengths_to(int longest, int *out)
+{
+    int n = 0;
+    for (int i = 0; i < LENGTHS && lengths[i] < longest && longest >= 64; i++)
+        out[n++] = lengths[i];
+    if (longest >= 64)
+        out[n++] = longest;
+    return n;
+}
+
+static const int contexts[] = {20,   63,   64,   65,   95,   96,   100,  127,  128,  1000,
+                               1023, 1024, 1025, 1535, 1536, 2048, 4004, 4096, 6144, 16384};
+enum { CONTEXTS = sizeof contexts / sizeof *contexts };
+
+/* The last length that pays is found, and two more are tried. */
+static void the_search_ends_where_it_stops_to_pay(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CONTEXTS; c++) {
+        int try[LENGTHS + 1], n = lengths_to(contexts[c], try);
+        for (int most = 0; most <= contexts[c] + 1; most++) {
+            struct script s = {.most = most};
+            int paid = 0;
+            while (paid < n && try[paid] <= most)
+                paid++;
+            assert_int_equal(el_mha_limit_find(scripted, &s, contexts[c]),
+                             paid ? try[paid - 1] : 0);
+            assert_int_equal(s.tries, paid + 2 < n ? paid + 2 : n);
+            assert_memory_equal(s.tried, try, (size_t)s.tries * sizeof *try);
+        }
+    }
+}
+
+/* One that fails between two that pay is passed over, the very first one, too; two in a row are
+ * the end; the last one, which no other follows, has to pay. */
+static void hiccups_are_passed_over(void **state)
+{
+    (void)state;
+    for (int c = 0; c < CONTEXTS; c++) {
+        int try[LENGTHS + 1], n = lengths_to(contexts[c], try);
+        for (int i = 0; i < n; i++) {
+            struct script one = {.most = contexts[c], .hiccups = 1u << i}, two = one;
+            int before = i ? try[i - 1] : 0;
+            two.hiccups |= 2u << i;
+            assert_int_equal(el_mha_limit_find(scripted, &one, contexts[c]),
+                             i + 1 < n ? contexts[c] : before);
+            assert_int_equal(el_mha_limit_find(scripted, &two, contexts[c]), before);
+        }
+    }
+    struct script every_other = {.most = 4096, .hiccups = 0x555};
+    assert_int_equal(el_mha_limit_find(scripted, &every_other, 4096), 4096);
 }
 
 static void the_limit_is_measured(void **state)
@@ -82,7 +158,8 @@ static void the_limit_is_measured(void **state)
         struct el_engine_options o = engine_options((enum el_attention)mode, 4, 100);
         o.mha_limit = EL_MHA_MEASURE;
         golden_must(el_engine_init(&e, g.w, &s, &o, &err));
-        assert_in_range(e.o.mha_limit, 0, o.context);
+        int found = e.o.mha_limit;
+        assert_true(found == 0 || found == 64 || found == 96 || found == o.context);
         assert_true(e.o.attention != EL_ATTENTION_MHA);
         static struct job jobs[JOBS];
         static struct outcome out[JOBS];
@@ -119,6 +196,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_says_what_the_absorbed_form_says),
         cmocka_unit_test(short_limits_leave_long_prompts_alone),
+        cmocka_unit_test(the_search_ends_where_it_stops_to_pay),
+        cmocka_unit_test(hiccups_are_passed_over),
         cmocka_unit_test(the_limit_is_measured),
         cmocka_unit_test(limits_that_cannot_be),
     };

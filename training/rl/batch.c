@@ -36,6 +36,7 @@ struct sampling {
     int64_t step;
     const struct el_rl_player *player;
     const struct el_reply_parser *parser;
+    struct el_progress *progress;
     struct el_rl_ask *ask; /* (p * g) those of one backend */
     int *sample;           /* (p * g) whose they are */
 };
@@ -83,7 +84,7 @@ static int ask_backend(struct sampling *s, struct el_backend *backend, struct el
                                          .key = key_of(s, s->player[t->role].digest, i),
                                          .trace = 1};
     }
-    int rc = el_rl_ask_all(backend, s->ask, n, NULL, err);
+    int rc = el_rl_ask_all(backend, s->ask, n, s->progress, err);
     for (int i = 0; i < n; i++) {
         if (rc == 0)
             rc = take(s, s->sample[i], &s->ask[i].out, err);
@@ -107,9 +108,11 @@ static int ask_backends(struct sampling *s, struct el_error *err)
 
 int el_rl_batch_sample(struct el_rl_batch *b, const struct el_rl_tasks *tasks, int64_t step,
                        const struct el_rl_player player[EL_ROLES],
-                       const struct el_reply_parser *parser, struct el_error *err)
+                       const struct el_reply_parser *parser, struct el_progress *progress,
+                       struct el_error *err)
 {
-    struct sampling s = {.b = b, .step = step, .player = player, .parser = parser};
+    struct sampling s = {
+        .b = b, .step = step, .player = player, .parser = parser, .progress = progress};
     size_t n = (size_t)b->p * (size_t)b->g;
     int rc = 0;
     for (int i = 0; i < b->p && rc == 0; i++)

@@ -20,9 +20,11 @@ struct el_rl_player {
     const char *digest; /* of its weights as they are now: names the random streams */
 };
 
-/* Draws the tasks of step `step` and samples them. A pure function of tasks, step and players. */
+/* Draws the tasks of step `step` and samples them. A pure function of tasks, step and players.
+ * progress counts completions; may be NULL. */
 int el_rl_batch_sample(struct el_rl_batch *b, const struct el_rl_tasks *tasks, int64_t step,
                        const struct el_rl_player player[EL_ROLES],
-                       const struct el_reply_parser *parser, struct el_error *err);
+                       const struct el_reply_parser *parser, struct el_progress *progress,
+                       struct el_error *err);
 
 #endif

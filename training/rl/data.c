@@ -2,7 +2,7 @@
  * attempts at problems, all scored by the oracle. Made in one go under another name and then
  * renamed, so that data.db is complete whenever it is there; a pure function of the recipe and the
  * start, of which data.db.from has the digest. */
-#include "training/rl/run.h"
+#include "training/rl/part.h"
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
@@ -116,29 +116,15 @@ static int store_all(struct attempts *a, struct el_error *err)
     return rc;
 }
 
-/* Shows attempts while the bar stands at step 0. */
-struct shown {
-    struct el_progress base; /* first */
-    const struct el_rl_run *run;
-};
-
-static void show(struct el_progress *p, int64_t done, int64_t total, const char *note)
-{
-    const struct shown *s = (const struct shown *)(const void *)p;
-    char text[100];
-    (void)note;
-    snprintf(text, sizeof text, "data: %" PRId64 " of %" PRId64 " attempts", done, total);
-    el_progress_update(s->run->o->progress, 0, s->run->recipe.schedule.steps, text);
-}
-
 static int ask_all(struct attempts *a, struct el_error *err)
 {
-    struct shown shown = {{show, NULL}, a->run};
+    struct el_rl_part part;
     int rc = 0;
+    el_rl_part_init(&part, a->run, "data, attempts");
     for (int i = 0; i < a->n && rc == 0; i++)
         rc = make_prompt(a, i, err);
     if (rc == 0)
-        rc = el_rl_ask_all(a->backend, a->ask, a->n, &shown.base, err);
+        rc = el_rl_ask_all(a->backend, a->ask, a->n, &part.base, err);
     if (rc == 0)
         rc = store_all(a, err);
     if (rc == 0)

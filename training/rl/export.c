@@ -29,16 +29,22 @@ static int copy_file(const struct el_rl_run *t, const char *dir, const char *nam
 
 static int print_history(const struct el_rl_run *t, struct el_buf *out)
 {
+    char prompts[EL_DIGEST_HEX];
+    struct el_digest d;
+    el_digest_init(&d);
+    el_prompt_set_digest(t->prompts, &d);
+    el_digest_hex(&d, prompts);
     int rc = el_buf_puts(out, "{\n  \"recipe\": ");
     if (rc == 0)
         rc = el_json_quote(out, t->o->recipe, strlen(t->o->recipe));
     if (rc == 0)
         rc = el_buf_printf(out,
                            ",\n  \"recipe_digest\": \"%s\",\n  \"run_digest\": \"%s\",\n"
-                           "  \"start_digest\": \"%s\",\n  \"data_fingerprint\": \"%s\",\n"
+                           "  \"start_digest\": \"%s\",\n  \"prompt_digest\": \"%s\",\n"
+                           "  \"data_fingerprint\": \"%s\",\n"
                            "  \"steps\": %" PRId64 ",\n  \"tokens\": %" PRId64
                            ",\n  \"weights_digest\": \"%s\",\n  \"ops\": \"%s\"\n}\n",
-                           t->recipe.digest, t->owner, t->start->digest, t->tasks.digest,
+                           t->recipe.digest, t->owner, t->start->digest, prompts, t->tasks.digest,
                            t->state.step, t->state.tokens, t->policy->digest, t->ops->name);
     return rc;
 }

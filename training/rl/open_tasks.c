@@ -2,6 +2,7 @@
  * know about it. */
 #include "training/rl/run.h"
 
+#include "core/base/alloc.h"
 #include "refine/contest.h"
 
 #include <string.h>
@@ -47,11 +48,11 @@ static int is_outside(const char *statement)
 
 /* A model of the small world goes through the motions of any training; whoever reads its rewards
  * must be told that there is nothing in them. */
-static int say_what_means_nothing(const struct el_rl_run *t, struct el_error *err)
+static int say_what_means_nothing(const struct el_rl_run *t, const char *dir, struct el_error *err)
 {
     const struct el_rl_tasks *x = &t->tasks;
     size_t outside = 0;
-    int of_world = el_contest_model_is_of_world(t->model_dir, err);
+    int of_world = el_contest_model_is_of_world(dir, err);
     if (of_world <= 0)
         return of_world;
     for (int what = 0; what < 2; what++)
@@ -64,7 +65,7 @@ static int say_what_means_nothing(const struct el_rl_run *t, struct el_error *er
             "%s knows the small proof world alone, and %zu of %zu examples are not of it: the "
             "scores that it gives them mean nothing, before this training and after it. What "
             "runs here is the path; --model DIR takes a model that can do mathematics",
-            t->model_dir, outside, x->data[0].n + x->data[1].n + x->n_provable);
+            dir, outside, x->data[0].n + x->data[1].n + x->n_provable);
     return 0;
 }
 
@@ -81,5 +82,10 @@ int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err)
     if (rc < 0)
         return rc;
     say_what_there_is(t);
-    return say_what_means_nothing(t, err);
+    rc = say_what_means_nothing(t, t->model_dir, err);
+    char *judge = t->recipe.judge && !t->recipe.oracle ? el_rl_folder(t, t->recipe.judge) : NULL;
+    if (rc == 0 && judge && strcmp(judge, t->model_dir) != 0)
+        rc = say_what_means_nothing(t, judge, err);
+    el_free(judge);
+    return rc;
 }

@@ -19,7 +19,8 @@
  *                       it, replaces all of this; what of it does not fit the model with
  *                       max_completion_length is left out, and roles that need a D_mv that is
  *                       empty give way to the others (training/rl/tasks.h)
- *   "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among D_v prompts
+ *   "label_balance"     [0.34, 0.33, 0.33] shares of the labels 0, 0.5, 1 among prompts of the
+ *                       verifier and of the meta-verifier; labels that have no item are left out
  *
  * Sampling
  *

@@ -1,7 +1,7 @@
 /* The run and its metrics in a store. Order of commits: first the checkpoint, then the store; what
  * the store lacks after a kill between the two is added with the next checkpoint, or before the
- * export where there is none to come, out of metrics.jsonl, which has every line up to the
- * checkpoint. */
+ * export where there is none to come, out of metrics.jsonl, which is put on the disk before the
+ * checkpoint and has every line up to it. */
 #include "training/rl/run.h"
 
 #include "core/base/alloc.h"
@@ -48,18 +48,23 @@ static int add_line(const struct el_rl_run *t, struct el_store *s, int64_t run, 
                   : el_error_set(err, EL_ENOMEM, "out of memory for metrics");
     if (rc == 0)
         rc = el_json_i64(o, "metrics", "step", &step, err);
-    if (rc == 0 && step <= t->state.step)
+    int recorded = rc == 0 && step <= t->state.step;
+    if (recorded)
+        rc = el_store_metric_cut(s, run, step, step, err);
+    if (recorded && rc >= 0)
         rc = el_store_metric_add(s, run, step, text, err);
     cJSON_Delete(o);
     el_free(text);
     return rc < 0 ? rc : 0;
 }
 
-/* All anew: another folder's training of the same recipe and seed is the same run in the store. */
+/* Each line takes the place of its step's. Others stay: another folder's training of the same
+ * recipe and seed is the same run in the store, and may have got further; and a folder that has
+ * lost its metrics.jsonl does not take the lines from the store, too. */
 static int add_lines(const struct el_rl_run *t, struct el_store *s, int64_t run,
                      const struct el_buf *text, struct el_error *err)
 {
-    int rc = el_store_metric_cut(s, run, -1, err);
+    int rc = 0;
     for (const char *line = text->data; rc >= 0 && line && line < text->data + text->len;) {
         const char *end = memchr(line, '\n', (size_t)(text->data + text->len - line));
         if (!end)

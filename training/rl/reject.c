@@ -7,6 +7,7 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "training/rl/batch.h"
+#include "training/rl/part.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,6 +42,27 @@ static int same_source(const struct el_rl_recipe *r, int k)
     return -1;
 }
 
+/* The ids that a source samples are trained on as they are. */
+static int check_tokenizer(const struct el_rl_run *t, const char *dir, struct el_error *err)
+{
+    struct el_buf ours, theirs;
+    char *path = el_path_join(dir, "tokenizer.json");
+    el_buf_init(&ours);
+    el_buf_init(&theirs);
+    int rc = path ? el_file_read(t->tokenizer_path, 0, &ours, err)
+                  : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    if (rc == 0)
+        rc = el_file_read(path, 0, &theirs, err);
+    if (rc == 0 && (ours.len != theirs.len || memcmp(ours.data, theirs.data, ours.len) != 0))
+        rc = el_error_set(err, EL_EREFUSED,
+                          "%s: differs from %s: what it samples cannot be trained on", path,
+                          t->tokenizer_path);
+    el_buf_release(&ours);
+    el_buf_release(&theirs);
+    el_free(path);
+    return rc;
+}
+
 static int open_role(struct el_rl_run *t, struct cast *c, int k, struct el_error *err)
 {
     const char *source = t->recipe.rejection.source[k];
@@ -56,8 +78,10 @@ static int open_role(struct el_rl_run *t, struct cast *c, int k, struct el_error
         return 0;
     }
     char *dir = el_rl_folder(t, source);
-    rc = dir ? el_weights_load(dir, el_device_host(), &c->w[k], NULL, t->o->loading, err)
+    rc = dir ? check_tokenizer(t, dir, err)
              : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    if (rc == 0)
+        rc = el_weights_load(dir, el_device_host(), &c->w[k], NULL, t->o->loading, err);
     el_free(dir);
     if (rc == 0)
         rc = open_backend(t, c->w[k], &c->own[k], err);
@@ -140,12 +164,15 @@ static int one_batch(struct el_rl_run *t, const struct cast *c, int step,
 {
     const struct el_rl_judge judge = {&t->recipe, t->prompts, t->parser, t->judge_backend};
     struct el_rl_batch b;
+    struct el_rl_part sampling, judging;
     int rc = el_rl_batch_init(&b, &t->recipe, err);
     if (rc < 0)
         return rc;
-    rc = el_rl_batch_sample(&b, &t->tasks, step, c->player, t->parser, err);
+    el_rl_part_init(&sampling, t, "sampling");
+    el_rl_part_init(&judging, t, "judging");
+    rc = el_rl_batch_sample(&b, &t->tasks, step, c->player, t->parser, &sampling.base, err);
     if (rc == 0)
-        rc = el_rl_judge_all(&judge, b.group, b.p, step, &tally->judge, NULL, err);
+        rc = el_rl_judge_all(&judge, b.group, b.p, step, &tally->judge, &judging.base, err);
     if (rc == 0 && keep_batch(t, &b, tally, out) < 0)
         rc = el_error_set(err, EL_ENOMEM, "out of memory for what is kept");
     el_rl_batch_release(&b);
@@ -173,13 +200,12 @@ static int sample_all(struct el_rl_run *t, const struct cast *c, const char *par
 {
     int rc = 0, n = t->recipe.rejection.steps;
     while (rc == 0 && tally->batches < n) {
-        char note[80];
         rc = el_stop_requested ? EL_EINTR : one_batch(t, c, tally->batches, tally, out, err);
         if (rc < 0)
             break;
         tally->batches++;
-        snprintf(note, sizeof note, "rejection: %d of %d batches", tally->batches, n);
-        el_progress_update(t->o->progress, 0, t->recipe.schedule.steps, note);
+        snprintf(t->note, sizeof t->note, "rejection: %d of %d batches", tally->batches, n);
+        el_progress_update(t->o->progress, 0, t->recipe.schedule.steps, t->note);
         rc = el_rl_kept_save_part(part, tally, out, err);
     }
     if (rc == EL_EINTR && tally->batches == 0)
@@ -193,13 +219,20 @@ static int sample_all(struct el_rl_run *t, const struct cast *c, const char *par
     return rc;
 }
 
-/* What a stopped run of the same kind has kept so far. */
-static int resume(struct el_rl_run *t, const char *part, struct el_rl_kept_tally *tally,
-                  struct el_buf *out, struct el_error *err)
+/* What a stopped run of the same kind, with the same cast, has kept so far. */
+static int resume(struct el_rl_run *t, const struct cast *c, const char *part,
+                  struct el_rl_kept_tally *tally, struct el_buf *out, struct el_error *err)
 {
-    int rc = el_rl_made(part, t->owner, err);
+    char owner[EL_DIGEST_HEX];
+    struct el_digest d;
+    el_digest_init(&d);
+    el_digest_str(&d, t->owner);
+    for (int k = 0; k < EL_ROLES; k++)
+        el_digest_str(&d, c->player[k].digest);
+    el_digest_hex(&d, owner);
+    int rc = el_rl_made(part, owner, err);
     if (rc == 0)
-        return el_rl_note_made(part, t->owner, err);
+        return el_rl_note_made(part, owner, err);
     if (rc > 0)
         rc = el_rl_kept_load_part(part, t->recipe.rejection.steps, tally, out, err);
     if (rc == 0)
@@ -232,9 +265,11 @@ static int make_file(struct el_rl_run *t, const char *path, const char *part, st
     struct el_rl_kept_tally tally = {0};
     struct el_buf out;
     el_buf_init(&out);
-    int rc = resume(t, part, &tally, &out, err);
+    int rc = 0;
     for (int k = 0; k < EL_ROLES && rc == 0; k++)
         rc = open_role(t, &c, k, err);
+    if (rc == 0)
+        rc = resume(t, &c, part, &tally, &out, err);
     if (rc == 0)
         rc = sample_all(t, &c, part, &tally, &out, err);
     if (rc == 0)

@@ -67,7 +67,9 @@ static int load_judge(struct el_rl_run *t, struct el_error *err)
         return 0;
     }
     char *dir = el_rl_folder(t, t->recipe.judge);
-    int rc = dir ? el_weights_load(dir, el_device_host(), &t->judge, NULL, t->o->loading, err)
+    t->judge_tokenizer_path = dir ? el_path_join(dir, "tokenizer.json") : NULL;
+    int rc = t->judge_tokenizer_path
+                 ? el_weights_load(dir, el_device_host(), &t->judge, NULL, t->o->loading, err)
                  : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(dir);
     return rc;
@@ -123,8 +125,9 @@ static int open_backends(struct el_rl_run *t, struct el_error *err)
                                  .isa = t->o->isa};
     int rc = el_local_wrap(&o, t->policy, t->tokenizer_path, &t->sampler, err);
     o.trace = 0;
+    const char *tokenizer = t->judge_tokenizer_path ? t->judge_tokenizer_path : t->tokenizer_path;
     if (rc == 0 && t->judge)
-        rc = el_local_wrap(&o, t->judge, t->tokenizer_path, &t->judge_backend, err);
+        rc = el_local_wrap(&o, t->judge, tokenizer, &t->judge_backend, err);
     return rc;
 }
 
@@ -185,6 +188,7 @@ static void close_run(struct el_rl_run *t)
     el_rl_recipe_release(&t->recipe);
     el_free(t->model_dir);
     el_free(t->tokenizer_path);
+    el_free(t->judge_tokenizer_path);
     el_rotation_release(&t->checkpoints);
     el_free(t->data_path);
     if (t->lock >= 0)
@@ -196,7 +200,9 @@ static void close_run(struct el_rl_run *t)
 static int save(struct el_rl_run *t, struct el_error *err)
 {
     const struct el_state_owner owner = {t->owner, 1};
-    int rc = el_rotation_save(&t->checkpoints, &t->state, &t->trainer, &owner, err);
+    int rc = el_metrics_log_sync(&t->log, err);
+    if (rc == 0)
+        rc = el_rotation_save(&t->checkpoints, &t->state, &t->trainer, &owner, err);
     return rc == 0 ? el_rl_record(t, err) : rc;
 }
 
@@ -225,9 +231,6 @@ static int resume(struct el_rl_run *t, struct el_error *err)
     rc = path ? el_metrics_log_open(&t->log, path, t->state.step, NULL, err)
               : el_error_set(err, EL_ENOMEM, "out of memory for paths");
     el_free(path);
-    /* an older checkpoint than the store's lines: they go before the steps are taken again */
-    if (rc == 0 && t->checkpoints.good && t->checkpoints.newest < 0)
-        rc = el_rl_record(t, err);
     return rc;
 }
 

@@ -49,6 +49,7 @@ struct el_rl_run {
     char owner[EL_DIGEST_HEX]; /* of all that decides the run */
     char *model_dir;           /* of the start, as found */
     char *tokenizer_path, *data_path;
+    char *judge_tokenizer_path; /* of a judge of its own; NULL: there is none */
     struct el_rotation checkpoints;
     int lock;
     struct el_prompt_set *prompts;
@@ -63,6 +64,7 @@ struct el_rl_run {
     struct el_run_state state; /* next: examples seen, of rejection fine-tuning */
     struct el_rl_kept kept;
     struct el_metrics_log log;
+    char note[120]; /* of the last step, for the progress; "" before */
 };
 
 /* 0 when the recipe is finished; EL_EINTR when a stop was requested: everything up to the last step

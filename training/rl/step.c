@@ -3,7 +3,7 @@
 #include "core/base/clock.h"
 #include "training/rl/batch.h"
 #include "training/rl/metrics.h"
-#include "training/rl/run.h"
+#include "training/rl/part.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -161,11 +161,16 @@ static int train(struct step *s, struct el_error *err)
     const struct el_rl_recipe *r = &s->run->recipe;
     double begin = el_clock_seconds();
     int rc = reference(s, err), n = r->mini_batches < s->n_groups ? r->mini_batches : s->n_groups;
+    struct el_rl_part part;
+    el_rl_part_init(&part, s->run, "training, mini-batches");
     s->m.reference_seconds = el_clock_seconds() - begin;
     for (int epoch = 0; epoch < r->num_iterations && rc == 0; epoch++)
-        for (int k = 0; k < n && rc == 0; k++)
+        for (int k = 0; k < n && rc == 0; k++) {
+            el_progress_update(&part.base, (int64_t)epoch * n + k, (int64_t)n * r->num_iterations,
+                               NULL);
             rc = update(s, s->first[(int64_t)s->n_groups * k / n],
                         s->first[(int64_t)s->n_groups * (k + 1) / n], err);
+        }
     rc = rc == 0 ? el_weights_digest(s->run->policy, err) : rc;
     s->m.training_seconds = el_clock_seconds() - begin - s->m.reference_seconds;
     return rc;
@@ -177,12 +182,16 @@ static int run_step(struct step *s, struct el_error *err)
     const struct el_rl_judge judge = {&t->recipe, t->prompts, t->parser, t->judge_backend};
     const struct el_rl_player policy = {t->sampler, t->policy->digest};
     const struct el_rl_player player[EL_ROLES] = {policy, policy, policy, policy};
+    struct el_rl_part sampling, judging;
     double begin = el_clock_seconds();
-    int rc = el_rl_batch_sample(&s->batch, &t->tasks, t->state.step, player, t->parser, err);
+    el_rl_part_init(&sampling, t, "sampling");
+    el_rl_part_init(&judging, t, "judging");
+    int rc = el_rl_batch_sample(&s->batch, &t->tasks, t->state.step, player, t->parser,
+                                &sampling.base, err);
     s->m.sample_seconds = el_clock_seconds() - begin;
     if (rc == 0)
-        rc = el_rl_judge_all(&judge, s->batch.group, s->batch.p, t->state.step, &s->m.judge, NULL,
-                             err);
+        rc = el_rl_judge_all(&judge, s->batch.group, s->batch.p, t->state.step, &s->m.judge,
+                             &judging.base, err);
     s->m.judge_seconds = el_clock_seconds() - begin - s->m.sample_seconds;
     if (rc < 0)
         return rc;
@@ -206,9 +215,8 @@ int el_rl_step(struct el_rl_run *t, struct el_error *err)
         rc = el_rl_metrics_log(&s.m, &t->state, &t->log, err);
     }
     if (rc == 0) {
-        char note[120];
-        el_rl_metrics_note(&s.m, note, sizeof note);
-        el_progress_update(t->o->progress, t->state.step, t->recipe.schedule.steps, note);
+        el_rl_metrics_note(&s.m, t->note, sizeof t->note);
+        el_progress_update(t->o->progress, t->state.step, t->recipe.schedule.steps, t->note);
     }
     step_close(&s);
     return rc;
