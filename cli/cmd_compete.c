@@ -315,7 +315,7 @@ int cmd_compete(int argc, char **argv)
         {"compute", CLI_STRING, &f.compute, "TYPE",
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"batch", CLI_INT, &f.batch, "N", "sequences decoded together (default 64)", 1, 65536},
-        {"context", CLI_INT, &f.context, "N", "tokens of a sequence at most", 1, 1 << 24},
+        {"context", CLI_INT, &f.context, "N", CLI_CONTEXT_HELP, 2, 1 << 24},
         {"cpu-threads", CLI_INT, &f.cpu_threads, "N",
          "of the processor (default: OMP_NUM_THREADS, or one per core)", 1, 1024},
         {"json", CLI_FLAG, &f.json, NULL, "print the report as JSON", 0, 0},

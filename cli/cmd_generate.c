@@ -237,6 +237,20 @@ static void print_text(const struct work *w)
     fprintf(stderr, "model %.16s (%s)\n", w->backend->digest, w->backend->mode);
 }
 
+/* Where --max-tokens is larger than what the context leaves, it is not what ended them. */
+static void say_context(const struct work *w)
+{
+    int cut = 0;
+    for (int i = 0; i < w->a->n; i++)
+        cut += w->done[i].finish == EL_FINISH_LENGTH &&
+               w->done[i].completion_tokens < w->a->sampling.max_tokens;
+    if (cut)
+        fprintf(stderr,
+                "elenchus: warning: %d of %d completions ended with the context of %d tokens, "
+                "before --max-tokens %d (see --context)\n",
+                cut, w->a->n, w->backend->context_limit, w->a->sampling.max_tokens);
+}
+
 static int run(struct work *w, struct el_error *err)
 {
     int streams = w->a->n == 1 && !w->a->json;
@@ -248,7 +262,8 @@ static int run(struct work *w, struct el_error *err)
                                  .context = w->a->context,
                                  .threads = w->a->threads,
                                  .mtp = w->a->mtp,
-                                 .mtp_before_norm = strcmp(w->a->mtp_hidden, "pre") == 0,
+                                 .mtp_before_norm =
+                                     w->a->mtp_hidden && strcmp(w->a->mtp_hidden, "pre") == 0,
                                  .fp8 = w->a->fp8,
                                  .on_text = streams ? stream_text : NULL};
     struct cli_progress progress;
@@ -263,11 +278,14 @@ static int run(struct work *w, struct el_error *err)
     if (rc < 0)
         return rc;
     if (w->a->json)
-        return print_json(w, err);
-    print_text(w);
-    if (w->a->mtp)
+        rc = print_json(w, err);
+    else
+        print_text(w);
+    if (rc == 0)
+        say_context(w);
+    if (rc == 0 && w->a->mtp && !w->a->json)
         print_drafts(w);
-    return 0;
+    return rc;
 }
 
 static int generate(const struct arguments *a, struct el_error *err)
@@ -292,9 +310,13 @@ static int check(struct arguments *a)
         return cli_usage_error("--prompt and --problem exclude each other");
     if (a->prompts && !a->problem)
         return cli_usage_error("--prompts goes with --problem: a prompt of your own is in no set");
-    if (strcmp(a->mtp_hidden, "pre") != 0 && strcmp(a->mtp_hidden, "post") != 0)
+    if (a->mtp_hidden && !a->mtp)
+        return cli_usage_error("--mtp-hidden goes with --mtp");
+    if (a->mtp_hidden && strcmp(a->mtp_hidden, "pre") != 0 && strcmp(a->mtp_hidden, "post") != 0)
         return cli_usage_error("--mtp-hidden '%s': expected pre or post", a->mtp_hidden);
     int rc = cli_choose_attention(a->attention, &a->mode, &a->mha_limit);
+    if (rc == CLI_GO && a->mtp && a->mode == EL_ATTENTION_MHA)
+        return cli_usage_error("--mtp and --attention mha exclude each other");
     return rc == CLI_GO ? cli_choose_compute(a->compute, &a->how) : rc;
 }
 
@@ -302,7 +324,6 @@ int cmd_generate(int argc, char **argv)
 {
     struct arguments a = {.attention = "mqa",
                           .compute = "fp32",
-                          .mtp_hidden = "post",
                           .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 1024},
                           .seed = 1,
                           .n = 1};
@@ -324,7 +345,7 @@ int cmd_generate(int argc, char **argv)
          "of products with weights: fp32 (default) or bf16", 0, 0},
         {"index-fp8", CLI_FLAG, &a.fp8, NULL, "indexer and latents rounded to FP8, cache packed", 0,
          0},
-        {"context", CLI_INT, &a.context, "N", "tokens of a sequence at most", 2, 1 << 24},
+        {"context", CLI_INT, &a.context, "N", CLI_CONTEXT_HELP, 2, 1 << 24},
         {"threads", CLI_INT, &a.threads, "N", "default: OMP_NUM_THREADS, or one per core", 0, 1024},
         {"mtp", CLI_FLAG, &a.mtp, NULL, "draft tokens with the model's MTP layer", 0, 0},
         {"mtp-hidden", CLI_STRING, &a.mtp_hidden, "WHICH",

@@ -3,6 +3,8 @@
 #include "cli/cli.h"
 #include "core/model/inspect.h"
 
+_Static_assert(EL_LOCAL_CONTEXT == 4096, "CLI_CONTEXT_HELP names it");
+
 /* Folders that cannot be loaded are left to whoever loads them. */
 static void print_note(const char *model)
 {

@@ -5,6 +5,10 @@
 
 #include "core/run/local.h"
 
+/* What --context of commands that sample means: context of struct el_local_options. */
+#define CLI_CONTEXT_HELP                                                                           \
+    "tokens of a sequence at most (default 4096, or the model's context if less)"
+
 /* el_weights_load, into host memory. */
 int cli_model_load(const char *dir, struct el_weights **out, struct el_error *err);
 

@@ -76,9 +76,10 @@ static void show(struct el_progress *p, int64_t done, int64_t total, const char 
 static int sample(struct el_train_run *t, const struct el_recipe_stage *s, int number,
                   struct el_attempts *pool, struct el_attempts_report *a, struct el_error *err)
 {
+    int most = t->w->rope_positions, room = 2 * t->recipe.max_sequence;
     const struct el_local_options o = {.attention = EL_ATTENTION_DENSE,
                                        .batch = 96,
-                                       .context = 2 * t->recipe.max_sequence,
+                                       .context = room < most ? room : most,
                                        .threads = t->o->threads,
                                        .isa = t->o->isa};
     struct el_backend *b = NULL;

@@ -44,7 +44,9 @@ struct el_convert_report {
  *
  * All threads of OpenMP convert; the bytes do not depend on their number. Progress counts values.
  * EL_ENUMERIC for a value that is not finite or not in the range of the wanted format, EL_EINTR
- * after el_stop_requested, EL_EIO when the disk is full; whatever fails, nothing is left behind. */
+ * after el_stop_requested, EL_EIO when the disk is full, EL_ELIMIT for more files than
+ * EL_ST_MAX_SHARDS (core/tensor/st_index.h), which could not be read; whatever fails, nothing is
+ * left behind. */
 int el_convert(const char *from, const char *to, const struct el_convert_options *o,
                struct el_convert_report *report, struct el_progress *progress,
                struct el_error *err);

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "core/tensor/st_index.h"
 
 #include <math.h>
 #include <string.h>
@@ -38,10 +39,10 @@ static int scales_fit(const struct el_convert_item *item, const struct el_fp8_fo
                       int *fit, struct el_error *err)
 {
     size_t n = (size_t)grid(item, want);
-    const struct el_shard_tensor *s = item->from.scales;
     float *scales = el_alloc_array(n, sizeof *scales);
-    int rc = scales ? el_safetensors_read(s->file, s->t, 0, scales, n * sizeof *scales, err)
-                    : el_error_set(err, EL_ENOMEM, "%s: out of memory", s->file->name);
+    int rc = scales
+                 ? el_stored_read_scales(&item->from, 0, (int64_t)n, scales, err)
+                 : el_error_set(err, EL_ENOMEM, "%s: out of memory", item->from.scales->file->name);
     *fit = 1;
     for (size_t i = 0; i < n && rc == 0; i++)
         *fit &= is_power_of_two(scales[i]);
@@ -153,7 +154,14 @@ static int share_out(struct el_convert_plan *p, const struct el_convert_options 
         p->items[i].file = p->n_files - 1;
     }
     p->report.files = p->n_files;
-    return rc < 0 ? out_of_memory(p, err) : 0;
+    if (rc < 0)
+        return out_of_memory(p, err);
+    if (p->n_files > EL_ST_MAX_SHARDS)
+        return el_error_set(err, EL_ELIMIT,
+                            "files of %lld bytes would be %d, more than the %d that a model can be "
+                            "read from: expected larger ones",
+                            (long long)o->shard_bytes, p->n_files, EL_ST_MAX_SHARDS);
+    return 0;
 }
 
 static int open_source(struct el_convert_plan *p, const char *from, struct el_error *err)

@@ -113,8 +113,7 @@ static int convert_window(struct el_converter *v, const struct el_convert_item *
 static int take_scales(struct el_converter *v, const struct el_convert_item *item,
                        struct el_error *err)
 {
-    const struct el_shard_tensor *s = item->from.scales;
-    return el_safetensors_read(s->file, s->t, 0, v->scales, s->t->bytes, err);
+    return el_stored_read_scales(&item->from, 0, scales_of(item, &v->o->fp8), v->scales, err);
 }
 
 int el_converter_run(struct el_converter *v, const struct el_convert_item *item,

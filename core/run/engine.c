@@ -61,30 +61,30 @@ static int host_parts(struct el_engine *e)
            (e->selected || !(e->o.trace & EL_TRACE_SELECTED));
 }
 
-static int check_options(const struct el_weights *w, const struct el_engine_options *o,
-                         struct el_error *err)
+int el_engine_check(const struct el_config *c, const struct el_engine_options *o, int mtp,
+                    struct el_error *err)
 {
     if (o->max_sequences < 1 || o->max_rows < o->max_sequences)
         return el_error_set(err, EL_EINVAL,
                             "batch of %d sequences in passes of %d rows: expected "
                             "1 <= sequences <= rows",
                             o->max_sequences, o->max_rows);
-    if (o->context < 2 || o->context > w->rope_positions)
+    if (o->context < 2 || o->context > c->max_position_embeddings)
         return el_error_set(err, EL_EINVAL, "context of %d tokens: this model allows 2..%d",
-                            o->context, w->rope_positions);
+                            o->context, c->max_position_embeddings);
     if (o->cache_tokens < o->context)
         return el_error_set(err, EL_EINVAL, "a cache of %d tokens cannot hold one context of %d",
                             o->cache_tokens, o->context);
-    if ((o->trace & EL_TRACE_SELECTED) && o->attention != EL_ATTENTION_MQA)
+    if ((o->trace & EL_TRACE_SELECTED) && o->attention == EL_ATTENTION_DENSE)
         return el_error_set(err, EL_EINVAL, "dense attention selects no keys to trace");
     if (o->mha_limit < EL_MHA_MEASURE)
         return el_error_set(err, EL_EINVAL,
                             "masked MHA for prompts of up to %d tokens: expected 0 or more",
                             o->mha_limit);
-    if (o->mha_limit && o->mtp)
+    if ((o->mha_limit || o->attention == EL_ATTENTION_MHA) && mtp)
         return el_error_set(err, EL_EINVAL,
                             "masked MHA beside an MTP layer that drafts: expected one of them");
-    if (o->fp8 && el_pass_check_fp8(&w->config, err) < 0)
+    if (o->fp8 && el_pass_check_fp8(c, err) < 0)
         return EL_EREFUSED;
     if (o->cache_tokens > max_cache_tokens)
         return el_error_set(err, EL_EINVAL, "a cache of %d tokens: expected at most %d",
@@ -101,7 +101,7 @@ int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_st
         e->o.mha_limit = o->mha_limit ? o->mha_limit : EL_MHA_MEASURE;
     }
     o = &e->o;
-    int rc = check_options(w, o, err);
+    int rc = el_engine_check(&w->config, o, o->mtp != NULL, err);
     if (rc < 0)
         return rc;
     e->table_stride = (o->context + block_size - 1) / block_size;

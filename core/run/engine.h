@@ -113,6 +113,11 @@ struct el_engine {
     int eos;
 };
 
+/* What el_engine_init refuses by configuration and options alone, for callers that have no weights
+ * yet: `mtp` says whether there will be an MTP layer, o->mtp is not looked at. */
+int el_engine_check(const struct el_config *c, const struct el_engine_options *o, int mtp,
+                    struct el_error *err);
+
 int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_stream *s,
                    const struct el_engine_options *o, struct el_error *err);
 void el_engine_release(struct el_engine *e);

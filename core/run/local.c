@@ -265,43 +265,72 @@ static int cache_room(const struct el_config *c, int batch, int context, int fp8
 }
 
 static struct el_engine_options engine_options(const struct el_local_options *o,
-                                               const struct el_weights *w)
+                                               const struct el_config *c)
 {
     int batch = o->batch > 0 ? o->batch : 64;
-    int context = o->context > 0 ? o->context : 4096;
-    context = context < w->rope_positions ? context : w->rope_positions;
-    return (struct el_engine_options){
-        .attention = o->attention,
-        .mha_limit = o->mha_limit,
-        .max_sequences = batch,
-        .max_rows = batch + 448,
-        .context = context,
-        .cache_tokens =
-            o->cache_tokens > 0 ? o->cache_tokens : cache_room(&w->config, batch, context, o->fp8),
-        .trace = o->trace,
-        .fp8 = o->fp8,
-        .compute = o->compute};
+    int most = c->max_position_embeddings;
+    int usual = most < EL_LOCAL_CONTEXT ? most : EL_LOCAL_CONTEXT;
+    int context = o->context > 0 ? o->context : usual;
+    return (struct el_engine_options){.attention = o->attention,
+                                      .mha_limit = o->mha_limit,
+                                      .max_sequences = batch,
+                                      .max_rows = batch + 448,
+                                      .context = context,
+                                      .cache_tokens = o->cache_tokens > 0
+                                                          ? o->cache_tokens
+                                                          : cache_room(c, batch, context, o->fp8),
+                                      .trace = o->trace,
+                                      .fp8 = o->fp8,
+                                      .compute = o->compute};
 }
 
-static int check_vocabulary(const struct local *l, const char *path, struct el_error *err)
+static int check_vocabulary(const struct local *l, const struct el_config *c, const char *path,
+                            struct el_error *err)
 {
-    int have = el_tokenizer_vocab_size(l->tokenizer), room = l->w->config.vocab_size;
+    int have = el_tokenizer_vocab_size(l->tokenizer), room = c->vocab_size;
     if (have > room)
         return el_error_set(err, EL_EFORMAT, "%s: %d tokens, but the model's vocab_size is %d",
                             path, have, room);
-    if (l->chat.eos != l->w->config.eos_token_id)
+    if (l->chat.eos != c->eos_token_id)
         return el_error_set(err, EL_EFORMAT,
                             "%s: the end token has id %d, but the model's eos_token_id is %d", path,
-                            l->chat.eos, l->w->config.eos_token_id);
+                            l->chat.eos, c->eos_token_id);
     return 0;
 }
 
-static int open_text(struct local *l, const char *path, struct el_error *err)
+static int open_text(struct local *l, const struct el_config *c, const char *path,
+                     struct el_error *err)
 {
     int rc = el_tokenizer_load(path, &l->tokenizer, err);
     if (rc == 0)
         rc = el_chat_format_init(&l->chat, l->tokenizer, err);
-    return rc < 0 ? rc : check_vocabulary(l, path, err);
+    return rc < 0 ? rc : check_vocabulary(l, c, path, err);
+}
+
+static const struct el_ops *find_ops(const struct el_local_options *o)
+{
+    return o->isa ? el_ops_find(o->isa) : el_ops_cpu();
+}
+
+/* All that can be refused before there are weights: reading them may take hours. */
+static int prepare(struct local *l, const struct el_local_options *o, const struct el_config *c,
+                   const char *tokenizer, struct el_error *err)
+{
+    struct el_engine_options e = engine_options(o, c);
+    l->base.room = local_room;
+    l->base.submit = local_submit;
+    l->base.poll = local_poll;
+    l->base.ready = local_ready;
+    l->base.destroy = local_destroy;
+    snprintf(l->base.name, sizeof l->base.name, "local");
+    l->on_text = o->on_text;
+    l->on_text_user = o->on_text_user;
+    el_tokens_init(&l->prompt);
+    if (!find_ops(o))
+        return el_error_set(err, EL_EINVAL,
+                            "instruction set '%s': this machine has none of that name", o->isa);
+    int rc = el_engine_check(c, &e, o->mtp, err);
+    return rc < 0 ? rc : open_text(l, c, tokenizer, err);
 }
 
 /* All that decides about bits beside the weights, by what the engine found: masked MHA that pays
@@ -319,14 +348,13 @@ static void name_mode(struct local *l, const struct el_ops *ops)
              el_compute_name(o->compute), ops->name, other ? "+" : "", other ? kernel : "");
 }
 
+/* Over the weights, which l has by now. */
 static int open_engine(struct local *l, const struct el_local_options *o, struct el_error *err)
 {
-    const struct el_ops *ops = o->isa ? el_ops_find(o->isa) : el_ops_cpu();
-    if (!ops)
-        return el_error_set(err, EL_EINVAL,
-                            "instruction set '%s': this machine has none of that name", o->isa);
+    const struct el_ops *ops = find_ops(o);
+    snprintf(l->base.digest, sizeof l->base.digest, "%s", l->w->digest);
     el_stream_init(&l->stream, l->w->device, ops, o->threads);
-    struct el_engine_options e = engine_options(o, l->w);
+    struct el_engine_options e = engine_options(o, &l->w->config);
     e.mtp = l->mtp;
     e.mtp_before_norm = o->mtp_before_norm;
     int rc = el_engine_init(&l->engine, l->w, &l->stream, &e, err);
@@ -340,40 +368,21 @@ static int open_engine(struct local *l, const struct el_local_options *o, struct
     return 0;
 }
 
-static int local_setup(struct local *l, const struct el_local_options *o, const char *tokenizer,
-                       struct el_error *err)
-{
-    l->base.room = local_room;
-    l->base.submit = local_submit;
-    l->base.poll = local_poll;
-    l->base.ready = local_ready;
-    l->base.destroy = local_destroy;
-    snprintf(l->base.name, sizeof l->base.name, "local");
-    snprintf(l->base.digest, sizeof l->base.digest, "%s", l->w->digest);
-    l->on_text = o->on_text;
-    l->on_text_user = o->on_text_user;
-    el_tokens_init(&l->prompt);
-    int rc = open_text(l, tokenizer, err);
-    return rc < 0 ? rc : open_engine(l, o, err);
-}
-
-/* mtp becomes the backend's if it succeeds. */
-static int wrap(const struct el_local_options *o, const struct el_weights *w,
-                struct el_weights *mtp, const char *tokenizer_path, struct el_backend **out,
-                struct el_error *err)
+static struct local *create(struct el_error *err)
 {
     struct local *l = el_alloc_array(1, sizeof *l);
     if (!l)
-        return el_error_set(err, EL_ENOMEM, "out of memory for a backend");
-    l->w = w;
-    l->mtp = mtp;
-    int rc = local_setup(l, o, tokenizer_path, err);
-    if (rc < 0) {
-        l->mtp = NULL;
+        el_error_set(err, EL_ENOMEM, "out of memory for a backend");
+    return l;
+}
+
+/* Hands l out, or frees it. */
+static int finish(struct local *l, int rc, struct el_backend **out)
+{
+    if (rc < 0)
         local_destroy(&l->base);
-    } else {
+    else
         *out = &l->base;
-    }
     return rc;
 }
 
@@ -382,44 +391,62 @@ int el_local_wrap(const struct el_local_options *o, const struct el_weights *w,
 {
     if (o->mtp)
         return el_error_set(err, EL_EINVAL, "an MTP layer is read from a model's folder only");
-    return wrap(o, w, NULL, tokenizer_path, out, err);
+    struct local *l = create(err);
+    if (!l)
+        return EL_ENOMEM;
+    l->w = w;
+    int rc = prepare(l, o, &w->config, tokenizer_path, err);
+    if (rc == 0)
+        rc = open_engine(l, o, err);
+    return finish(l, rc, out);
 }
 
 /* What is wrong with the layer is said in the words of whoever looks at checkpoints. */
-static int load_mtp(const struct el_local_options *o, const struct el_weights *w,
-                    struct el_weights **mtp, struct el_error *err)
+static int check_mtp(const struct el_local_options *o, const struct el_config *c,
+                     struct el_error *err)
 {
     struct el_inspection found;
+    if (c->num_nextn_predict_layers < 1)
+        return el_error_set(err, EL_ENOTFOUND,
+                            "%s: config.json announces no MTP layer (num_nextn_predict_layers 0)",
+                            o->model);
     int rc = el_inspect(o->model, &found, err);
-    if (rc < 0)
-        return rc;
-    if (found.mtp == EL_MTP_ABSENT || found.mtp == EL_MTP_BROKEN)
-        return el_error_set(err, found.mtp == EL_MTP_BROKEN ? EL_EFORMAT : EL_ENOTFOUND, "%s: %s",
-                            o->model, found.text);
-    return el_mtp_load(o->model, w, mtp, o->loading, err);
+    if (rc == 0 && found.mtp != EL_MTP_COMPLETE)
+        rc = el_error_set(err, found.mtp == EL_MTP_BROKEN ? EL_EFORMAT : EL_ENOTFOUND, "%s: %s",
+                          o->model, found.text);
+    return rc;
+}
+
+static int check_folder(struct local *l, const struct el_local_options *o, struct el_error *err)
+{
+    struct el_config c;
+    char *config = el_path_join(o->model, "config.json");
+    char *tokenizer = el_path_join(o->model, "tokenizer.json");
+    int rc = config && tokenizer ? el_config_load(config, &c, err)
+                                 : el_error_set(err, EL_ENOMEM, "%s: out of memory", o->model);
+    if (rc == 0)
+        rc = prepare(l, o, &c, tokenizer, err);
+    if (rc == 0 && o->mtp)
+        rc = check_mtp(o, &c, err);
+    el_free(config);
+    el_free(tokenizer);
+    return rc;
 }
 
 int el_local_open(const struct el_local_options *o, struct el_backend **out, struct el_error *err)
 {
-    struct el_weights *w = NULL, *mtp = NULL;
-    int rc = el_weights_load(o->model, el_device_host(), &w, NULL, o->loading, err);
-    if (rc < 0)
-        return rc;
-    char *tokenizer = el_path_join(o->model, "tokenizer.json");
-    if (!tokenizer)
-        rc = el_error_set(err, EL_ENOMEM, "%s: out of memory", o->model);
-    if (rc == 0 && o->mtp)
-        rc = load_mtp(o, w, &mtp, err);
+    struct local *l = create(err);
+    if (!l)
+        return EL_ENOMEM;
+    int rc = check_folder(l, o, err);
     if (rc == 0)
-        rc = wrap(o, w, mtp, tokenizer, out, err);
-    el_free(tokenizer);
-    if (rc == 0) {
-        local_of(*out)->own = w;
-        return 0;
-    }
-    el_weights_free(mtp);
-    el_weights_free(w);
-    return rc;
+        rc = el_weights_load(o->model, el_device_host(), &l->own, NULL, o->loading, err);
+    l->w = l->own;
+    if (rc == 0 && o->mtp)
+        rc = el_mtp_load(o->model, l->w, &l->mtp, o->loading, err);
+    if (rc == 0)
+        rc = open_engine(l, o, err);
+    return finish(l, rc, out);
 }
 
 const struct el_engine_stats *el_local_stats(const struct el_backend *b)

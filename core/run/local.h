@@ -7,12 +7,15 @@
 #include "core/run/engine.h"
 #include "core/text/tokenizer.h"
 
+enum { EL_LOCAL_CONTEXT = 4096 }; /* of a sequence, where nothing else is asked for */
+
 struct el_local_options {
     const char *model; /* Hugging Face folder with tokenizer.json */
     enum el_attention attention;
     int mha_limit;    /* el_engine_options' mha_limit; 0 with attention MHA: measured */
     int batch;        /* sequences decoded together; 0: 64 */
-    int context;      /* tokens; 0: what the model allows, at most 4096 */
+    int context;      /* tokens of a sequence; 0: EL_LOCAL_CONTEXT, or what the model allows if that
+                         is less. More than it allows is EL_EINVAL naming both */
     int cache_tokens; /* 0: 2 * batch * context, at most what fits 2 GiB */
     int threads;      /* 0: OMP_NUM_THREADS, or one per core */
     int trace;        /* EL_TRACE_* bits: what traces hold beside log-probabilities and kept sets */
@@ -31,7 +34,8 @@ struct el_local_options {
     struct el_progress *loading;
 };
 
-/* Loads weights and tokenizer. Free with el_backend_free. */
+/* Loads tokenizer and weights. What options, config.json, tokenizer.json and the headers of the
+ * weights decide is refused before any value is read. Free with el_backend_free. */
 int el_local_open(const struct el_local_options *o, struct el_backend **out, struct el_error *err);
 
 /* The same over weights that the caller keeps (training uses this on live weights between updates;

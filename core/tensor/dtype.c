@@ -7,16 +7,40 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "stored tensors are li
 
 static const struct {
     const char *name;
-    size_t size;
+    int bits;
 } dtypes[EL_DTYPES] = {
-    [EL_F32] = {"F32", 4}, [EL_BF16] = {"BF16", 2},       [EL_F16] = {"F16", 2},
-    [EL_F64] = {"F64", 8}, [EL_I32] = {"I32", 4},         [EL_I64] = {"I64", 8},
-    [EL_U8] = {"U8", 1},   [EL_F8_E4M3] = {"F8_E4M3", 1},
+    [EL_F32] = {"F32", 32},
+    [EL_BF16] = {"BF16", 16},
+    [EL_F16] = {"F16", 16},
+    [EL_F64] = {"F64", 64},
+    [EL_C64] = {"C64", 64},
+    [EL_I8] = {"I8", 8},
+    [EL_I16] = {"I16", 16},
+    [EL_I32] = {"I32", 32},
+    [EL_I64] = {"I64", 64},
+    [EL_U8] = {"U8", 8},
+    [EL_U16] = {"U16", 16},
+    [EL_U32] = {"U32", 32},
+    [EL_U64] = {"U64", 64},
+    [EL_BOOL] = {"BOOL", 8},
+    [EL_F8_E4M3] = {"F8_E4M3", 8},
+    [EL_F8_E5M2] = {"F8_E5M2", 8},
+    [EL_F8_E8M0] = {"F8_E8M0", 8},
+    [EL_F8_E4M3FNUZ] = {"F8_E4M3FNUZ", 8},
+    [EL_F8_E5M2FNUZ] = {"F8_E5M2FNUZ", 8},
+    [EL_F6_E2M3] = {"F6_E2M3", 6},
+    [EL_F6_E3M2] = {"F6_E3M2", 6},
+    [EL_F4] = {"F4", 4},
 };
+
+int el_dtype_bits(enum el_dtype t)
+{
+    return dtypes[t].bits;
+}
 
 size_t el_dtype_size(enum el_dtype t)
 {
-    return dtypes[t].size;
+    return (size_t)dtypes[t].bits / 8;
 }
 
 const char *el_dtype_name(enum el_dtype t)
@@ -65,20 +89,32 @@ float el_f16_widen(uint16_t bits)
     return bits & 0x8000 ? -x : x;
 }
 
-int el_dtype_widen(enum el_dtype t, const void *src, size_t n, float *dst)
+float el_e8m0_widen(uint8_t code)
 {
-    const unsigned char *p = src;
+    return code == 255 ? NAN : ldexpf(1, code - 127);
+}
+
+static void widen_halves(enum el_dtype t, const unsigned char *p, size_t n, float *dst)
+{
     uint16_t bits;
-    if (t == EL_F32) {
-        memcpy(dst, src, n * sizeof *dst);
-        return 0;
-    }
-    if (t != EL_BF16 && t != EL_F16)
-        return EL_EREFUSED;
     for (size_t i = 0; i < n; i++) {
         memcpy(&bits, p + 2 * i, sizeof bits);
         dst[i] = t == EL_BF16 ? el_bf16_widen(bits) : el_f16_widen(bits);
     }
+}
+
+int el_dtype_widen(enum el_dtype t, const void *src, size_t n, float *dst)
+{
+    const unsigned char *p = src;
+    if (t == EL_F32)
+        memcpy(dst, src, n * sizeof *dst);
+    else if (t == EL_BF16 || t == EL_F16)
+        widen_halves(t, p, n, dst);
+    else if (t == EL_F8_E8M0)
+        for (size_t i = 0; i < n; i++)
+            dst[i] = el_e8m0_widen(p[i]);
+    else
+        return EL_EREFUSED;
     return 0;
 }
 

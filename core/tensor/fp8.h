@@ -1,4 +1,4 @@
-/* FP8 weights: matrices of e4m3 codes with one F32 scale for every block of the matrix.
+/* FP8 weights: matrices of e4m3 codes with one scale, an fp32 value, for every block of the matrix.
  *
  *     x[r][c] = e4m3(code[r][c]) * scale[r / block_rows][c / block_columns]
  *

@@ -44,7 +44,7 @@ static int read_dtype(struct parse *p, const cJSON *entry, struct el_st_tensor *
         return bad(p, t->name, "missing 'dtype' (a string)");
     if (el_dtype_parse(v->valuestring, &t->dtype) < 0)
         return bad(p, t->name,
-                   "dtype '%.20s' is unknown, expected F32, BF16, F16, F64, I32, I64, U8 or "
+                   "dtype '%.20s' is unknown, expected one of the format such as F32, BF16 or "
                    "F8_E4M3",
                    v->valuestring);
     return 0;
@@ -55,7 +55,7 @@ static int read_shape(struct parse *p, const cJSON *entry, struct el_st_tensor *
     const cJSON *shape = cJSON_GetObjectItemCaseSensitive(entry, "shape"), *v;
     if (!cJSON_IsArray(shape))
         return bad(p, t->name, "missing 'shape' (a list)");
-    t->bytes = el_dtype_size(t->dtype);
+    size_t bits = (size_t)el_dtype_bits(t->dtype);
     cJSON_ArrayForEach(v, shape)
     {
         if (t->dims == EL_ST_MAX_DIMS)
@@ -63,11 +63,15 @@ static int read_shape(struct parse *p, const cJSON *entry, struct el_st_tensor *
         int64_t d;
         if (read_count(v, &d) < 0)
             return bad(p, t->name, "'shape' must hold integers of 0 or more");
-        if (d && t->bytes > (size_t)0x1p62 / (size_t)d)
+        if (d && bits > (size_t)0x1p62 / (size_t)d)
             return bad(p, t->name, "'shape' is too large");
         t->shape[t->dims++] = d;
-        t->bytes *= (size_t)d;
+        bits *= (size_t)d;
     }
+    if (bits % 8)
+        return bad(p, t->name, "its %zu bits (dtype %s) are no whole bytes", bits,
+                   el_dtype_name(t->dtype));
+    t->bytes = bits / 8;
     return 0;
 }
 

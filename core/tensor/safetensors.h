@@ -8,7 +8,8 @@
  *
  * A file is refused unless every byte of the data belongs to exactly one tensor (no overlap, no
  * hole, nothing missing at the end), every size is the product of its shape and every name is
- * there once. */
+ * there once. Every dtype of the format is known by its size; whether a tensor can be read as
+ * numbers is decided by whoever reads it, so one that nobody reads is in nobody's way. */
 #ifndef EL_TENSOR_SAFETENSORS_H
 #define EL_TENSOR_SAFETENSORS_H
 
@@ -44,7 +45,10 @@ struct el_safetensors {
 
 /* Maps the file read-only; `tensors[i].data` point into the mapping and live until release. Whoever
  * reads through them must know that nobody shortens the file meanwhile: touching a page that is
- * gone kills the process. el_safetensors_read has no such condition. */
+ * gone kills the process. el_safetensors_read has no such condition.
+ *
+ * The file stays open until release. Where that leaves the process few descriptors, its limit of
+ * them (RLIMIT_NOFILE) is raised as far as the system allows; EL_ELIMIT when they have run out. */
 int el_safetensors_open(struct el_safetensors *st, const char *path, struct el_error *err);
 /* The same from bytes that stay the caller's and must outlive st. */
 int el_safetensors_parse(struct el_safetensors *st, const char *name, const void *bytes, size_t n,

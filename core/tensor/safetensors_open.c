@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,12 +36,36 @@ static int read_at(int fd, const char *path, uint64_t at, void *dst, size_t n, s
     return 0;
 }
 
+/* Descriptors are given out from the lowest on, so a high one says how few are left; the rest of
+ * the program needs some, too. */
+static void make_room(int fd)
+{
+    enum { SPARE = 64 };
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || (rlim_t)fd + SPARE < l.rlim_cur)
+        return;
+    l.rlim_cur = l.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &l); /* if it cannot be raised, a later open says so */
+}
+
+static int cannot_open(const char *path, struct el_error *err)
+{
+    struct rlimit l;
+    if (errno != EMFILE || getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return system_error(path, "open", err);
+    return el_error_set(err, EL_ELIMIT,
+                        "%s: cannot open: all %llu files that this process may have open are; "
+                        "'ulimit -n' raises the limit, beyond 'ulimit -Hn' for root only",
+                        path, (unsigned long long)l.rlim_cur);
+}
+
 static int open_file(const char *path, int *fd, uint64_t *n, struct el_error *err)
 {
     struct stat info;
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*fd < 0)
-        return system_error(path, "open", err);
+        return cannot_open(path, err);
+    make_room(*fd);
     int rc = 0;
     if (fstat(*fd, &info) < 0)
         rc = system_error(path, "open", err);

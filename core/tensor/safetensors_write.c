@@ -6,10 +6,10 @@
 
 static int64_t data_bytes(const struct el_st_tensor *t)
 {
-    int64_t bytes = (int64_t)el_dtype_size(t->dtype);
+    int64_t bits = el_dtype_bits(t->dtype);
     for (int i = 0; i < t->dims; i++)
-        bytes *= t->shape[i];
-    return bytes;
+        bits *= t->shape[i];
+    return bits / 8;
 }
 
 static int put_metadata(struct el_buf *b, const struct el_st_meta *meta, int n_meta)

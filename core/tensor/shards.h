@@ -20,7 +20,8 @@ struct el_shards {
 
 /* model.safetensors goes before an index. Neither is EL_ENOTFOUND. What the index says must hold;
  * tensors that it does not mention are there all the same. A tensor in two files is EL_EFORMAT
- * naming both. */
+ * naming both. All files stay open until release (core/tensor/safetensors.h says what their number
+ * means for the process). */
 int el_shards_open(struct el_shards *s, const char *dir, struct el_error *err);
 void el_shards_release(struct el_shards *s);
 

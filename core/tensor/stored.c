@@ -16,6 +16,18 @@ static int64_t scale_columns(const struct el_stored *s)
     return el_fp8_blocks(columns_of(s), s->format->block_columns);
 }
 
+static int check_scales(const struct el_shard_tensor *scales, const int64_t *shape,
+                        struct el_error *err)
+{
+    enum el_dtype type = scales->t->dtype;
+    if (type != EL_F32 && type != EL_BF16 && type != EL_F16 && type != EL_F8_E8M0)
+        return el_error_set(err, EL_EFORMAT,
+                            "%s: tensor '%.140s' has the dtype %s, scales must be F32, BF16, F16 "
+                            "or F8_E8M0",
+                            scales->file->name, scales->t->name, el_dtype_name(type));
+    return el_safetensors_check(scales->file, scales->t, 2, shape, err);
+}
+
 static int find_scales(struct el_stored *s, const struct el_shards *shards, struct el_error *err)
 {
     const struct el_st_tensor *t = s->values->t;
@@ -36,7 +48,6 @@ static int find_scales(struct el_stored *s, const struct el_shards *shards, stru
     if (rc == 0)
         s->scales = el_shards_find(shards, name.data);
     int64_t shape[2] = {el_fp8_blocks(t->shape[0], s->format->block_rows), scale_columns(s)};
-    const struct el_st_tensor *found;
     if (rc < 0)
         rc = el_error_set(err, rc, "%s: out of memory", shards->dir);
     else if (!s->scales)
@@ -44,7 +55,7 @@ static int find_scales(struct el_stored *s, const struct el_shards *shards, stru
                           "%s: tensor '%.140s' is missing, expected shape [%lld, %lld]",
                           shards->dir, name.data, (long long)shape[0], (long long)shape[1]);
     else
-        rc = el_safetensors_need(s->scales->file, name.data, EL_F32, 2, shape, &found, err);
+        rc = check_scales(s->scales, shape, err);
     el_buf_release(&name);
     return rc;
 }
@@ -111,6 +122,27 @@ static int not_finite(const struct el_shard_tensor *x, int64_t index, float valu
                         x->file->name, x->t->name, (double)value, (long long)index, want);
 }
 
+int el_stored_read_scales(const struct el_stored *s, int64_t start, int64_t n, float *out,
+                          struct el_error *err)
+{
+    const struct el_shard_tensor *x = s->scales;
+    size_t size = el_dtype_size(x->t->dtype), left = (size_t)n, at = (size_t)start * size;
+    unsigned char raw[4096];
+    if (x->t->dtype == EL_F32)
+        return el_safetensors_read(x->file, x->t, at, out, left * size, err);
+    while (left) {
+        size_t piece = left < sizeof raw / size ? left : sizeof raw / size;
+        int rc = el_safetensors_read(x->file, x->t, at, raw, piece * size, err);
+        if (rc < 0)
+            return rc;
+        el_dtype_widen(x->t->dtype, raw, piece, out);
+        at += piece * size;
+        out += piece;
+        left -= piece;
+    }
+    return 0;
+}
+
 /* Scales first..first+n of one row of blocks; n is at most the number of values read, since every
  * block of the row holds one of them. */
 static int need_scales(struct el_stored_reader *r, const struct el_stored *s, int64_t row,
@@ -120,8 +152,7 @@ static int need_scales(struct el_stored_reader *r, const struct el_stored *s, in
         return 0;
     int64_t start = row * scale_columns(s) + first;
     r->of = NULL;
-    int rc = el_safetensors_read(s->scales->file, s->scales->t, (size_t)start * sizeof *r->scales,
-                                 r->scales, (size_t)n * sizeof *r->scales, err);
+    int rc = el_stored_read_scales(s, start, n, r->scales, err);
     for (int64_t i = 0; i < n && rc == 0; i++)
         if (!isfinite(r->scales[i]) || r->scales[i] < 0)
             rc = not_finite(s->scales, start + i, r->scales[i], "finite scales of 0 or more", err);

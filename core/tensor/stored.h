@@ -1,6 +1,6 @@
 /* Weights as a checkpoint stores them, read as fp32: F32, BF16, F16, or FP8 codes with their
  * scales, which lie in a tensor of their own named like the codes with "_scale_inv" behind
- * (core/tensor/fp8.h). */
+ * (core/tensor/fp8.h): F32, BF16, F16 or F8_E8M0, which all widen exactly. */
 #ifndef EL_TENSOR_STORED_H
 #define EL_TENSOR_STORED_H
 
@@ -17,7 +17,8 @@ struct el_stored {
 
 /* Finds a tensor's scales, if it is FP8, and checks that it can be read. `format` NULL: nothing
  * says how large the blocks of FP8 tensors are, and they are EL_EFORMAT; so are scales that are
- * missing, not F32 or not of the shape that the blocks ask for. Another dtype is EL_EREFUSED. */
+ * missing, of another dtype or not of the shape that the blocks ask for. Values of another dtype
+ * are EL_EREFUSED. */
 int el_stored_init(struct el_stored *s, const struct el_shards *shards,
                    const struct el_shard_tensor *values, const struct el_fp8_format *format,
                    struct el_error *err);
@@ -41,5 +42,10 @@ void el_stored_reader_release(struct el_stored_reader *r);
  * EL_ENUMERIC naming tensor and index, and so is a scale that is negative or not finite. */
 int el_stored_read(struct el_stored_reader *r, const struct el_stored *s, int64_t start, size_t n,
                    float *out, struct el_error *err);
+
+/* Scales start..start+n of FP8 values, counted along the rows of blocks, as fp32, whatever they
+ * are. */
+int el_stored_read_scales(const struct el_stored *s, int64_t start, int64_t n, float *out,
+                          struct el_error *err);
 
 #endif

@@ -10,7 +10,7 @@
 
 struct folder {
     char path[64];
-    char *out; /* what the last command printed */
+    char *out, *said; /* what the last command printed, and on the standard error */
 };
 
 static char *inside(const struct folder *f, const char *name)
@@ -52,8 +52,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    static const char *const names[] = {"config.json", "model.safetensors", "tokenizer.json",
-                                        "domain.json", "stdout"};
+    static const char *const names[] = {
+        "config.json", "model.safetensors", "tokenizer.json", "domain.json", "stdout", "stderr"};
     struct folder *f = *state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *path = inside(f, names[i]);
@@ -62,8 +62,37 @@ static int teardown(void **state)
     }
     rmdir(f->path);
     el_free(f->out);
+    el_free(f->said);
     el_free(f);
     return 0;
+}
+
+/* Into a file; returns where it went before. */
+static int redirect(const struct folder *f, const char *name, int to)
+{
+    char *path = inside(f, name);
+    fflush(NULL);
+    int kept = dup(to), fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(kept >= 0 && fd >= 0);
+    dup2(fd, to);
+    close(fd);
+    el_free(path);
+    return kept;
+}
+
+static void restore(const struct folder *f, const char *name, int to, int kept, char **out)
+{
+    struct el_buf text;
+    char *path = inside(f, name);
+    fflush(NULL);
+    dup2(kept, to);
+    close(kept);
+    el_buf_init(&text);
+    golden_must(el_file_read(path, 0, &text, &err));
+    el_free(*out);
+    *out = text.len ? el_strndup(text.data, text.len) : el_strdup("");
+    el_buf_release(&text);
+    el_free(path);
 }
 
 /* Runs the command with the model and the given arguments (NULL ends them), keeping its output. */
@@ -76,23 +105,10 @@ static int generate(struct folder *f, ...)
     for (char *a; (a = va_arg(list, char *));)
         argv[argc++] = a;
     va_end(list);
-    char *path = inside(f, "stdout");
-    fflush(stdout);
-    int kept = dup(1), fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    assert_true(kept >= 0 && fd >= 0);
-    dup2(fd, 1);
+    int out = redirect(f, "stdout", 1), err = redirect(f, "stderr", 2);
     int rc = cmd_generate(argc, argv);
-    fflush(stdout);
-    dup2(kept, 1);
-    close(kept);
-    close(fd);
-    struct el_buf text;
-    el_buf_init(&text);
-    golden_must(el_file_read(path, 0, &text, &err));
-    el_free(path);
-    el_free(f->out);
-    f->out = text.len ? el_strndup(text.data, text.len) : el_strdup("");
-    el_buf_release(&text);
+    restore(f, "stdout", 1, out, &f->out);
+    restore(f, "stderr", 2, err, &f->said);
     return rc;
 }
 
@@ -264,7 +280,12 @@ static void test_drafts(void **state)
     }
     assert_null(cJSON_GetObjectItemCaseSensitive(plain, "drafted"));
     cJSON_Delete(plain);
-    assert_int_equal(generate(f, "--prompt", "x", "--mtp-hidden", "both", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp", "--mtp-hidden", "both", NULL),
+                     CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp-hidden", "pre", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp", "--attention", "mha", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "x", "--mtp", "--attention", "mha:9", NULL),
+                     CLI_USAGE);
 }
 
 /* A limit that was given is taken as it is and named, so that the same command computes the same.
@@ -301,16 +322,57 @@ static void test_command_line(void **state)
     assert_int_equal(generate(f, "--prompt", "a", "--attention", "none", NULL), CLI_USAGE);
     assert_int_equal(generate(f, "--prompt", "a", "--n", "0", NULL), CLI_USAGE);
     assert_int_equal(generate(f, "--prompt", "a", "--top-p", "0", NULL), CLI_USAGE);
+    assert_int_equal(generate(f, "--prompt", "a", "--index-fp8", NULL), CLI_FAILED);
     assert_int_equal(generate(f, "--prompt", "a", "--context", "3", NULL), CLI_FAILED);
-    assert_int_equal(generate(f, "--prompt", "a", "--context", "2000", NULL), CLI_DONE);
+    assert_int_equal(generate(f, "--prompt", "a", "--context", "2000", NULL), CLI_FAILED);
+    assert_non_null(strstr(f->said, "context of 2000 tokens: this model allows 2..1024"));
+    assert_int_equal(generate(f, "--prompt", "a", "--context", "1024", "--max-tokens", "2", NULL),
+                     CLI_DONE);
+}
+
+static int prompt_tokens(const struct folder *f)
+{
+    cJSON *json;
+    int n = (int)number(cJSON_GetArrayItem(parse(f, &json), 0), "prompt_tokens");
+    cJSON_Delete(json);
+    return n;
+}
+
+/* Greedy, so that all completions are one, which does not stop within eight tokens. */
+static void test_ended_by_context(void **state)
+{
+    struct folder *f = *state;
+    char context[16], says[128];
+    char *args[] = {"--prompt", "hi", "--temperature", "0", "--max-tokens", "8"};
+#define ARGS args[0], args[1], args[2], args[3], args[4], args[5]
+    assert_int_equal(generate(f, ARGS, "--json", NULL), CLI_DONE);
+    int n = prompt_tokens(f);
+    assert_non_null(strstr(f->out, "\"completion_tokens\": 8,"));
+    assert_null(strstr(f->said, "ended with the context"));
+    for (int left = 7; left <= 8; left++) {
+        snprintf(context, sizeof context, "%d", n + left);
+        snprintf(says, sizeof says,
+                 "warning: 2 of 2 completions ended with the context of %d tokens, before "
+                 "--max-tokens 8",
+                 n + left);
+        for (int json = 0; json < 2; json++) {
+            assert_int_equal(
+                generate(f, ARGS, "--context", context, "--n", "2", json ? "--json" : NULL, NULL),
+                CLI_DONE);
+            assert_int_equal(strstr(f->said, says) != NULL, left == 7);
+            assert_int_equal(strstr(f->said, "ended with the context") != NULL, left == 7);
+        }
+    }
+#undef ARGS
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),    cmocka_unit_test(test_drafts),
-        cmocka_unit_test(test_stream),     cmocka_unit_test(test_problem),
-        cmocka_unit_test(test_masked_mha), cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_samples),          cmocka_unit_test(test_drafts),
+        cmocka_unit_test(test_stream),           cmocka_unit_test(test_problem),
+        cmocka_unit_test(test_masked_mha),       cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_ended_by_context),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -308,6 +308,55 @@ static void what_fits_is_taken_over(void **state)
     same_file(out_path("e/model.safetensors"), out_path("small/model.safetensors"));
 }
 
+/* Folder `from` again as `to`, its scales as powers of two in a byte. */
+static void with_e8m0_scales(const char *from, const char *to)
+{
+    struct el_shards s;
+    struct el_st_tensor t[256];
+    char command[700];
+    assert_int_equal(el_shards_open(&s, out_path(from), NULL), 0);
+    assert_in_range(s.n, 1, 256);
+    for (int i = 0; i < s.n; i++) {
+        t[i] = *s.tensors[i].t;
+        if (!strstr(t[i].name, "_scale_inv"))
+            continue;
+        uint8_t *codes = el_alloc(t[i].bytes / 4);
+        for (size_t j = 0; j < t[i].bytes / 4; j++) {
+            float scale;
+            int exponent;
+            memcpy(&scale, (const char *)t[i].data + 4 * j, sizeof scale);
+            assert_true(frexpf(scale, &exponent) == 0.5f);
+            codes[j] = (uint8_t)(exponent + 126);
+        }
+        t[i].dtype = EL_F8_E8M0, t[i].data = codes;
+    }
+    snprintf(command, sizeof command, "mkdir %s && cp %s/config.json %s", out_path(to),
+             out_path(from), out_path(to));
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof command, "%s/model.safetensors", out_path(to));
+    assert_int_equal(el_safetensors_write(command, t, s.n, NULL, 0, NULL), 0);
+    for (int i = 0; i < s.n; i++)
+        if (t[i].dtype == EL_F8_E8M0)
+            el_free((void *)t[i].data);
+    el_shards_release(&s);
+}
+
+static void e8m0_scales_are_taken_over_as_f32(void **state)
+{
+    (void)state;
+    struct el_config c = wide_config();
+    el_weights_free(make_model(&c));
+    convert(folder, "ue8m0", &to_fp8);
+    with_e8m0_scales("ue8m0", "bytes");
+    assert_int_equal(convert(out_path("bytes"), "a", &to_fp8).taken_over, 26);
+    same_file(out_path("a/model.safetensors"), out_path("ue8m0/model.safetensors"));
+    assert_int_equal(convert(out_path("bytes"), "b", &to_float).taken_over, 26);
+    same_file(out_path("b/model.safetensors"), out_path("ue8m0/model.safetensors"));
+    convert(out_path("bytes"), "c", &to_f32);
+    convert(out_path("ue8m0"), "d", &to_f32);
+    same_file(out_path("c/model.safetensors"), out_path("d/model.safetensors"));
+}
+
 static int64_t largest_tensor(const struct el_weights *w)
 {
     int64_t max = 0;
@@ -360,6 +409,29 @@ static void shards_hold_the_same(void **state)
         clear(NULL);
     }
     el_weights_free(w);
+}
+
+/* What could not be read back is not written: 9 * 512 experts' matrices, each its own file. */
+static void no_more_files_than_can_be_read(void **state)
+{
+    (void)state;
+    static const char json[] =
+        "{\"vocab_size\":8,\"hidden_size\":4,\"intermediate_size\":4,"
+        "\"moe_intermediate_size\":2,\"num_hidden_layers\":3,\"first_k_dense_replace\":0,"
+        "\"num_attention_heads\":1,\"q_lora_rank\":2,\"kv_lora_rank\":2,"
+        "\"qk_nope_head_dim\":2,\"qk_rope_head_dim\":2,\"v_head_dim\":2,\"n_routed_experts\":512,"
+        "\"n_shared_experts\":1,\"num_experts_per_tok\":1,\"index_n_heads\":1,"
+        "\"index_head_dim\":4,\"index_topk\":4,\"max_position_embeddings\":16,"
+        "\"torch_dtype\":\"float32\"}";
+    struct el_config c;
+    struct el_convert_options o = to_f32;
+    struct el_error err = {0};
+    assert_int_equal(el_config_parse("many", json, sizeof json - 1, &c, &err), 0);
+    el_weights_free(make_model(&c));
+    o.shard_bytes = 1;
+    assert_int_equal(el_convert(folder, out_path("x"), &o, NULL, NULL, &err), EL_ELIMIT);
+    assert_non_null(strstr(err.msg, "more than the 4096 that a model can be read from"));
+    assert_int_equal(entries(out, "*"), 0);
 }
 
 static void headers_count(void **state)
@@ -571,7 +643,9 @@ int main(void)
         CONVERT_TEST(fp8_codes_are_the_nearest),
         CONVERT_TEST(fp8_values_survive),
         CONVERT_TEST(what_fits_is_taken_over),
+        CONVERT_TEST(e8m0_scales_are_taken_over_as_f32),
         CONVERT_TEST(shards_hold_the_same),
+        CONVERT_TEST(no_more_files_than_can_be_read),
         CONVERT_TEST(headers_count),
         CONVERT_TEST(shards_of_fp8_keep_scales_beside_codes),
         CONVERT_TEST(threads_change_no_byte),

@@ -226,6 +226,66 @@ static void codes_that_are_no_number_are_named(void **state)
     fp8_free(&f);
 }
 
+/* 2^exponent, from -24 on, as it is stored. */
+static void put_power(void *at, enum el_dtype type, int64_t i, int exponent)
+{
+    if (type == EL_F8_E8M0)
+        ((uint8_t *)at)[i] = (uint8_t)(exponent + 127);
+    else if (type == EL_BF16)
+        ((uint16_t *)at)[i] = (uint16_t)((exponent + 127) << 7);
+    else
+        ((uint16_t *)at)[i] = (uint16_t)(exponent < -14 ? 1 << (exponent + 24) /* no leading 1 */
+                                                        : (exponent + 15) << 10);
+}
+
+/* The scales of f in a narrower dtype, which holds them exactly, beside the old ones. */
+static void narrow_scales(struct fp8 *f, enum el_dtype type, void **old)
+{
+    for (int i = 0; i < f->n; i++) {
+        struct el_st_tensor *t = &f->t[i];
+        int exponent;
+        if (!strstr(t->name, "_scale_inv"))
+            continue;
+        old[i] = (void *)t->data;
+        t->dtype = type;
+        t->data = el_alloc_array((size_t)(t->shape[0] * t->shape[1]), sizeof(uint16_t));
+        for (int64_t j = 0; j < t->shape[0] * t->shape[1]; j++) {
+            assert_true(frexpf(((float *)old[i])[j], &exponent) == 0.5f);
+            put_power((void *)t->data, type, j, exponent - 1);
+        }
+    }
+}
+
+static void widen_scales(struct fp8 *f, void **old)
+{
+    for (int i = 0; i < f->n; i++) {
+        if (!strstr(f->t[i].name, "_scale_inv"))
+            continue;
+        el_free((void *)f->t[i].data);
+        f->t[i].dtype = EL_F32;
+        f->t[i].data = old[i];
+    }
+}
+
+static void narrow_scales_are_widened(void **state)
+{
+    (void)state;
+    static const enum el_dtype types[] = {EL_BF16, EL_F16, EL_F8_E8M0};
+    static const int blocks[][2] = {{128, 128}, {7, 33}, {1, 1}};
+    for (size_t i = 0; i < 9; i++) {
+        struct fp8 f = fp8_of(wide_json, blocks[i / 3][0], blocks[i / 3][1], 1);
+        void **old = el_alloc_array((size_t)f.n, sizeof *old);
+        narrow_scales(&f, types[i % 3], old);
+        fp8_write(&f);
+        widen_scales(&f, old);
+        struct el_weights *w = load(NULL);
+        assert_int_equal(compare(&f, w), 2 * 7 + 3 + 3 + 2 * 3);
+        el_weights_free(w);
+        el_free(old);
+        fp8_free(&f);
+    }
+}
+
 #define Q_B "model.layers.1.self_attn.q_b_proj.weight" /* (192, 130): scales (2, 2) */
 
 static void scales_must_be_numbers(void **state)
@@ -273,6 +333,34 @@ static void expect_with(struct fp8 *f, struct el_st_tensor *t, struct el_st_tens
     expect_refusal(EL_EFORMAT, says);
 }
 
+static void narrow_scales_must_be_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        enum el_dtype type;
+        uint16_t bits;
+        const char *says;
+    } bad[] = {{EL_F8_E8M0, 255, "nan at index 1"},
+               {EL_F16, 0x7C00, "inf at index 1"},
+               {EL_BF16, 0xBF80, "-1 at index 1"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct fp8 f = fp8_of(wide_json, 128, 128, 1);
+        void **old = el_alloc_array((size_t)f.n, sizeof *old);
+        narrow_scales(&f, bad[i].type, old);
+        void *at = (void *)fp8_find(&f, Q_B "_scale_inv")->data;
+        if (bad[i].type == EL_F8_E8M0)
+            ((uint8_t *)at)[1] = (uint8_t)bad[i].bits;
+        else
+            ((uint16_t *)at)[1] = bad[i].bits;
+        fp8_write(&f);
+        expect_refusal(EL_ENUMERIC, "'" Q_B "_scale_inv' holds ");
+        expect_refusal(EL_ENUMERIC, bad[i].says);
+        widen_scales(&f, old);
+        el_free(old);
+        fp8_free(&f);
+    }
+}
+
 static void scales_must_fit_their_matrix(void **state)
 {
     (void)state;
@@ -284,8 +372,9 @@ static void scales_must_fit_their_matrix(void **state)
     expect_with(&f, t, changed, "has the shape [2,1], expected [2,2]");
     changed = *t, changed.dims = 1, changed.shape[0] = 4;
     expect_with(&f, t, changed, "has the shape [4], expected [2,2]");
-    changed = *t, changed.dtype = EL_BF16;
-    expect_with(&f, t, changed, "'" Q_B "_scale_inv' has the dtype BF16, expected F32");
+    changed = *t, changed.dtype = EL_U8;
+    expect_with(&f, t, changed,
+                "'" Q_B "_scale_inv' has the dtype U8, scales must be F32, BF16, F16 or F8_E8M0");
     changed = *t, changed.name = Q_B "_scale";
     expect_with(&f, t, changed, "'" Q_B "_scale_inv' is missing, expected shape [2, 2]");
     f.format.block_rows = 200; /* other blocks than the scales were made for */
@@ -431,6 +520,8 @@ int main(void)
         cmocka_unit_test(every_code_is_decoded),
         cmocka_unit_test(codes_that_are_no_number_are_named),
         cmocka_unit_test(scales_must_be_numbers),
+        cmocka_unit_test(narrow_scales_are_widened),
+        cmocka_unit_test(narrow_scales_must_be_numbers),
         cmocka_unit_test(scales_must_fit_their_matrix),
         cmocka_unit_test(scales_that_belong_to_nothing_are_named),
         cmocka_unit_test(fp8_needs_a_block_size),

@@ -205,6 +205,31 @@ static void wrong_shapes_and_dtypes_are_named(void **state)
     *t = old, t->dtype = EL_I32;
     list_write(&l, "model.safetensors", 0, l.n);
     expect_refusal(EL_EREFUSED, "is stored as I32");
+    *t = old, t->dtype = EL_F8_E5M2;
+    list_write(&l, "model.safetensors", 0, l.n);
+    expect_refusal(EL_EREFUSED, "model.safetensors: tensor 'model.layers.1.self_attn.q_a_proj."
+                                "weight' is stored as F8_E5M2");
+    list_free(&l);
+}
+
+/* Tensors that are passed over may be anything. */
+static void dtypes_that_nobody_reads_are_in_nobodys_way(void **state)
+{
+    (void)state;
+    static const enum el_dtype types[] = {EL_BOOL, EL_I8, EL_U16, EL_U64, EL_F8_E5M2, EL_F4};
+    struct el_config c = small_config(); /* announces one MTP layer: layer 3 */
+    struct list l = list_of(&c);
+    list_add(&l, "model.layers.0.self_attn.rotary_emb.inv_freq");
+    list_add(&l, "model.layers.3.enorm.weight");
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        int skipped;
+        l.t[l.n - 1].dtype = l.t[l.n - 2].dtype = types[i];
+        list_write(&l, "model.safetensors", 0, l.n);
+        struct el_weights *w = load(&skipped);
+        assert_int_equal(skipped, 2);
+        assert_memory_equal(w->data, l.w->data, (size_t)w->layout.total * sizeof *w->data);
+        el_weights_free(w);
+    }
     list_free(&l);
 }
 
@@ -557,6 +582,7 @@ int main(void)
         cmocka_unit_test(unknown_tensors_are_refused),
         cmocka_unit_test(every_missing_tensor_is_named),
         cmocka_unit_test(wrong_shapes_and_dtypes_are_named),
+        cmocka_unit_test(dtypes_that_nobody_reads_are_in_nobodys_way),
         cmocka_unit_test(bf16_and_f16_are_widened),
         cmocka_unit_test(values_must_be_finite),
         cmocka_unit_test(a_model_with_nan_is_not_saved),

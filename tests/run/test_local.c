@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "tests/model/golden_case.h"
+#include "tests/run/small_tokenizer.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -290,6 +291,13 @@ static void test_refusals(void **state)
     w->config.vocab_size = VOCAB;
 }
 
+static void write_in(const char *folder, const char *name, const char *text)
+{
+    char *path = el_path_join(folder, name);
+    golden_must(el_file_write(path, text, strlen(text), &err));
+    el_free(path);
+}
+
 static char *folder_with_model(char *folder)
 {
     struct el_buf tokenizer;
@@ -297,9 +305,7 @@ static char *folder_with_model(char *folder)
     golden_must(el_weights_save(w, folder, &err));
     el_buf_init(&tokenizer);
     golden_must(el_file_read(TOKENIZER, 0, &tokenizer, &err));
-    char *path = el_path_join(folder, "tokenizer.json");
-    golden_must(el_file_write(path, tokenizer.data, tokenizer.len, &err));
-    el_free(path);
+    write_in(folder, "tokenizer.json", tokenizer.data);
     el_buf_release(&tokenizer);
     return folder;
 }
@@ -355,24 +361,125 @@ static void test_loading_is_seen(void **state)
     remove_model(folder);
 }
 
-/* First the model, then the layer. The folder has no tokenizer, which is read after them. */
+/* First the model, then the layer. */
 static void test_loading_of_mtp_is_seen(void **state)
 {
     (void)state;
-    struct el_backend *b = NULL;
+    static const char *const files[] = {"config.json", "model.safetensors"};
+    char folder[] = "/tmp/el_local_XXXXXX";
     struct seen seen = {0};
     struct el_progress loading = {on_loading, &seen};
     struct el_local_options o = options();
-    o.model = GOLDEN_DIR "mtp";
+    o.model = mkdtemp(folder);
     o.mtp = 1;
+    assert_non_null(o.model);
     for (int i = 0; i < 2; i++) {
-        struct el_error why = {0};
+        char *from = el_path_join(GOLDEN_DIR "mtp", files[i]), *to = el_path_join(folder, files[i]);
+        assert_int_equal(symlink(from, to), 0);
+        el_free(from);
+        el_free(to);
+    }
+    write_in(folder, "tokenizer.json", small_tokenizer);
+    for (int i = 0; i < 2; i++) {
+        struct el_backend *b = NULL;
         o.loading = i ? &loading : NULL;
-        assert_true(el_local_open(&o, &b, &why) < 0);
-        assert_non_null(strstr(why.msg, "tokenizer.json"));
+        golden_must(el_local_open(&o, &b, &err));
         assert_int_equal(seen.models, 2 * i);
+        el_backend_free(b);
     }
     assert_true(!seen.wrong && seen.last == 0 && seen.totals[0] > seen.totals[1]);
+    remove_model(folder);
+}
+
+static void refused_unread(const struct el_local_options *o, int code, const char *says)
+{
+    struct el_error why = {0};
+    struct el_backend *b = NULL;
+    struct seen seen = {0};
+    struct el_progress loading = {on_loading, &seen};
+    struct el_local_options watched = *o;
+    watched.loading = &loading;
+    int rc = el_local_open(&watched, &b, &why);
+    if (rc != code || !strstr(why.msg, says) || seen.calls)
+        fail_msg("code %d, '%s', %d pieces read, expected code %d, '%s', none", rc, why.msg,
+                 seen.calls, code, says);
+}
+
+static void write_config(const char *folder, const struct el_config *c)
+{
+    char *text = el_config_print(c);
+    assert_non_null(text);
+    write_in(folder, "config.json", text);
+    el_free(text);
+}
+
+static void test_usual_context(void **state)
+{
+    (void)state;
+    static const int positions[] = {1024, EL_LOCAL_CONTEXT, EL_LOCAL_CONTEXT + 1};
+    for (size_t i = 0; i < sizeof positions / sizeof *positions; i++) {
+        struct el_config c = w->config;
+        struct el_weights *other;
+        struct el_backend *b = NULL;
+        struct el_local_options o = options();
+        c.max_position_embeddings = positions[i];
+        o.context = 0;
+        golden_must(el_weights_create(&c, el_device_host(), 1, &other, &err));
+        golden_must(el_local_wrap(&o, other, TOKENIZER, &b, &err));
+        assert_int_equal(b->context_limit, i == 0 ? 1024 : EL_LOCAL_CONTEXT);
+        el_backend_free(b);
+        el_weights_free(other);
+    }
+}
+
+/* Options that do not suit the model or each other, found before its weights are read. */
+static void test_options_are_refused_unread(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/el_local_XXXXXX";
+    struct el_local_options o = options();
+    o.model = folder_with_model(folder);
+    o.fp8 = 1;
+    refused_unread(&o, EL_EREFUSED, "index_head_dim is 24");
+    o.fp8 = 0, o.isa = "abacus";
+    refused_unread(&o, EL_EINVAL, "'abacus'");
+    o.isa = NULL, o.context = 1025;
+    refused_unread(&o, EL_EINVAL, "context of 1025 tokens: this model allows 2..1024");
+    o.context = 256, o.cache_tokens = 100;
+    refused_unread(&o, EL_EINVAL, "a cache of 100 tokens cannot hold one context of 256");
+    o.cache_tokens = 0, o.mtp = 1;
+    refused_unread(&o, EL_ENOTFOUND, "config.json announces no MTP layer");
+    o.attention = EL_ATTENTION_MHA, o.trace = 0;
+    refused_unread(&o, EL_EINVAL, "masked MHA beside an MTP layer");
+    remove_model(folder);
+}
+
+/* The same for files that do not suit each other. */
+static void test_folders_are_refused_unread(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/el_local_XXXXXX";
+    struct el_local_options o = options();
+    struct el_config c = w->config;
+    o.model = folder_with_model(folder);
+    c.eos_token_id = 7;
+    write_config(folder, &c);
+    refused_unread(&o, EL_EFORMAT, "eos_token_id is 7");
+    c.eos_token_id = END, c.vocab_size = 700;
+    write_config(folder, &c);
+    refused_unread(&o, EL_EFORMAT, "vocab_size is 700");
+    c.vocab_size = VOCAB, c.num_nextn_predict_layers = 1;
+    write_config(folder, &c);
+    o.mtp = 1;
+    refused_unread(&o, EL_ENOTFOUND, "of which the checkpoint holds no tensor");
+    o.mtp = 0;
+    write_in(folder, "tokenizer.json", "{}");
+    refused_unread(&o, EL_EFORMAT, "tokenizer.json");
+    char *path = el_path_join(folder, "tokenizer.json");
+    assert_int_equal(unlink(path), 0);
+    refused_unread(&o, EL_EIO, "tokenizer.json");
+    el_free(path);
+    remove_model(folder);
 }
 
 /* The weights change between requests, as in training: no prefix of the old ones is used. */
@@ -428,11 +535,19 @@ static void test_freed_in_flight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_completion),      cmocka_unit_test(test_together),
-        cmocka_unit_test(test_masked_mha),      cmocka_unit_test(test_mode_names_fp8),
-        cmocka_unit_test(test_stop_strings),    cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_freed_in_flight),
-        cmocka_unit_test(test_loading_is_seen), cmocka_unit_test(test_loading_of_mtp_is_seen),
+        cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_together),
+        cmocka_unit_test(test_masked_mha),
+        cmocka_unit_test(test_mode_names_fp8),
+        cmocka_unit_test(test_stop_strings),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_freed_in_flight),
+        cmocka_unit_test(test_loading_is_seen),
+        cmocka_unit_test(test_loading_of_mtp_is_seen),
+        cmocka_unit_test(test_usual_context),
+        cmocka_unit_test(test_options_are_refused_unread),
+        cmocka_unit_test(test_folders_are_refused_unread),
         cmocka_unit_test(test_new_weights),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

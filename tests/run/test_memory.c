@@ -4,25 +4,14 @@
 #include "core/run/local.h"
 #include "core/run/logits.h"
 #include "tests/run/engine_fixture.h"
+#include "tests/run/small_tokenizer.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 enum { END = 1, TEXT = 20 /* tokens of a row */ };
 
-/* As few tokens as a conversation needs: opening a model is repeated for every allocation of it. */
-static const char tokenizer[] =
-    "{\"decoder\":{\"type\":\"ByteLevel\"},\"added_tokens\":["
-    "{\"id\":0,\"content\":\"<｜begin▁of▁sentence｜>\"},{\"id\":1,\"content\":\"<"
-    "｜end▁of▁sentence｜>\"},"
-    "{\"id\":2,\"content\":\"<｜User｜>\"},{\"id\":3,\"content\":\"<｜Assistant｜>\"},"
-    "{\"id\":4,\"content\":\"<think>\"},{\"id\":5,\"content\":\"</think>\"}],"
-    "\"normalizer\":{\"type\":\"NFC\"},"
-    "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
-    "\"model\":{\"type\":\"BPE\",\"merges\":[\"a "
-    "b\"],\"vocab\":{\"a\":6,\"b\":7,\"ab\":8,\"c\":9}}}";
-
-/* A folder with the golden model that has an MTP layer and that tokenizer, one with a model
+/* A folder with the golden model that has an MTP layer and the small tokenizer, one with a model
  * without, whose shape has an FP8 form; and a file. */
 static char root[] = "/tmp/el_memory_XXXXXX";
 static struct golden_case small; /* the first one's */
@@ -49,13 +38,13 @@ static void make_folders(void)
     assert_int_equal(symlink(GOLDEN_DIR "mtp/config.json", path_of("mtp/config.json")), 0);
     assert_int_equal(symlink(GOLDEN_DIR "mtp/model.safetensors", path_of("mtp/model.safetensors")),
                      0);
-    write_file("mtp/tokenizer.json", tokenizer, strlen(tokenizer));
+    write_file("mtp/tokenizer.json", small_tokenizer, strlen(small_tokenizer));
     c.index_head_dim = 16;
     c.num_nextn_predict_layers = 0;
     golden_must(el_weights_create(&c, el_device_host(), 5, &w, &err));
     golden_must(el_weights_save(w, path_of("plain"), &err));
     el_weights_free(w);
-    write_file("plain/tokenizer.json", tokenizer, strlen(tokenizer));
+    write_file("plain/tokenizer.json", small_tokenizer, strlen(small_tokenizer));
 }
 
 static int setup(void **state)

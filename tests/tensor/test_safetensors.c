@@ -89,12 +89,27 @@ static void f16_widens_exactly(void **state)
     assert_true(signbit(el_f16_widen(0x8000)));
 }
 
-static void integers_are_not_widened(void **state)
+static void e8m0_is_a_power_of_two(void **state)
 {
     (void)state;
-    float out[1];
-    int32_t in[1] = {7};
-    assert_int_equal(el_dtype_widen(EL_I32, in, 1, out), EL_EREFUSED);
+    float out[2];
+    assert_true(el_e8m0_widen(0) == 0x1p-127f);
+    assert_true(el_e8m0_widen(126) == 0.5f && el_e8m0_widen(127) == 1 && el_e8m0_widen(128) == 2);
+    assert_true(el_e8m0_widen(254) == 0x1p127f);
+    assert_true(isnan(el_e8m0_widen(255)));
+    assert_int_equal(el_dtype_widen(EL_F8_E8M0, (uint8_t[]){130, 120}, 2, out), 0);
+    assert_true(out[0] == 8 && out[1] == 0x1p-7f);
+}
+
+static void other_dtypes_are_not_widened(void **state)
+{
+    (void)state;
+    float out[1] = {0};
+    int64_t in[1] = {7};
+    for (enum el_dtype t = 0; t < EL_DTYPES; t++) {
+        int numbers = t == EL_F32 || t == EL_BF16 || t == EL_F16 || t == EL_F8_E8M0;
+        assert_int_equal(el_dtype_widen(t, in, 1, out), numbers ? 0 : EL_EREFUSED);
+    }
     assert_int_equal(el_dtype_narrow(EL_F16, out, 1, in), EL_EREFUSED);
 }
 
@@ -191,6 +206,53 @@ static void need_names_what_it_expected(void **state)
     el_safetensors_release(&st);
 }
 
+/* Names and bits of one value as the format has them. */
+static const struct {
+    const char *name;
+    int bits;
+} format_dtypes[] = {
+    {"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
+    {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
+    {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"F16", 16},    {"BF16", 16},
+    {"I32", 32},        {"U32", 32},    {"F32", 32},    {"C64", 64},    {"F64", 64},
+    {"I64", 64},        {"U64", 64},
+};
+
+/* Eight values each: read, written and read again; a byte more or less is refused. */
+static void every_dtype_of_the_format_is_known(void **state)
+{
+    (void)state;
+    enum { n = sizeof format_dtypes / sizeof *format_dtypes };
+    assert_int_equal(n, EL_DTYPES);
+    for (int i = 0; i < n; i++) {
+        struct el_safetensors st;
+        struct el_error err = {0};
+        char header[128];
+        int bytes = format_dtypes[i].bits;
+        snprintf(header, sizeof header,
+                 "{\"a\":{\"dtype\":\"%s\",\"shape\":[2,4],\"data_offsets\":[0,%d]}}",
+                 format_dtypes[i].name, bytes);
+        struct el_buf b = file_of(header, (size_t)bytes);
+        assert_int_equal(el_safetensors_parse(&st, "x", b.data, b.len, &err), 0);
+        assert_int_equal(el_dtype_bits(st.tensors->dtype), format_dtypes[i].bits);
+        assert_int_equal(st.tensors->bytes, bytes);
+        assert_int_equal(el_safetensors_write(in_folder("dtype"), st.tensors, 1, NULL, 0, &err), 0);
+        el_safetensors_release(&st);
+        el_buf_release(&b);
+        assert_int_equal(el_safetensors_open(&st, in_folder("dtype"), &err), 0);
+        assert_string_equal(el_dtype_name(st.tensors->dtype), format_dtypes[i].name);
+        assert_int_equal(st.tensors->bytes, bytes);
+        el_safetensors_release(&st);
+        for (int more = -1; more <= 1; more += 2) {
+            snprintf(header, sizeof header,
+                     "{\"a\":{\"dtype\":\"%s\",\"shape\":[2,4],\"data_offsets\":[0,%d]}}",
+                     format_dtypes[i].name, bytes + more);
+            assert_int_equal(parse(header, (size_t)(bytes + more), &err), EL_EFORMAT);
+            assert_non_null(strstr(err.msg, format_dtypes[i].name));
+        }
+    }
+}
+
 #define T(name, dtype, shape, offsets)                                                             \
     "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
@@ -223,7 +285,9 @@ static const struct {
     {"{\"a\":{}}", 0, "missing 'dtype'"},
     {"{} x", 0, "JSON"},
     {"{" T("a", "F31", "[2]", "[0,8]") "}", 8, "dtype 'F31' is unknown"},
-    {"{" T("a", "BOOL", "[8]", "[0,8]") "}", 8, "dtype 'BOOL' is unknown"},
+    {"{" T("a", "BOOL ", "[8]", "[0,8]") "}", 8, "dtype 'BOOL ' is unknown"},
+    {"{" T("a", "F4", "[3]", "[0,2]") "}", 2, "its 12 bits (dtype F4) are no whole bytes"},
+    {"{" T("a", "F6_E2M3", "[2]", "[0,2]") "}", 2, "its 12 bits (dtype F6_E2M3) are no whole"},
     {"{\"a\":{\"dtype\":3,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "missing 'dtype'"},
     {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, "missing 'shape'"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "'data_offsets' must be two"},
@@ -407,7 +471,7 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     static const char *const names[] = {"round", "aligned", "need", "whole",
-                                        "zero",  "alloc",   "full"};
+                                        "zero",  "alloc",   "full", "dtype"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlink(in_folder(names[i]));
@@ -420,7 +484,9 @@ int main(void)
         cmocka_unit_test(bf16_rounds_to_nearest_even),
         cmocka_unit_test(every_bf16_survives),
         cmocka_unit_test(f16_widens_exactly),
-        cmocka_unit_test(integers_are_not_widened),
+        cmocka_unit_test(e8m0_is_a_power_of_two),
+        cmocka_unit_test(other_dtypes_are_not_widened),
+        cmocka_unit_test(every_dtype_of_the_format_is_known),
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(the_header_is_aligned),
         cmocka_unit_test(the_size_is_known_before),

@@ -4,11 +4,14 @@
 #include "core/tensor/st_index.h"
 #include "core/tensor/stored.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -226,6 +229,86 @@ static void what_cannot_be_read_is_refused(void **state)
     el_shards_release(&s);
 }
 
+/* One row of blocks is longer than what is read at a time. */
+enum { rows = 2, columns = 5000 };
+
+static void put_scale(void *at, enum el_dtype type, int i, int exponent)
+{
+    uint16_t bf16 = (uint16_t)((exponent + 127) << 7), f16 = (uint16_t)((exponent + 15) << 10);
+    if (type == EL_BF16)
+        memcpy((char *)at + 2 * i, &bf16, sizeof bf16);
+    else if (type == EL_F16)
+        memcpy((char *)at + 2 * i, &f16, sizeof f16);
+    else if (type == EL_F8_E8M0)
+        ((uint8_t *)at)[i] = (uint8_t)(exponent + 127);
+    else
+        ((float *)at)[i] = ldexpf(1, exponent);
+}
+
+/* Powers of two, which all of them hold. */
+static void scales_have_any_of_four_dtypes(void **state)
+{
+    (void)state;
+    static const enum el_dtype types[] = {EL_F32, EL_BF16, EL_F16, EL_F8_E8M0};
+    static const struct el_fp8_format single = {.block_rows = 1, .block_columns = 1};
+    static uint8_t one[rows * columns];
+    static float stored[rows * columns], out[rows * columns];
+    memset(one, 0x38, sizeof one);
+    for (size_t k = 0; k < sizeof types / sizeof *types; k++) {
+        struct el_shards s;
+        struct el_stored x;
+        struct el_stored_reader r;
+        struct el_st_tensor t[2] = {
+            {.name = "w", .dtype = EL_F8_E4M3, .dims = 2, .shape = {rows, columns}, .data = one},
+            {.name = "w_scale_inv", .dims = 2, .shape = {rows, columns}, .data = stored}};
+        t[1].dtype = types[k];
+        for (int i = 0; i < rows * columns; i++)
+            put_scale(stored, types[k], i, i * 7 % 29 - 14);
+        assert_int_equal(el_safetensors_write(in_folder("model.safetensors"), t, 2, NULL, 0, NULL),
+                         0);
+        assert_int_equal(el_shards_open(&s, folder, NULL), 0);
+        assert_int_equal(el_stored_init(&x, &s, el_shards_find(&s, "w"), &single, NULL), 0);
+        assert_int_equal(el_stored_reader_init(&r, columns, NULL), 0);
+        assert_int_equal(el_stored_read_scales(&x, 3, rows * columns - 3, out, NULL), 0);
+        for (int i = 3; i < rows * columns; i++)
+            assert_true(out[i - 3] == ldexpf(1, i * 7 % 29 - 14));
+        assert_int_equal(el_stored_read(&r, &x, 2600, columns, out, NULL), 0);
+        for (int i = 0; i < columns; i++)
+            assert_true(out[i] == ldexpf(1, (i + 2600) * 7 % 29 - 14));
+        el_stored_reader_release(&r);
+        el_shards_release(&s);
+    }
+    unlink(in_folder("model.safetensors"));
+}
+
+/* They are in nobody's way before somebody wants their numbers. */
+static void other_dtypes_are_refused_where_they_are_read(void **state)
+{
+    (void)state;
+    int64_t shape[2] = {6, 0};
+    for (enum el_dtype t = 0; t < EL_DTYPES; t++) {
+        struct el_shards s;
+        struct el_stored x;
+        struct el_error err = {0};
+        static const int64_t zeros[6];
+        struct el_st_tensor list[2] = {second[1], first[1]};
+        char says[128];
+        if (t == EL_F32 || t == EL_BF16 || t == EL_F16 || t == EL_F8_E4M3 || el_dtype_size(t) == 0)
+            continue;
+        list[0].dtype = t, list[0].data = zeros;
+        assert_int_equal(
+            el_safetensors_write(in_folder("model.safetensors"), list, 2, NULL, 0, NULL), 0);
+        assert_int_equal(el_shards_open(&s, folder, NULL), 0);
+        assert_int_equal(el_stored_init(&x, &s, el_shards_find(&s, "x"), NULL, NULL), 0);
+        assert_int_equal(el_stored_find(&x, &s, "i", 1, shape, NULL, &err), EL_EREFUSED);
+        snprintf(says, sizeof says, "model.safetensors: tensor 'i' is stored as %s, only",
+                 el_dtype_name(t));
+        assert_non_null(strstr(err.msg, says));
+        el_shards_release(&s);
+    }
+    unlink(in_folder("model.safetensors"));
+}
+
 static void a_file_that_shrank_is_an_error(void **state)
 {
     (void)state;
@@ -242,6 +325,104 @@ static void a_file_that_shrank_is_an_error(void **state)
     assert_int_equal(el_safetensors_read(&st, t, 0, out, 17, &err), EL_EIO);
     assert_non_null(strstr(err.msg, "a.safetensors: nothing at byte"));
     el_safetensors_release(&st);
+}
+
+enum { MANY = 300, FEW = 100 }; /* files, and descriptors */
+
+static const char *one_of_many(int i)
+{
+    static char name[32];
+    snprintf(name, sizeof name, "s%03d.safetensors", i);
+    return name;
+}
+
+static void write_many(void)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    for (int i = 0; i < MANY; i++) {
+        char name[16];
+        float value = (float)i;
+        snprintf(name, sizeof name, "t%d", i);
+        struct el_st_tensor t = {.name = name, .dtype = EL_F32, .data = &value};
+        assert_int_equal(el_safetensors_write(in_folder(one_of_many(i)), &t, 1, NULL, 0, NULL), 0);
+        el_buf_printf(&b, "%s\"%s\":\"%s\"", i ? "," : "{\"weight_map\":{", name, one_of_many(i));
+    }
+    el_buf_puts(&b, "}}");
+    write_text("model.safetensors.index.json", b.data);
+    el_buf_release(&b);
+}
+
+static void remove_many(void)
+{
+    for (int i = 0; i < MANY; i++)
+        unlink(in_folder(one_of_many(i)));
+}
+
+static void the_limit_of_descriptors_is_raised(void **state)
+{
+    (void)state;
+    struct rlimit old, now;
+    struct el_shards s;
+    struct el_error err = {0};
+    write_many();
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    if (old.rlim_max < MANY + FEW) {
+        remove_many();
+        skip();
+    }
+    now = (struct rlimit){FEW, old.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+    if (el_shards_open(&s, folder, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(s.n_files, MANY);
+    for (int i = 0; i < MANY; i++) {
+        char name[16];
+        float value;
+        snprintf(name, sizeof name, "t%d", i);
+        const struct el_shard_tensor *t = el_shards_find(&s, name);
+        assert_int_equal(el_safetensors_read(t->file, t->t, 0, &value, sizeof value, NULL), 0);
+        assert_true(value == (float)i);
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &now), 0);
+    assert_true(now.rlim_cur == old.rlim_max);
+    el_shards_release(&s);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    remove_many();
+}
+
+/* In a process of its own, since a lowered hard limit stays. Returns the line of what is wrong. */
+static int run_out_of_descriptors(void)
+{
+    struct rlimit few = {FEW, FEW};
+    struct el_shards s;
+    struct el_error err = {0};
+    if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+        return __LINE__;
+    if (el_shards_open(&s, folder, &err) != EL_ELIMIT)
+        return __LINE__;
+    if (!strstr(err.msg, ".safetensors: cannot open: all 100 files") ||
+        !strstr(err.msg, "'ulimit -n' raises the limit"))
+        return __LINE__;
+    write_shards();
+    return el_shards_open(&s, folder, NULL) == 0 ? 0 : __LINE__; /* none was left open */
+}
+
+static void no_descriptors_left(void **state)
+{
+    (void)state;
+    int status;
+    write_many();
+    pid_t child = fork();
+    if (child == 0) {
+        int line = run_out_of_descriptors();
+        if (line)
+            fprintf(stderr, "line %d\n", line);
+        _exit(line ? 1 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    remove_many();
 }
 
 static void allocation_failures(void **state)
@@ -293,7 +474,11 @@ int main(void)
         cmocka_unit_test(what_the_index_says_must_hold),
         cmocka_unit_test(stored_values_are_read_in_pieces),
         cmocka_unit_test(what_cannot_be_read_is_refused),
+        cmocka_unit_test(scales_have_any_of_four_dtypes),
+        cmocka_unit_test(other_dtypes_are_refused_where_they_are_read),
         cmocka_unit_test(a_file_that_shrank_is_an_error),
+        cmocka_unit_test(the_limit_of_descriptors_is_raised),
+        cmocka_unit_test(no_descriptors_left),
         cmocka_unit_test(allocation_failures),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

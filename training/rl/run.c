@@ -105,8 +105,8 @@ static int open_trainer(struct el_rl_run *t, struct el_error *err)
         return el_error_set(err, EL_EINVAL,
                             "instruction set '%s': this machine has none of that name", t->o->isa);
     el_stream_init(&t->stream, t->policy->device, t->ops, t->o->threads);
-    int longest = t->policy->rope_positions;
-    longest = longest > 4096 ? 4096 : longest; /* as long as the sampler lets sequences get */
+    int longest = t->policy->rope_positions; /* as long as the sampler lets sequences get */
+    longest = longest > EL_LOCAL_CONTEXT ? EL_LOCAL_CONTEXT : longest;
     const struct el_trainer_options o = {.max_rows =
                                              r->batch_rows > longest ? r->batch_rows : longest,
                                          .max_sequences = 1024,
