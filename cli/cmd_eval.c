@@ -3,7 +3,9 @@
 #include "cli/eval_roles.h"
 #include "cli/eval_training.h"
 #include "cli/output.h"
+#include "cli/phase_folders.h"
 
+#include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "data/ratings.h"
 #include "refine/compare.h"
@@ -188,7 +190,8 @@ static const char long_help[] =
     "\n"
     "With --training, what the folders of trainings hold in metrics.jsonl, over each other when\n"
     "there are several. Those whose recipes differ in the seed alone are one arm: their mean\n"
-    "with an interval, and curves with a band.\n"
+    "with an interval, and curves with a band. The folder of an iteration stands for those of its\n"
+    "phases.\n"
     "\n"
     "  elenchus eval --training runs/a1 runs/a2 runs/a3 runs/b --html arms.html\n"
     "  elenchus eval --training --arm with runs/a1 runs/a2 --arm without runs/b1 runs/b2\n"
@@ -205,16 +208,39 @@ static int eval_roles(struct el_store *s, struct cli_eval_roles *roles, const ch
                 : el_error_set(err, EL_EINVAL, "more than %d models", CLI_ARMS);
 }
 
+/* A training's folder, or those of an iteration's phases; 0 when there is no room. */
+static int add_training(struct cli_arms *runs, const char *dir, const struct cli_phase_folders *f)
+{
+    int fits = f->n > 0 || cli_arms_add(runs, dir);
+    for (int i = 0; i < f->n && fits; i++)
+        fits = cli_arms_add(runs, f->path[i]);
+    return fits;
+}
+
 static int eval_training(const struct flags *f, const struct cli_arms *arms, char **dirs, int n)
 {
     struct cli_eval_training o = {
         .runs = *arms, .html = f->html, .json = f->json, .apart = f->apart};
-    for (int i = 0; i < n; i++)
-        if (!cli_arms_add(&o.runs, dirs[i]))
-            return cli_usage_error("more than %d trainings", CLI_ARMS);
-    if (o.runs.n_items == 0)
-        return cli_usage_error("eval --training needs folders of trainings");
-    return cli_eval_training(&o);
+    struct cli_phase_folders *phases = el_alloc_array((size_t)n + 1, sizeof *phases);
+    struct el_error err = {0};
+    int rc = phases ? 0 : el_error_set(&err, EL_ENOMEM, "out of memory"), found = 0, fits = 1;
+    for (; rc == 0 && fits && found < n; found++) {
+        rc = cli_phase_folders_find(&phases[found], dirs[found], &err);
+        if (rc == 0)
+            fits = add_training(&o.runs, dirs[found], &phases[found]);
+    }
+    if (rc < 0)
+        rc = cli_fail(&err);
+    else if (!fits)
+        rc = cli_usage_error("more than %d trainings", CLI_ARMS);
+    else if (o.runs.n_items == 0)
+        rc = cli_usage_error("eval --training needs folders of trainings");
+    else
+        rc = cli_eval_training(&o);
+    for (int i = 0; i < found; i++)
+        cli_phase_folders_release(&phases[i]);
+    el_free(phases);
+    return rc;
 }
 
 static int eval_store(struct flags *f, struct cli_eval_roles *roles, char **argv, int argc)

@@ -60,6 +60,12 @@ follows "$work/whole/2.first/model" "$work/whole/1.second/model"
 follows "$work/whole/2.second/model" "$work/whole/2.first/model"
 same "$work/whole/2.second/model/model.safetensors" "$work/whole/model/model.safetensors"
 
+# Its folder stands for those of its phases, in their order.
+status 0 "$program" eval --training --apart "$work/whole" --html "$work/page.html"
+[ "$(grep -o "[12]\.[a-z]*" "$work/out" | uniq | head -n 4 | tr '\n' ' ')" = '1.first 1.second 2.first 2.second ' ] ||
+    fail "phases: $(cat "$work/out")"
+[ -s "$work/page.html" ] || fail 'no page'
+
 # Prompts that were changed behind a finished phase are not passed over, and neither is its start.
 echo 'Be brief.' >>"$work/prompts/verify.txt"
 status 1 run --out "$work/half"
