@@ -60,6 +60,17 @@ follows "$work/whole/2.first/model" "$work/whole/1.second/model"
 follows "$work/whole/2.second/model" "$work/whole/2.first/model"
 same "$work/whole/2.second/model/model.safetensors" "$work/whole/model/model.safetensors"
 
+# The end may be the mean of what was trained and the start; the phases are the same.
+sed 's/"seed": 5,/"seed": 5, "start_share": 0.5,/' "$work/plan.json" >"$work/mean.json"
+cp -R "$work/whole" "$work/mean"
+rm -r "$work/mean/plan" "$work/mean/model"
+status 0 "$program" train "$work/mean.json" --threads 1 --out "$work/mean"
+! grep -q 'iteration . of 2' "$work/err" || fail 'a finished phase ran again'
+says "$work/mean/model/training.json" '"start_share": 0.5,'
+[ "$(digest "$work/mean/model" trained_digest)" = "$(digest "$work/whole/2.second/model" weights_digest)" ] ||
+    fail 'the mean is of something else'
+! cmp -s "$work/mean/model/model.safetensors" "$work/whole/model/model.safetensors" || fail 'no mean'
+
 # Its folder stands for those of its phases, in their order.
 status 0 "$program" eval --training --apart "$work/whole" --html "$work/page.html"
 [ "$(grep -o "[12]\.[a-z]*" "$work/out" | uniq | head -n 4 | tr '\n' ' ')" = '1.first 1.second 2.first 2.second ' ] ||

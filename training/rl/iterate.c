@@ -4,6 +4,7 @@
 #include "core/base/io.h"
 #include "core/base/json.h"
 #include "roles/prompt.h"
+#include "training/rl/average.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct plan {
     const char *model;
     int iterations, n;
     int64_t seed;
+    double start_share; /* of the start's weights in the model of the end */
     struct phase phase[MOST_PHASES];
 };
 
@@ -114,7 +116,8 @@ static int read_phases(struct plan *p, struct el_error *err)
 
 static int read_plan(struct plan *p, struct el_error *err)
 {
-    static const char *const keys[] = {"model", "iterations", "seed", "phases", NULL};
+    static const char *const keys[] = {"model",       "iterations", "seed",
+                                       "start_share", "phases",     NULL};
     const char *path = p->o->recipe;
     p->iterations = 1;
     p->seed = 1;
@@ -134,6 +137,12 @@ static int read_plan(struct plan *p, struct el_error *err)
     if (rc == 0 && (p->iterations < 1 || p->iterations > MOST_ITERATIONS))
         rc = el_error_set(err, EL_EFORMAT, "%s: field 'iterations' is %d: expected 1 to %d", path,
                           p->iterations, MOST_ITERATIONS);
+    if (rc == 0)
+        rc = el_json_double_or(p->tree, path, "start_share", &p->start_share, err);
+    if (rc == 0 && !(p->start_share >= 0 && p->start_share < 1))
+        rc = el_error_set(err, EL_EFORMAT,
+                          "%s: field 'start_share' is %g: expected 0 or more, below 1", path,
+                          p->start_share);
     if (rc == 0)
         rc = read_phases(p, err);
     if (p->o->over.model)
@@ -400,6 +409,23 @@ static int copy_model(const struct plan *p, struct el_error *err)
     return rc;
 }
 
+/* OUT/model: the last phase's, or its mean with the start. */
+static int end_with_model(const struct plan *p, struct el_error *err)
+{
+    char from[PATH_ROOM];
+    if (p->start_share == 0)
+        return copy_model(p, err);
+    char *start = el_path_find(p->model, p->o->root), *out = el_path_join(p->o->out, "model");
+    int rc = start && out ? print_path(from, p, p->iterations - 1, p->n - 1, "/model", err)
+                          : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    if (rc == 0)
+        rc = el_rl_average_folders(from, start, p->start_share, p->o->recipe, out, p->o->loading,
+                                   err);
+    el_free(start);
+    el_free(out);
+    return rc;
+}
+
 /* What an unfinished run belongs to, so that another plan does not go on in its folder. */
 static int check_owner(const struct plan *p, struct el_error *err)
 {
@@ -442,7 +468,7 @@ int el_rl_iterate(const struct el_rl_options *o, struct el_error *err)
         for (int k = 0; k < p.n && rc == 0; k++)
             rc = run_phase(&p, i, k, err);
     if (rc == 0)
-        rc = copy_model(&p, err);
+        rc = end_with_model(&p, err);
     cJSON_Delete(p.tree);
     return rc;
 }

@@ -5,6 +5,8 @@
  *     "iterations": 2,
  *     "seed": 1,                        0 or more; iteration i of phase p is trained with a seed
  *                                       of its own
+ *     "start_share": 0,                 of the plan's start in the model at the end: the mean of
+ *                                       its weights and the last phase's (training/rl/average.h)
  *     "phases": [
  *       { "name": "verifier", "recipe": "configs/train/verifier.json" },
  *       { "name": "meta", "recipe": "configs/train/meta-verifier.json", "model": "verifier" },
@@ -17,7 +19,7 @@
  * last phase's model is what the next iteration starts from.
  *
  *   OUT/<iteration>.<phase>/   the run of a phase (training/rl/run.h), iterations counted from 1
- *   OUT/model/                 a copy of the last phase's model, at the end
+ *   OUT/model/                 a copy of the last phase's model, or that mean, at the end
  *
  * A phase that is finished is known by its model folder's training.json and passed over, so a run
  * that was killed goes on in the phase that it was in. */
