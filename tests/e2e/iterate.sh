@@ -62,8 +62,15 @@ same "$work/whole/2.second/model/model.safetensors" "$work/whole/model/model.saf
 
 # The end may be the mean of what was trained and the start; the phases are the same.
 sed 's/"seed": 5,/"seed": 5, "start_share": 0.5,/' "$work/plan.json" >"$work/mean.json"
-cp -R "$work/whole" "$work/mean"
-rm -r "$work/mean/plan" "$work/mean/model"
+"$program" train "$work/mean.json" --threads 1 --out "$work/mean" >"$work/log" 2>&1 &
+child=$!
+while [ ! -e "$work/mean/1.first" ] && kill -0 $child; do
+    sleep 0.05
+done
+kill -9 $child
+wait $child || true
+rm -rf "$work/mean/1.first"
+cp -R "$work/whole"/[12].* "$work/mean"
 status 0 "$program" train "$work/mean.json" --threads 1 --out "$work/mean"
 ! grep -q 'iteration . of 2' "$work/err" || fail 'a finished phase ran again'
 says "$work/mean/model/training.json" '"start_share": 0.5,'
