@@ -36,6 +36,8 @@ static const char long_help[] =
     "  elenchus train configs/train/small.json --out runs/small\n"
     "  elenchus train configs/train/search.json --out runs/search\n"
     "  elenchus train configs/train/look-up.json --out runs/look-up\n"
+    "  elenchus train configs/train/iterate-exact.json --model runs/look-up/model \\\n"
+    "      --out runs/exact\n"
     "      reproduce the shipped model, each from the one before; Ctrl-C saves, the same\n"
     "      command goes on\n"
     "  elenchus train configs/train/tiny.json --out runs/tiny\n"

@@ -276,9 +276,10 @@ static void fields_of_a_step(void **state)
 static void distance_from_the_start(void **state)
 {
     (void)state;
-    must_train(recipe("far.json", "\"prompts_per_step\":8,\"mini_batches\":1,\"judge\":\"oracle\","
-                                  "\"learning_rate\":1e-3,\"data\":{\"world\":24},"
-                                  "\"roles\":{\"verifier\":1}"),
+    must_train(recipe("far.json", "\"prompts_per_step\":16,\"max_completion_length\":200,"
+                                  "\"mini_batches\":1,\"judge\":\"oracle\",\"learning_rate\":1e-3,"
+                                  "\"data\":{\"world\":24},\"roles\":{\"verifier\":1,"
+                                  "\"generator\":1}"),
                at("far"));
     for (int i = 0; i < 2; i++) {
         cJSON *line = metrics(at("far"), i);
