@@ -75,7 +75,7 @@ static int write_folder(const struct el_weights *w, const char *trained, const c
                         struct el_error *err)
 {
     static const char *const files[] = {"tokenizer.json", "domain.json"};
-    int rc = el_dir_make(out, err);
+    int rc = 0;
     for (int i = 0; i < 2 && rc == 0; i++)
         rc = copy_file(trained, out, files[i], err);
     return rc == 0 ? el_weights_save(w, out, err) : rc;
