@@ -1,6 +1,10 @@
 #include "core/ops/gemm.h"
 #include "tests/ops/groups.h"
 
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 enum { CASES = 30 };
 
 static struct el_gemm product_of(struct bench *b, int m, int n, int k)
@@ -266,9 +270,54 @@ static void nan_stays_in_its_row(void **state)
     for_every_backend(check_poison, CASES);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* Runs a product of which one operand (0: A, 1: B, 2: C) is one float too short. */
+static void run_short(const struct el_ops *ops, int m, int n, int k, int operand)
+{
+    int sizes[] = {m * k, k * n, m * n};
+    float *x[3];
+    for (int i = 0; i < 3; i++)
+        x[i] = calloc((size_t)(sizes[i] - (i == operand)), sizeof *x[i]);
+    struct el_gemm g = {.m = m, .n = n, .k = k, .a = x[0], .b = x[1], .c = x[2]};
+    g.a_row = k, g.a_col = 1;
+    g.b_row = n, g.b_col = 1;
+    g.c_row = n;
+    struct bench b = {.device = el_device_host()};
+    bench_run(&b, ops, 1, EL_OP_gemm, &g);
+}
+
+static int is_reported(const struct el_ops *ops, int m, int n, int k, int operand)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        close(STDERR_FILENO);
+        run_short(ops, m, n, k, operand);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status != 0;
+}
+
+/* The kernel of tiles is compiled without AddressSanitizer (core/ops/cpu/panel.c). */
+static void operands_are_checked(void **state)
+{
+    (void)state;
+    const int shapes[][3] = {{1, 16, 8}, {7, 21, 5}, {60, 300, 40}};
+    for (int i = 0; i < 3; i++)
+        for (int operand = -1; operand < 3; operand++) { /* -1: all are long enough */
+            const int *s = shapes[i];
+            assert_int_equal(is_reported(el_ops_cpu(), s[0], s[1], s[2], operand), operand >= 0);
+        }
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+#ifdef __SANITIZE_ADDRESS__
+        cmocka_unit_test(operands_are_checked),
+#endif
         cmocka_unit_test(a_row_does_not_depend_on_the_batch),
         cmocka_unit_test(a_row_does_not_depend_on_a_large_batch),
         cmocka_unit_test(a_batch_is_its_products),

@@ -77,6 +77,9 @@ struct el_ahead {
 };
 void EL_CPU(panel)(const struct el_panel *t);
 
+/* The kernel behind it. */
+void EL_CPU(tiles)(const struct el_panel *t);
+
 /* The same over any number of columns with B in place (b_col = 1): panel after panel. */
 void EL_CPU(panels)(struct el_panel t);
 
