@@ -7,6 +7,7 @@
 #include "core/ops/ops.h"
 
 #include <omp.h>
+#include <stdatomic.h>
 
 #define EL_CPU_PASTE2(a, b) a##_##b
 #define EL_CPU_PASTE(a, b)  EL_CPU_PASTE2(a, b)
@@ -123,6 +124,24 @@ static inline int el_cpu_threads(const struct el_stream *s, double work)
 static inline int64_t el_cpu_share(int64_t items, int id, int n)
 {
     return items * id / n;
+}
+
+/* Takes the next part of 0..total-1 for one of `threads` threads: *lo..*hi-1; 0 when nothing is
+ * left. Parts become smaller towards the end, so that threads end together though one may be slower
+ * than another: processors have unequal cores, and others run beside us. */
+static inline int el_cpu_claim(_Atomic int64_t *next, int64_t total, int threads, int64_t *lo,
+                               int64_t *hi)
+{
+    int64_t least = total / (16 * threads) + 1;
+    *lo = atomic_load_explicit(next, memory_order_relaxed);
+    do {
+        if (*lo >= total)
+            return 0;
+        int64_t part = threads > 1 ? (total - *lo) / (2 * threads) : total;
+        *hi = *lo + (part > least ? part : least);
+    } while (!atomic_compare_exchange_weak_explicit(next, lo, *hi, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return 1;
 }
 
 /* Bytes rounded up to whole cache lines, so that threads' parts of the workspace stay apart. */

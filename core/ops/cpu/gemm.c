@@ -1,5 +1,5 @@
-/* Matrix products: cut into items (product, block of rows, panel of columns), each thread takes a
- * contiguous range of items of about equal weight.
+/* Matrix products: cut into items (product, block of rows, panel of columns), of which threads take
+ * one contiguous range after another. Which thread computes an item changes nothing in it.
  *
  * A thread takes the panels of a block of rows that are its own together. For each block of k:
  *
@@ -154,22 +154,36 @@ static int row_block(const struct el_gemm *g, int threads)
     return ceil_div(even > 0 ? even : 1, TALLEST) * TALLEST;
 }
 
-/* Total weight when `s` is NULL; else runs the items that start inside lo..hi-1 of it, those of one
- * block of rows together. */
-static double walk(const struct el_gemm *g, int rows_at_once, double lo, double hi,
-                   const struct scratch *s)
+/* The items of a product as positions on a line, each as long as it takes. A part of the line has
+ * those that start in it, but blocks of rows that start before `whole` are not cut: A's strips are
+ * packed once for each part of a block. */
+struct line {
+    int64_t lo, hi, whole;
+};
+
+static int64_t item_weight(int rows, int k)
 {
-    double at = 0;
+    return (int64_t)(rows + 8) * (k + 8);
+}
+
+/* The line's length when `s` is NULL; else runs the items of a part, those of one block of rows
+ * together. */
+static int64_t walk(const struct el_gemm *g, int rows_at_once, const struct line *part,
+                    const struct scratch *s)
+{
+    int64_t at = 0;
     for (int i = 0; i < products(g); i++) {
         struct product p = product_at(g, i);
         for (int row = 0; row < p.m; row += rows_at_once) {
             struct block it = {row, min_int(rows_at_once, p.m - row), 0, 0};
+            int64_t start = at;
             for (int col = 0; col < g->n; col += EL_PANEL) {
-                if (at >= lo && at < hi) {
+                int64_t key = start < part->whole ? start : at;
+                if (key >= part->lo && key < part->hi) {
                     it.col = it.cols ? it.col : col;
                     it.cols += min_int(EL_PANEL, g->n - col);
                 }
-                at += (double)(it.rows + 8) * (p.k + 8);
+                at += item_weight(it.rows, p.k);
             }
             if (s && it.cols)
                 run_block(g, &p, &it, s);
@@ -228,13 +242,18 @@ static void gemm(struct el_stream *s, const void *args)
     int threads = threads_of(s, &g), block = row_block(&g, threads);
     if (ahead_floats(&g, block))
         pack_ahead(s, &g, (float *)s->ws + (size_t)s->threads * SCRATCH_FLOATS);
-    double total = walk(&g, block, 0, 0, NULL);
+    const int64_t total = walk(&g, block, &(struct line){0}, NULL);
+    int k = g.group == EL_GROUP_K && g.batch > 0 ? g.k / g.batch : g.k;
+    /* from there on a part is shorter than a block of rows (el_cpu_claim) */
+    const int64_t whole = total - 2 * threads * item_weight(block, k) * ceil_div(g.n, EL_PANEL);
+    _Atomic int64_t next = 0;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        int id = omp_get_thread_num(), n = omp_get_num_threads();
-        float *own = (float *)s->ws + (size_t)id * SCRATCH_FLOATS;
+        float *own = (float *)s->ws + (size_t)omp_get_thread_num() * SCRATCH_FLOATS;
         const struct scratch scratch = {own, own + PANEL_FLOATS};
-        walk(&g, block, total * id / n, id + 1 < n ? total * (id + 1) / n : total + 1, &scratch);
+        struct line part = {.whole = whole};
+        while (el_cpu_claim(&next, total, omp_get_num_threads(), &part.lo, &part.hi))
+            walk(&g, block, &part, &scratch);
     }
 }
 

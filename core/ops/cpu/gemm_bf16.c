@@ -1,6 +1,6 @@
-/* The op gemm_bf16: A is rounded into tiles by all threads, then each thread takes a contiguous
- * range of items (product, block of rows, panel of columns) of about equal weight, as in gemm.c,
- * and has the processor's kernel multiply them. */
+/* The op gemm_bf16: A is rounded into tiles by all threads, then they take one contiguous range of
+ * items (product, block of rows, panel of columns) after another, as in gemm.c, and have the
+ * processor's kernel multiply them. */
 #include "core/ops/gemm_bf16.h"
 #include "core/ops/bf16_kernel.h"
 #include "core/ops/cpu/cpu.h"
@@ -125,11 +125,10 @@ static void run_item(const struct job *j, const struct product *p, int row, int 
 }
 
 /* Total weight when `run` is 0; else runs the items that start inside lo..hi-1 of it. */
-static double walk(const struct job *j, double lo, double hi, int run)
+static int64_t walk(const struct job *j, int64_t lo, int64_t hi, int run)
 {
     int block = j->block * EL_BF16_TILE;
-    double at = 0;
-    int64_t tile = 0;
+    int64_t at = 0, tile = 0;
     for (int i = 0; i < j->products; i++) {
         struct product p = product_at(j->g, i, tile);
         for (int row = 0; row < p.m; row += block) {
@@ -137,7 +136,7 @@ static double walk(const struct job *j, double lo, double hi, int run)
             for (int col = 0; col < j->g->n; col += EL_BF16_PANEL) {
                 if (run && at >= lo && at < hi)
                     run_item(j, &p, row, rows, col);
-                at += (double)(tiles_of(rows) * EL_BF16_TILE + 8);
+                at += tiles_of(rows) * EL_BF16_TILE + 8;
             }
         }
         tile += tiles_of(p.m);
@@ -195,8 +194,8 @@ static void gemm_bf16(struct el_stream *s, const void *args)
                     .block = tiles_of_item(g, s->ops->bf16, threads),
                     .tile_bytes = tile_bytes(g, s->ops->bf16),
                     .tiles = s->ws};
-    double total = walk(&j, 0, 0, 0);
-    int64_t tiles = count_tiles(&j);
+    const int64_t total = walk(&j, 0, 0, 0), tiles = count_tiles(&j);
+    _Atomic int64_t next = 0;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         int id = omp_get_thread_num(), n = omp_get_num_threads();
@@ -204,7 +203,8 @@ static void gemm_bf16(struct el_stream *s, const void *args)
 #pragma omp barrier
         if (j.kernel->begin)
             j.kernel->begin();
-        walk(&j, total * id / n, id + 1 < n ? total * (id + 1) / n : total + 1, 1);
+        for (int64_t lo, hi; el_cpu_claim(&next, total, n, &lo, &hi);)
+            walk(&j, lo, hi, 1);
         if (j.kernel->end)
             j.kernel->end();
     }
