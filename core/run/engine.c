@@ -61,6 +61,19 @@ static int host_parts(struct el_engine *e)
            (e->selected || !(e->o.trace & EL_TRACE_SELECTED));
 }
 
+static int make_samplers(struct el_engine *e, struct el_error *err)
+{
+    e->sampler = el_alloc_array((size_t)e->s->threads, sizeof *e->sampler);
+    if (!e->sampler)
+        return el_error_set(err, EL_ENOMEM, "out of memory for the engine");
+    for (; e->n_samplers < e->s->threads; e->n_samplers++) {
+        int rc = el_sampler_init(&e->sampler[e->n_samplers], e->w->config.vocab_size, err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
 int el_engine_check(const struct el_config *c, const struct el_engine_options *o, int mtp,
                     struct el_error *err)
 {
@@ -114,7 +127,7 @@ int el_engine_init(struct el_engine *e, const struct el_weights *w, struct el_st
         rc = el_acts_init(&e->acts, &w->config, w->device, o->max_rows,
                           o->trace & EL_TRACE_SELECTED ? EL_ACTS_SHARE_SELECT : EL_ACTS_SHARE, err);
     if (rc == 0)
-        rc = el_sampler_init(&e->sampler, w->config.vocab_size, err);
+        rc = make_samplers(e, err);
     if (rc == 0)
         rc = device_parts(e, err);
     if (rc == 0 && !host_parts(e))
@@ -150,7 +163,9 @@ void el_engine_release(struct el_engine *e)
     el_kv_pool_release(&e->pool);
     el_packed_release(&e->packed);
     el_acts_release(&e->acts);
-    el_sampler_release(&e->sampler);
+    for (int i = 0; i < e->n_samplers; i++)
+        el_sampler_release(&e->sampler[i]);
+    el_free(e->sampler);
     if (e->cache_block)
         el_device_release(e->w->device, e->cache_block);
     el_free(e->cache);

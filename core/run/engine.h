@@ -105,7 +105,8 @@ struct el_engine {
     struct el_sequence **row_of;   /* (max_rows) */
     float *hidden, *logits, *logp; /* device (max_sequences, C), (.., V), (..) */
     float *host_logits, *host_logp;
-    struct el_sampler sampler;
+    struct el_sampler *sampler; /* (n_samplers), one for each thread of s */
+    int n_samplers;
     struct el_engine_stats stats;
     struct el_engine_mtp *mtp; /* NULL without an MTP layer */
     el_token_fn on_token;

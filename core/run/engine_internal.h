@@ -79,4 +79,26 @@ int el_engine_measure_mha(struct el_engine *e, struct el_error *err);
  */
 void el_engine_finish(struct el_engine *e, int i, enum el_finish finish);
 
+static inline void el_engine_upload(const struct el_engine *e, int32_t *dev, const int32_t *host,
+                                    size_t n)
+{
+    e->w->device->copy_in(e->w->device, dev, host, n * sizeof *host);
+}
+
+/* Whether pick i is the row of a draft: the second one of its sequence. */
+static inline int el_engine_is_draft(const struct el_engine *e, const struct el_pass_arrays *a,
+                                     int i)
+{
+    return i > 0 && e->row_of[a->pick[i]] == e->row_of[a->pick[i - 1]];
+}
+
+/* Draws a token for every pick; the kept sets of those that truncate are laid out one behind the
+ * other in a->kept. A draw that finds no finite logit is marked -1. */
+void el_engine_draw(struct el_engine *e, struct el_pass_arrays *a, int picks);
+
+/* Log-probabilities of the drawn tokens, by the same op that the trainer uses, to e->host_logp. One
+ * call covers neighbouring picks of equal temperature and kind of kept set. EL_ENOMEM. */
+int el_engine_score(struct el_engine *e, const struct el_pass_arrays *a,
+                    const struct el_pass_arrays *dev, int picks, struct el_error *err);
+
 #endif

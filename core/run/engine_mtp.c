@@ -168,21 +168,16 @@ void el_engine_mtp_note(struct el_engine *e, const struct el_pass_arrays *a, int
 
 /* ---- Drafting ---- */
 
-static void upload(const struct el_engine *e, int32_t *dev, const int32_t *host, int64_t n)
-{
-    e->w->device->copy_in(e->w->device, dev, host, (size_t)n * sizeof *host);
-}
-
 static struct el_pass upload_rows(const struct el_engine *e, struct el_engine_mtp *m)
 {
     struct arrays host = arrays_at(e, m->host), dev = arrays_at(e, m->dev);
-    upload(e, dev.token, host.token, m->rows);
-    upload(e, dev.pos, host.pos, m->rows);
-    upload(e, dev.seq, host.seq, m->rows);
-    upload(e, dev.slot, host.slot, m->rows);
-    upload(e, dev.from, host.from, m->rows);
-    upload(e, dev.tables, host.tables, (int64_t)m->sequences * e->table_stride);
-    upload(e, dev.pick, host.pick, m->picks);
+    el_engine_upload(e, dev.token, host.token, (size_t)m->rows);
+    el_engine_upload(e, dev.pos, host.pos, (size_t)m->rows);
+    el_engine_upload(e, dev.seq, host.seq, (size_t)m->rows);
+    el_engine_upload(e, dev.slot, host.slot, (size_t)m->rows);
+    el_engine_upload(e, dev.from, host.from, (size_t)m->rows);
+    el_engine_upload(e, dev.tables, host.tables, (size_t)m->sequences * (size_t)e->table_stride);
+    el_engine_upload(e, dev.pick, host.pick, (size_t)m->picks);
     return (struct el_pass){.w = e->o.mtp,
                             .s = e->s,
                             .mode = e->o.attention,
@@ -235,7 +230,7 @@ static void draw_drafts(struct el_engine *e, struct el_engine_mtp *m)
         struct el_sequence *q = m->of_pick[i];
         struct el_rng r = {.key = q->key, .counter = 4 * (uint64_t)(q->n - q->n_prompt)};
         int token =
-            el_sampler_draw(&e->sampler, m->host_logits + (int64_t)i * e->w->config.vocab_size,
+            el_sampler_draw(e->sampler, m->host_logits + (int64_t)i * e->w->config.vocab_size,
                             &q->sampling, el_rng_uniform(&r));
         q->draft = token < 0 ? -1 : token;
     }

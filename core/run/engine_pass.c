@@ -6,9 +6,7 @@
 #include "core/run/engine_mtp.h"
 
 #include "core/base/alloc.h"
-#include "core/base/rng.h"
 #include "core/model/selection.h"
-#include "core/ops/loss.h"
 #include "core/ops/pointwise.h"
 
 #include <math.h>
@@ -101,21 +99,17 @@ static struct plan fill_plan(struct el_engine *e, struct el_pass_arrays *a)
     return plan;
 }
 
-static void upload(struct el_engine *e, int32_t *dev, const int32_t *host, size_t n)
-{
-    e->w->device->copy_in(e->w->device, dev, host, n * sizeof *host);
-}
-
 static struct el_pass upload_plan(struct el_engine *e, const struct el_pass_arrays *host,
                                   const struct el_pass_arrays *dev, const struct plan *plan)
 {
     size_t rows = (size_t)plan->rows;
-    upload(e, dev->token, host->token, rows);
-    upload(e, dev->pos, host->pos, rows);
-    upload(e, dev->seq, host->seq, rows);
-    upload(e, dev->slot, host->slot, rows);
-    upload(e, dev->tables, host->tables, (size_t)plan->sequences * (size_t)e->table_stride);
-    upload(e, dev->pick, host->pick, (size_t)plan->picks);
+    el_engine_upload(e, dev->token, host->token, rows);
+    el_engine_upload(e, dev->pos, host->pos, rows);
+    el_engine_upload(e, dev->seq, host->seq, rows);
+    el_engine_upload(e, dev->slot, host->slot, rows);
+    el_engine_upload(e, dev->tables, host->tables,
+                     (size_t)plan->sequences * (size_t)e->table_stride);
+    el_engine_upload(e, dev->pick, host->pick, (size_t)plan->picks);
     return (struct el_pass){
         .w = e->w,
         .packed = &e->packed,
@@ -197,82 +191,13 @@ static void pick_logits(struct el_engine *e, const struct el_pass *pass,
                 (size_t)picks * (size_t)c->vocab_size * sizeof(float));
 }
 
-static float inverse_temperature(const struct el_sequence *q)
-{
-    return q->sampling.temperature > 0 ? (float)(1 / q->sampling.temperature) : 1;
-}
-
-/* Whether the sampler leaves a kept set behind for q. */
-static int truncates(const struct el_engine *e, const struct el_sequence *q)
-{
-    const struct el_sampling *how = &q->sampling;
-    return how->temperature > 0 &&
-           ((how->top_k > 0 && how->top_k < e->w->config.vocab_size) || how->top_p < 1);
-}
-
-/* Whether pick i is the row of a draft: the second one of its sequence. */
-static int is_draft(const struct el_engine *e, const struct el_pass_arrays *a, int i)
-{
-    return i > 0 && e->row_of[a->pick[i]] == e->row_of[a->pick[i - 1]];
-}
-
-/* Draws a token for every pick; the kept sets of those that truncate are laid out one behind the
- * other in a->kept. A draw that finds no finite logit is marked -1. */
-static void draw_tokens(struct el_engine *e, struct el_pass_arrays *a, int picks)
-{
-    int vocab = e->w->config.vocab_size;
-    a->kept_start[0] = 0;
-    for (int i = 0; i < picks; i++) {
-        struct el_sequence *q = e->row_of[a->pick[i]];
-        uint64_t position = (uint64_t)(q->n - q->n_prompt + is_draft(e, a, i));
-        struct el_rng r = {.key = q->key, .counter = 4 * position};
-        int token = el_sampler_draw(&e->sampler, e->host_logits + (int64_t)i * vocab, &q->sampling,
-                                    el_rng_uniform(&r));
-        a->drawn[i] = token < 0 ? -1 : token;
-        int n = truncates(e, q) ? e->sampler.n_kept : 0;
-        memcpy(a->kept + a->kept_start[i], e->sampler.kept, (size_t)n * sizeof *a->kept);
-        a->kept_start[i + 1] = a->kept_start[i] + n;
-    }
-}
-
-/* Log-probabilities of the drawn tokens, by the same op that the trainer uses. One call covers
- * neighbouring picks of equal temperature and kind of kept set. */
-static int score_tokens(struct el_engine *e, const struct el_pass_arrays *a,
-                        const struct el_pass_arrays *dev, int picks, struct el_error *err)
-{
-    int vocab = e->w->config.vocab_size;
-    upload(e, dev->drawn, a->drawn, (size_t)picks);
-    upload(e, dev->kept_start, a->kept_start, (size_t)picks + 1);
-    upload(e, dev->kept, a->kept, (size_t)a->kept_start[picks]);
-    for (int at = 0, end; at < picks; at = end) {
-        const struct el_sequence *q = e->row_of[a->pick[at]];
-        for (end = at + 1; end < picks; end++) {
-            const struct el_sequence *other = e->row_of[a->pick[end]];
-            if (inverse_temperature(other) != inverse_temperature(q) ||
-                truncates(e, other) != truncates(e, q))
-                break;
-        }
-        el_logprob(e->s,
-                   &(struct el_logprob){.rows = end - at,
-                                        .vocab = vocab,
-                                        .inv_temperature = inverse_temperature(q),
-                                        .logits = e->logits + (int64_t)at * vocab,
-                                        .target = dev->drawn + at,
-                                        .kept_start = truncates(e, q) ? dev->kept_start + at : NULL,
-                                        .kept = dev->kept,
-                                        .logp = e->logp + at});
-    }
-    e->w->device->copy_out(e->w->device, e->host_logp, e->logp, (size_t)picks * sizeof(float));
-    return el_stream_check(e->s, err);
-}
-
 /* Room for the kept sets of this pass, before anything is booked. */
 static int reserve_kept(struct el_engine *e, const struct el_pass_arrays *a, int picks,
                         struct el_error *err)
 {
     for (int i = 0; i < picks; i++) {
         struct el_sequence *q = e->row_of[a->pick[i]];
-        int first = i - is_draft(e, a, i);
+        int first = i - el_engine_is_draft(e, a, i);
         size_t need = q->n_kept + (size_t)(a->kept_start[i + 1] - a->kept_start[first]);
         if (!q->trace || need <= q->kept_room)
             continue;
@@ -379,9 +304,9 @@ static void book_tokens(struct el_engine *e, const struct el_pass_arrays *a, int
 {
     for (int i = 0; i < picks; i++) {
         struct el_sequence *q = e->row_of[a->pick[i]];
-        if (is_draft(e, a, i) && !accept_draft(e, a, i))
+        if (el_engine_is_draft(e, a, i) && !accept_draft(e, a, i))
             continue;
-        if (i + 1 == picks || !is_draft(e, a, i + 1))
+        if (i + 1 == picks || !el_engine_is_draft(e, a, i + 1))
             q->draft = -1; /* of the token that comes now */
         if (q->trace)
             keep_set(q, a->kept + a->kept_start[i], a->kept_start[i + 1] - a->kept_start[i]);
@@ -444,8 +369,8 @@ static int run_pass(struct el_engine *e, struct el_pass_arrays *host, struct pla
         rc = save_selection(e, host, plan, err);
     if (rc < 0 || !plan->picks)
         return rc;
-    draw_tokens(e, host, plan->picks);
-    rc = score_tokens(e, host, &dev, plan->picks, err);
+    el_engine_draw(e, host, plan->picks);
+    rc = el_engine_score(e, host, &dev, plan->picks, err);
     return rc < 0 ? rc : reserve_kept(e, host, plan->picks, err);
 }
 
