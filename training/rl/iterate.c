@@ -391,22 +391,10 @@ static int copy_model(const struct plan *p, struct el_error *err)
     char *to = el_path_join(p->o->out, "model");
     if (rc == 0)
         rc = to ? el_dir_make(to, err) : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    for (size_t i = 0; i < sizeof files / sizeof *files && rc == 0; i++) {
-        struct el_buf text;
-        char *a = el_path_join(from, files[i]), *b = el_path_join(to, files[i]);
-        el_buf_init(&text);
-        rc = a && b ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-        if (rc == 0 && el_path_exists(a)) {
-            rc = el_file_read(a, 0, &text, err);
-            if (rc == 0)
-                rc = el_file_write(b, text.data, text.len, err);
-        }
-        el_buf_release(&text);
-        el_free(a);
-        el_free(b);
-    }
+    for (size_t i = 0; i < sizeof files / sizeof *files && rc >= 0; i++)
+        rc = el_file_copy(from, to, files[i], err);
     el_free(to);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 /* OUT/model: the last phase's, or its mean with the start. */
