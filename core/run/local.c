@@ -264,13 +264,17 @@ static int cache_room(const struct el_config *c, int batch, int context, int fp8
     return (int)(want > context ? want : context);
 }
 
+int el_local_context(const struct el_config *c)
+{
+    int most = c->max_position_embeddings;
+    return most < EL_LOCAL_CONTEXT ? most : EL_LOCAL_CONTEXT;
+}
+
 static struct el_engine_options engine_options(const struct el_local_options *o,
                                                const struct el_config *c)
 {
     int batch = o->batch > 0 ? o->batch : 64;
-    int most = c->max_position_embeddings;
-    int usual = most < EL_LOCAL_CONTEXT ? most : EL_LOCAL_CONTEXT;
-    int context = o->context > 0 ? o->context : usual;
+    int context = o->context > 0 ? o->context : el_local_context(c);
     return (struct el_engine_options){.attention = o->attention,
                                       .mha_limit = o->mha_limit,
                                       .max_sequences = batch,

@@ -34,11 +34,13 @@ static int print_history(const struct el_rl_run *t, struct el_buf *out)
         rc = el_buf_printf(out,
                            ",\n  \"recipe_digest\": \"%s\",\n  \"run_digest\": \"%s\",\n"
                            "  \"start_digest\": \"%s\",\n  \"prompt_digest\": \"%s\",\n"
+                           "  \"judge_digest\": \"%s\",\n"
                            "  \"data_fingerprint\": \"%s\",\n"
                            "  \"steps\": %" PRId64 ",\n  \"tokens\": %" PRId64
                            ",\n  \"weights_digest\": \"%s\",\n  \"ops\": \"%s\"\n}\n",
-                           t->recipe.digest, t->owner, t->start->digest, prompts, t->tasks.digest,
-                           t->state.step, t->state.tokens, t->policy->digest, t->ops->name);
+                           t->recipe.digest, t->owner, t->start->digest, prompts,
+                           t->judge ? t->judge->digest : "oracle", t->tasks.digest, t->state.step,
+                           t->state.tokens, t->policy->digest, t->ops->name);
     return rc;
 }
 

@@ -7,20 +7,6 @@
 
 #include <string.h>
 
-static int count_tokens(void *user, const char *prompt, struct el_error *err)
-{
-    const struct el_message m = {"user", prompt};
-    return el_local_prompt_tokens(user, &m, 1, 0, err);
-}
-
-/* A store of the run's own holds what the model was made for. */
-static int read_store(struct el_rl_run *t, struct el_store *s, struct el_error *err)
-{
-    const struct el_rl_room room = {count_tokens, t->sampler, t->sampler->context_limit};
-    return el_rl_tasks_init(&t->tasks, &t->recipe, t->prompts, s, t->recipe.store ? &room : NULL,
-                            err);
-}
-
 /* ---- What is said about it ---- */
 
 static void say_what_there_is(const struct el_rl_run *t)
@@ -71,14 +57,10 @@ static int say_what_means_nothing(const struct el_rl_run *t, const char *dir, st
 
 int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err)
 {
-    struct el_store *s = NULL;
     const char *path = t->recipe.store ? t->recipe.store : t->data_path;
     int rc = t->recipe.store ? 0 : el_rl_make_data(t, err);
     if (rc == 0)
-        rc = el_store_open(path, EL_STORE_READONLY, &s, err);
-    if (rc == 0)
-        rc = read_store(t, s, err);
-    el_store_close(s);
+        rc = el_rl_tasks_open(&t->tasks, &t->recipe, t->prompts, path, t->model_dir, err);
     if (rc < 0)
         return rc;
     say_what_there_is(t);

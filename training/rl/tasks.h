@@ -50,6 +50,11 @@ struct el_rl_tasks {
 int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, struct el_store *s,
                      const struct el_rl_room *room, struct el_error *err);
+/* The same out of the store at `path`, for the room of the model in the folder `model`, of which
+ * config.json and tokenizer.json are read. */
+int el_rl_tasks_open(struct el_rl_tasks *t, const struct el_rl_recipe *r,
+                     const struct el_prompt_set *prompts, const char *path, const char *model,
+                     struct el_error *err);
 void el_rl_tasks_release(struct el_rl_tasks *t);
 
 struct el_rl_task {
