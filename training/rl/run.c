@@ -168,7 +168,7 @@ static int open_run(struct el_rl_run *t, struct el_error *err)
     return rc;
 }
 
-static void close_run(struct el_rl_run *t)
+void el_rl_run_close(struct el_rl_run *t)
 {
     el_metrics_log_close(&t->log);
     el_rl_tasks_release(&t->tasks);
@@ -291,18 +291,23 @@ static int export_checkpoint(struct el_rl_run *t, struct el_error *err)
     return el_rl_export(t, err);
 }
 
+int el_rl_run_open(struct el_rl_run *t, const struct el_rl_options *o, struct el_error *err)
+{
+    *t = (struct el_rl_run){.o = o, .lock = -1};
+    int rc = open_run(t, err);
+    return rc == 0 ? resume(t, err) : rc;
+}
+
 int el_rl_train(const struct el_rl_options *o, struct el_error *err)
 {
-    struct el_rl_run t = {.o = o, .lock = -1};
-    int rc = open_run(&t, err);
-    if (rc == 0)
-        rc = resume(&t, err);
+    struct el_rl_run t;
+    int rc = el_rl_run_open(&t, o, err);
     if (rc == 0 && !o->export_only)
         rc = write_note(&t, err);
     if (rc == 0 && t.recipe.rejection.steps && !o->export_only)
         rc = el_rl_reject(&t, err);
     if (rc == 0)
         rc = o->export_only ? export_checkpoint(&t, err) : run_steps(&t, err);
-    close_run(&t);
+    el_rl_run_close(&t);
     return rc;
 }
