@@ -395,6 +395,64 @@ static void problems_too_long_for_the_model(void **state)
     close_imported(s);
 }
 
+/* The run's own data stay what they are, and what of them does not fit is counted. */
+static void own_data_without_room(void **state)
+{
+    (void)state;
+    const double judges[EL_ROLES] = {0, 1, 1, 1}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(judges, even);
+    struct el_rl_room room = {.tokens = count_bytes, .context = 1 << 20};
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    char digest[EL_DIGEST_HEX];
+    r.world = 3;
+    r.sampling.max_tokens = 100;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    assert_true(t.no_room[0] == 0 && t.no_room[1] == 0 && t.no_room_problems == 0);
+    room.context = (int)longest_prompt(&t) + 99;
+    strcpy(digest, t.digest);
+    el_rl_tasks_release(&t);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    assert_true(t.no_room[1] > 0 && t.no_room[1] < t.data[1].n);
+    assert_int_equal(t.data[1].left_out[EL_LEFT_OUT_TOO_LONG], 0);
+    assert_string_equal(t.digest, digest);
+    el_rl_tasks_release(&t);
+    room.context = 120;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "D_v: none of "));
+}
+
+/* Of problems without end, those of the first step. */
+static void own_problems_without_room(void **state)
+{
+    (void)state;
+    const double share[EL_ROLES] = {[EL_ROLE_GENERATOR] = 1}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(share, even);
+    struct el_rl_room room = {.tokens = count_bytes, .context = 1 << 20};
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    size_t longest = 0;
+    r.world = 3;
+    r.sampling.max_tokens = 100;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    for (int i = 0; i < r.prompts_per_step; i++) {
+        struct el_rl_task x;
+        assert_int_equal(el_rl_tasks_draw(&t, 0, i, &x, &err), 0);
+        longest = x.prompt.len > longest ? x.prompt.len : longest;
+        el_rl_task_release(&x);
+    }
+    el_rl_tasks_release(&t);
+    for (int less = 0; less < 2; less++) {
+        room.context = (int)longest + 100 - less;
+        assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+        assert_true(less ? t.no_room_problems > 0 : t.no_room_problems == 0);
+        el_rl_tasks_release(&t);
+    }
+    room.context = 101;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "problems to prove: none of 8 fits the model"));
+}
+
 static void nothing_there(void **state)
 {
     (void)state;
@@ -585,6 +643,8 @@ int main(void)
         cmocka_unit_test(imports_without_scored_analyses),
         cmocka_unit_test(too_long_for_the_model),
         cmocka_unit_test(problems_too_long_for_the_model),
+        cmocka_unit_test(own_data_without_room),
+        cmocka_unit_test(own_problems_without_room),
         cmocka_unit_test(draws),
         cmocka_unit_test(problems_are_of_the_split),
         cmocka_unit_test(identity),

@@ -9,6 +9,17 @@
 
 /* ---- What is said about it ---- */
 
+/* What a run of its own data drops on its way. */
+static void say_what_has_no_room(const struct el_rl_run *t, const char *name, size_t n, size_t of,
+                                 const char *what)
+{
+    if (n)
+        el_rl_say(t,
+                  "%s: %zu of %zu %s leave less than max_completion_length (%d) of the model's %d "
+                  "tokens; where they are drawn they are dropped (drops/prompt)",
+                  name, n, of, what, t->recipe.sampling.max_tokens, t->tasks.context);
+}
+
 static void say_what_there_is(const struct el_rl_run *t)
 {
     const struct el_rl_tasks *x = &t->tasks;
@@ -18,7 +29,11 @@ static void say_what_there_is(const struct el_rl_run *t)
         if (x->data[i].n && el_dataset_describe(&x->data[i], &line) == 0)
             el_rl_say(t, "%s", line.data);
         el_buf_release(&line);
+        say_what_has_no_room(t, el_dataset_name(x->data[i].what), x->no_room[i], x->data[i].n,
+                             "items");
     }
+    say_what_has_no_room(t, "problems to prove", x->no_room_problems,
+                         (size_t)t->recipe.prompts_per_step, "of the first step");
     if (x->too_long)
         el_rl_say(t, "problems: %zu; left out: %zu as too long for the model", x->n_provable,
                   x->too_long);

@@ -83,6 +83,18 @@ static void say_what_is_left_out(const struct el_rl_run *t)
         el_rl_say(t, "%s: %s", t->model_dir, found.text);
 }
 
+/* No prompt would leave what the recipe promises to completions. */
+static int check_context(const struct el_rl_run *t, struct el_error *err)
+{
+    int context = el_local_context(&t->policy->config), length = t->recipe.sampling.max_tokens;
+    if (length < context)
+        return 0;
+    return el_error_set(err, EL_EREFUSED,
+                        "%s: field 'max_completion_length' is %d: expected less than the %d tokens "
+                        "that %s takes, prompt included",
+                        t->o->recipe, length, context, t->model_dir);
+}
+
 static int load_models(struct el_rl_run *t, struct el_error *err)
 {
     say_what_is_left_out(t);
@@ -94,7 +106,7 @@ static int load_models(struct el_rl_run *t, struct el_error *err)
     if (rc == 0 && t->start->config.index_topk < 1)
         rc = el_error_set(err, EL_EREFUSED, "%s: the model has no sparse attention to train with",
                           t->model_dir);
-    return rc;
+    return rc == 0 ? check_context(t, err) : rc;
 }
 
 static int open_trainer(struct el_rl_run *t, struct el_error *err)

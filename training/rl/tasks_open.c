@@ -69,9 +69,8 @@ int el_rl_tasks_open(struct el_rl_tasks *t, const struct el_rl_recipe *r,
     const struct el_rl_room room = {count_tokens, &reader, reader.context};
     if (rc == 0)
         rc = el_store_open(path, EL_STORE_READONLY, &s, err);
-    /* a store of the run's own holds what the model was made for */
     if (rc == 0)
-        rc = el_rl_tasks_init(t, r, prompts, s, r->store ? &room : NULL, err);
+        rc = el_rl_tasks_init(t, r, prompts, s, &room, err);
     el_store_close(s);
     close_reader(&reader);
     return rc;
