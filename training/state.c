@@ -167,8 +167,8 @@ static int check_owner(const struct el_safetensors *st, const struct el_trainer 
     if (find_blocks(st, t, block, NULL) == 0 && check_digest(st, block, path, err) < 0)
         return EL_EFORMAT;
     return el_error_set(err, EL_EREFUSED,
-                        "%s: belongs to another recipe (or the recipe, its prompts or the "
-                        "model it starts from were changed); use another --out folder",
+                        "%s: belongs to another recipe (or the recipe, its prompts, data or judge, "
+                        "or the model it starts from were changed); use another --out folder",
                         path);
 }
 

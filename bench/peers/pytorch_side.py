@@ -19,19 +19,22 @@ def square_product(o):
     a, b = (torch.randn(o.size, o.size).to(dtype) for _ in range(2))
     layer = torch.nn.Linear(o.size, o.size, bias=False, dtype=dtype)
     layer.weight = torch.nn.Parameter(b, requires_grad=False)
-    best = None
+    best, failed = None, []
     for how in ("eager", "tuned") if o.compile else ("eager",):
-        forward = timing.compiled(layer.eval(), how)
-        product = torch.inference_mode()(lambda forward=forward: forward(a))
         try:
+            forward = timing.compiled(layer.eval(), how)
+            product = torch.inference_mode()(lambda forward=forward: forward(a))
             product()
             took = min(timing.seconds(product) for _ in range(5))
         except Exception as problem:  # whatever an operator or the compiler raises
-            tell(f"    {how}: failed, {type(problem).__name__}: {str(problem).splitlines()[0][:80]}")
+            failed.append(f"{how}: {timing.reason(problem)}")
+            tell(f"    {how}: failed, {timing.reason(problem)}")
             continue
         tell(f"    {how}: {took * 1e3:.2f} ms")
         if best is None or took < best[0]:
             best = took, how, product
+    if best is None:
+        sys.exit(f"PyTorch has no way that works for a {o.dtype} product of {o.size}: {'; '.join(failed)}")
     _, how, product = best
     return f"linear, {how}", lambda: min(timing.seconds(product) for _ in range(5))
 

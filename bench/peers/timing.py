@@ -113,6 +113,12 @@ def candidates(kind, model, shape, sparse, with_compile):
             yield Candidate(kind, model, shape, sparse, ways, how)
 
 
+def reason(problem):
+    """An exception in a line; some say nothing but their name."""
+    lines = str(problem).splitlines()
+    return type(problem).__name__ + (f": {lines[0][:80]}" if lines else "")
+
+
 def try_out(c, tell):
     """Seconds of the better of two runs; infinite when c fails in this version of PyTorch."""
     torch._dynamo.reset()
@@ -120,7 +126,7 @@ def try_out(c, tell):
         c.run()
         took = min(c.run() for _ in range(2))
     except Exception as problem:  # whatever an operator or the compiler raises
-        tell(f"    {c.name}: failed, {type(problem).__name__}: {str(problem).splitlines()[0][:80]}")
+        tell(f"    {c.name}: failed, {reason(problem)}")
         return float("inf")
     tell(f"    {c.name}: {took * 1e3:.1f} ms")
     return took

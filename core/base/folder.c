@@ -119,32 +119,10 @@ int el_atomic_folder_open(struct el_atomic_folder *f, const char *path, struct e
     return rc;
 }
 
-static int copy_file(const char *from, const char *to, struct el_error *err)
-{
-    struct el_buf text;
-    el_buf_init(&text);
-    int rc = el_file_read(from, 0, &text, err);
-    if (rc == 0)
-        rc = el_file_write(to, text.data, text.len, err);
-    el_buf_release(&text);
-    return rc;
-}
-
 int el_atomic_folder_copy(struct el_atomic_folder *f, const char *from_dir, const char *name,
                           struct el_error *err)
 {
-    char *from = el_path_join(from_dir, name), *to = el_path_join(f->tmp, name);
-    struct stat st;
-    int rc = 0, there = 0;
-    if (!from || !to)
-        rc = out_of_memory(from_dir, err);
-    else
-        there = stat(from, &st) == 0 && S_ISREG(st.st_mode);
-    if (there)
-        rc = copy_file(from, to, err);
-    el_free(from);
-    el_free(to);
-    return rc < 0 ? rc : there;
+    return el_file_copy(from_dir, f->tmp, name, err);
 }
 
 int el_atomic_folder_commit(struct el_atomic_folder *f, struct el_error *err)

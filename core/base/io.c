@@ -154,6 +154,38 @@ int el_file_write(const char *path, const void *data, size_t n, struct el_error 
     return el_atomic_commit(&f, err);
 }
 
+static int copy_whole(const char *from, const char *to, struct el_error *err)
+{
+    struct el_buf text;
+    el_buf_init(&text);
+    int rc = el_file_read(from, 0, &text, err);
+    if (rc == 0)
+        rc = el_file_write(to, text.data, text.len, err);
+    el_buf_release(&text);
+    return rc < 0 ? rc : 1;
+}
+
+/* 1, 0, or an error: a file that cannot be looked at may well be there. */
+static int is_plain_file(const char *path, struct el_error *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0)
+        return S_ISREG(st.st_mode);
+    return errno == ENOENT || errno == ENOTDIR ? 0 : el_io_fail(err, "look at", path);
+}
+
+int el_file_copy(const char *from_dir, const char *to_dir, const char *name, struct el_error *err)
+{
+    char *from = el_path_join(from_dir, name), *to = el_path_join(to_dir, name);
+    int rc = from && to ? is_plain_file(from, err)
+                        : el_error_set(err, EL_ENOMEM, "%s: out of memory", from_dir);
+    if (rc == 1)
+        rc = copy_whole(from, to, err);
+    el_free(from);
+    el_free(to);
+    return rc;
+}
+
 int el_file_remove(const char *path, struct el_error *err)
 {
     if (unlink(path) < 0)

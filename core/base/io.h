@@ -32,6 +32,11 @@ int el_atomic_sync(struct el_atomic_file *f, struct el_error *err);
 int el_atomic_commit(struct el_atomic_file *f, struct el_error *err);
 void el_atomic_discard(struct el_atomic_file *f);
 
+/* Copies the plain file from_dir/name to to_dir/name as it is, whole in memory on the way, and
+ * writes it as el_file_write does. 1 when it did, 0 when there is no such file, after which to_dir
+ * is as it was; an error names the path that could not be read or written. */
+int el_file_copy(const char *from_dir, const char *to_dir, const char *name, struct el_error *err);
+
 /* Removes the file, also for the next run after a power cut. */
 int el_file_remove(const char *path, struct el_error *err);
 

@@ -29,6 +29,8 @@ struct el_request {
     uint64_t key;            /* the random stream of this sample (core/base/rng.h) */
     const char *const *stop; /* n_stop strings that end the completion (kept out of the text) */
     int n_stop;
+    int want_full;  /* EL_ELIMIT instead of a completion that the context could cut off: where the
+                       backend knows that prompt and sampling.max_tokens exceed it together */
     int want_trace; /* local backend: also ids, log-probabilities, kept sets, routed experts */
     int64_t tag;    /* comes back with the completion */
 };

@@ -145,12 +145,24 @@ int el_local_prompt_tokens(struct el_backend *b, const struct el_message *m, int
     return rc < 0 ? rc : (int)l->prompt.len;
 }
 
+static int check_full(const struct local *l, const struct el_request *r, struct el_error *err)
+{
+    int limit = l->base.context_limit, prompt = (int)l->prompt.len;
+    if (!r->want_full || prompt <= limit - r->sampling.max_tokens)
+        return 0;
+    return el_error_set(err, EL_ELIMIT,
+                        "a prompt of %d tokens and a completion of %d: the context has %d", prompt,
+                        r->sampling.max_tokens, limit);
+}
+
 static int local_submit(struct el_backend *b, const struct el_request *r, struct el_error *err)
 {
     struct local *l = local_of(b);
     int rc = renew_digest(l, err);
     if (rc == 0)
         rc = encode(l, r->messages, r->n_messages, r->thinking, err);
+    if (rc == 0)
+        rc = check_full(l, r, err);
     if (rc < 0)
         return rc;
     struct pending *p = pending_create(r);
@@ -264,13 +276,17 @@ static int cache_room(const struct el_config *c, int batch, int context, int fp8
     return (int)(want > context ? want : context);
 }
 
+int el_local_context(const struct el_config *c)
+{
+    int most = c->max_position_embeddings;
+    return most < EL_LOCAL_CONTEXT ? most : EL_LOCAL_CONTEXT;
+}
+
 static struct el_engine_options engine_options(const struct el_local_options *o,
                                                const struct el_config *c)
 {
     int batch = o->batch > 0 ? o->batch : 64;
-    int most = c->max_position_embeddings;
-    int usual = most < EL_LOCAL_CONTEXT ? most : EL_LOCAL_CONTEXT;
-    int context = o->context > 0 ? o->context : usual;
+    int context = o->context > 0 ? o->context : el_local_context(c);
     return (struct el_engine_options){.attention = o->attention,
                                       .mha_limit = o->mha_limit,
                                       .max_sequences = batch,

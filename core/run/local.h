@@ -43,6 +43,9 @@ int el_local_open(const struct el_local_options *o, struct el_backend **out, str
 int el_local_wrap(const struct el_local_options *o, const struct el_weights *w,
                   const char *tokenizer_path, struct el_backend **out, struct el_error *err);
 
+/* Tokens of a sequence of a model of this shape, where the options ask for no other number. */
+int el_local_context(const struct el_config *c);
+
 /* What the engine did so far, e.g. the share of attention keys that DSA left out. */
 const struct el_engine_stats *el_local_stats(const struct el_backend *b);
 /* The tokens of a request's prompt with these messages; EL_ELIMIT as of el_backend_submit, which

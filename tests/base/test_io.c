@@ -298,6 +298,51 @@ static void a_path_is_found_here_or_in_root(void **state)
     }
 }
 
+static int copy(const char *name, struct el_error *err)
+{
+    char from[300], to[300];
+    snprintf(from, sizeof from, "%s/from", dir);
+    snprintf(to, sizeof to, "%s/to", dir);
+    return el_file_copy(from, to, name, err);
+}
+
+static void a_file_is_copied_between_folders(void **state)
+{
+    (void)state;
+    static const char text[] = "with\0zero";
+    struct el_error err = {0};
+    assert_int_equal(el_dir_make(at("from/sub"), &err), 0);
+    assert_int_equal(el_file_write(at("from/a"), text, sizeof text, &err), 0);
+    assert_int_equal(copy("a", &err), EL_EIO); /* nowhere to put it */
+    assert_non_null(strstr(err.msg, at("to/a")));
+    assert_int_equal(el_dir_make(at("to"), &err), 0);
+    assert_int_equal(copy("a", &err), 1);
+    holds(at("to/a"), text, sizeof text);
+    assert_int_equal(el_file_write(at("from/a"), "", 0, &err), 0);
+    assert_int_equal(copy("a", &err), 1);
+    holds(at("to/a"), "", 0);
+    /* neither a missing file nor a folder takes the place of what is there */
+    assert_int_equal(unlink(at("from/a")), 0);
+    assert_int_equal(copy("a", &err), 0);
+    holds(at("to/a"), "", 0);
+    assert_int_equal(copy("sub", &err), 0);
+    assert_int_equal(copy("sub/a", &err), 0);
+    assert_false(el_path_exists(at("to/sub")));
+    /* what cannot be looked at is not taken for missing */
+    assert_int_equal(symlink("loop", at("from/loop")), 0);
+    assert_int_equal(copy("loop", &err), EL_EIO);
+    assert_non_null(strstr(err.msg, at("from/loop")));
+    /* a folder in its place stays, and nothing half-written beside it */
+    assert_int_equal(el_file_write(at("from/b"), "b", 1, &err), 0);
+    assert_int_equal(el_dir_make(at("to/b/full"), &err), 0);
+    assert_int_equal(copy("b", &err), EL_EIO);
+    assert_non_null(strstr(err.msg, at("to/b")));
+    assert_true(el_path_exists(at("to/b/full")));
+    char tmp[300];
+    snprintf(tmp, sizeof tmp, "%s/to/b.tmp.%ld", dir, (long)getpid());
+    assert_false(el_path_exists(tmp));
+}
+
 static void joined_paths(void **state)
 {
     (void)state;
@@ -367,6 +412,7 @@ int main(void)
         TEST(pieces_appear_together),
         TEST(readers_never_see_a_mixture),
         TEST(folders),
+        TEST(a_file_is_copied_between_folders),
         TEST(joined_paths),
         TEST(a_path_is_found_here_or_in_root),
         TEST(every_allocation_may_fail),

@@ -119,6 +119,23 @@ static void problems_are_of_the_split(void **state)
     }
 }
 
+/* How many of the first 20 prompts of step 5 another seed of r, the tasks' recipe, changes. */
+static int seeds_differ(const struct el_rl_tasks *t, struct el_rl_recipe *r)
+{
+    int different = 0;
+    for (int i = 0; i < 20; i++) {
+        struct el_rl_task x[2];
+        for (int k = 0; k < 2; k++) {
+            r->seed = 3 + (uint64_t)k;
+            assert_int_equal(el_rl_tasks_draw(t, 5, i, &x[k], NULL), 0);
+        }
+        different += strcmp(x[0].prompt.data, x[1].prompt.data) != 0;
+        for (int k = 0; k < 2; k++)
+            el_rl_task_release(&x[k]);
+    }
+    return different;
+}
+
 /* The seed, the step and the place in it decide; the digest names the data. */
 static void identity(void **state)
 {
@@ -126,22 +143,11 @@ static void identity(void **state)
     const double share[EL_ROLES] = {0, 1, 0, 0}, both[EL_ROLES] = {0, 1, 1, 0}, even[3] = {1, 1, 1};
     struct el_rl_recipe r = recipe_of(share, even), other = recipe_of(both, even);
     struct el_rl_tasks t, u;
-    struct el_rl_task x, y;
     struct el_error err = {0};
-    int different = 0;
     assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, NULL, &err), 0);
     assert_int_equal(el_rl_tasks_init(&u, &other, prompts, store, NULL, &err), 0);
     assert_string_not_equal(t.digest, u.digest);
-    for (int i = 0; i < 20; i++) {
-        r.seed = 3;
-        assert_int_equal(el_rl_tasks_draw(&t, 5, i, &x, &err), 0);
-        r.seed = 4;
-        assert_int_equal(el_rl_tasks_draw(&t, 5, i, &y, &err), 0);
-        different += strcmp(x.prompt.data, y.prompt.data) != 0;
-        el_rl_task_release(&x);
-        el_rl_task_release(&y);
-    }
-    assert_true(different > 10);
+    assert_true(seeds_differ(&t, &r) > 10);
     el_rl_tasks_release(&t);
     el_rl_tasks_release(&u);
 }
@@ -153,20 +159,9 @@ static void problems_of_a_seed(void **state)
     const double share[EL_ROLES] = {[EL_ROLE_GENERATOR] = 1}, even[3] = {1, 1, 1};
     struct el_rl_recipe r = recipe_of(share, even);
     struct el_rl_tasks t;
-    struct el_rl_task x, y;
     struct el_error err = {0};
-    int different = 0;
     assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, NULL, &err), 0);
-    for (int i = 0; i < 20; i++) {
-        r.seed = 3;
-        assert_int_equal(el_rl_tasks_draw(&t, 5, i, &x, &err), 0);
-        r.seed = 4;
-        assert_int_equal(el_rl_tasks_draw(&t, 5, i, &y, &err), 0);
-        different += strcmp(x.prompt.data, y.prompt.data) != 0;
-        el_rl_task_release(&x);
-        el_rl_task_release(&y);
-    }
-    assert_true(different > 15);
+    assert_true(seeds_differ(&t, &r) > 15);
     el_rl_tasks_release(&t);
     for (r.seed = 1; r.seed < 100; r.seed++) {
         uint64_t first = el_rl_first_problem(&r, EL_RL_PROGRAMMED);
@@ -400,6 +395,64 @@ static void problems_too_long_for_the_model(void **state)
     close_imported(s);
 }
 
+/* The run's own data stay what they are, and what of them does not fit is counted. */
+static void own_data_without_room(void **state)
+{
+    (void)state;
+    const double judges[EL_ROLES] = {0, 1, 1, 1}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(judges, even);
+    struct el_rl_room room = {.tokens = count_bytes, .context = 1 << 20};
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    char digest[EL_DIGEST_HEX];
+    r.world = 3;
+    r.sampling.max_tokens = 100;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    assert_true(t.no_room[0] == 0 && t.no_room[1] == 0 && t.no_room_problems == 0);
+    room.context = (int)longest_prompt(&t) + 99;
+    strcpy(digest, t.digest);
+    el_rl_tasks_release(&t);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    assert_true(t.no_room[1] > 0 && t.no_room[1] < t.data[1].n);
+    assert_int_equal(t.data[1].left_out[EL_LEFT_OUT_TOO_LONG], 0);
+    assert_string_equal(t.digest, digest);
+    el_rl_tasks_release(&t);
+    room.context = 120;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "D_v: none of "));
+}
+
+/* Of problems without end, those of the first step. */
+static void own_problems_without_room(void **state)
+{
+    (void)state;
+    const double share[EL_ROLES] = {[EL_ROLE_GENERATOR] = 1}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(share, even);
+    struct el_rl_room room = {.tokens = count_bytes, .context = 1 << 20};
+    struct el_rl_tasks t;
+    struct el_error err = {0};
+    size_t longest = 0;
+    r.world = 3;
+    r.sampling.max_tokens = 100;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    for (int i = 0; i < r.prompts_per_step; i++) {
+        struct el_rl_task x;
+        assert_int_equal(el_rl_tasks_draw(&t, 0, i, &x, &err), 0);
+        longest = x.prompt.len > longest ? x.prompt.len : longest;
+        el_rl_task_release(&x);
+    }
+    el_rl_tasks_release(&t);
+    for (int less = 0; less < 2; less++) {
+        room.context = (int)longest + 100 - less;
+        assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+        assert_true(less ? t.no_room_problems > 0 : t.no_room_problems == 0);
+        el_rl_tasks_release(&t);
+    }
+    room.context = 101;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "problems to prove: none of 8 fits the model"));
+}
+
 static void nothing_there(void **state)
 {
     (void)state;
@@ -590,6 +643,8 @@ int main(void)
         cmocka_unit_test(imports_without_scored_analyses),
         cmocka_unit_test(too_long_for_the_model),
         cmocka_unit_test(problems_too_long_for_the_model),
+        cmocka_unit_test(own_data_without_room),
+        cmocka_unit_test(own_problems_without_room),
         cmocka_unit_test(draws),
         cmocka_unit_test(problems_are_of_the_split),
         cmocka_unit_test(identity),

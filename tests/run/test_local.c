@@ -291,6 +291,33 @@ static void test_refusals(void **state)
     w->config.vocab_size = VOCAB;
 }
 
+/* A completion that may be cut off by the context comes only to who did not say that it must not.
+ */
+static void test_full_length(void **state)
+{
+    (void)state;
+    static const struct {
+        int more, want_full, rc;
+    } cases[] = {{0, 1, 0}, {1, 0, 0}, {1, 1, EL_ELIMIT}};
+    struct el_error why = {0};
+    struct el_local_options o = options();
+    struct el_backend *b = open_backend(&o);
+    int left = b->context_limit - el_local_prompt_tokens(b, &hello, 1, 0, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct el_completion c;
+        struct el_request r = request(1, left + cases[i].more);
+        r.want_full = cases[i].want_full;
+        assert_int_equal(el_backend_submit(b, &r, &why), cases[i].rc);
+        if (cases[i].rc == 0) {
+            assert_int_equal(el_backend_poll(b, &c, NULL), 1);
+            el_completion_release(&c);
+        }
+    }
+    assert_non_null(strstr(why.msg, "the context has 256"));
+    assert_int_equal(el_backend_room(b), 8);
+    el_backend_free(b);
+}
+
 static void write_in(const char *folder, const char *name, const char *text)
 {
     char *path = el_path_join(folder, name);
@@ -542,6 +569,7 @@ int main(void)
         cmocka_unit_test(test_stop_strings),
         cmocka_unit_test(test_stream),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_full_length),
         cmocka_unit_test(test_freed_in_flight),
         cmocka_unit_test(test_loading_is_seen),
         cmocka_unit_test(test_loading_of_mtp_is_seen),

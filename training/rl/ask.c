@@ -8,6 +8,7 @@ static int submit(struct el_backend *b, struct el_rl_ask *a, int tag, struct el_
                            .n_messages = 1,
                            .sampling = a->sampling,
                            .key = a->key,
+                           .want_full = a->full,
                            .want_trace = a->trace,
                            .tag = tag};
     int rc = el_backend_submit(b, &q, &why);

@@ -9,6 +9,7 @@ struct el_rl_ask {
     const char *prompt; /* one user message; borrowed */
     struct el_sampling sampling;
     uint64_t key;
+    int full; /* refused as well when prompt and sampling.max_tokens do not fit together */
     int trace;
     struct el_completion out; /* released by the caller; finish EL_FINISH_REFUSED when the prompt
                                  does not fit the model */

@@ -32,23 +32,6 @@ int el_rl_average(struct el_weights *w, const struct el_weights *start, double s
 
 /* ---- Folders ---- */
 
-static int copy_file(const char *from, const char *to, const char *name, struct el_error *err)
-{
-    struct el_buf text;
-    char *a = el_path_join(from, name), *b = el_path_join(to, name);
-    el_buf_init(&text);
-    int rc = a && b ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    if (rc == 0 && el_path_exists(a)) {
-        rc = el_file_read(a, 0, &text, err);
-        if (rc == 0)
-            rc = el_file_write(b, text.data, text.len, err);
-    }
-    el_buf_release(&text);
-    el_free(a);
-    el_free(b);
-    return rc;
-}
-
 static int write_history(const char *recipe, double share, const struct el_weights *start,
                          const char *trained, const struct el_weights *w, const char *out,
                          struct el_error *err)
@@ -76,9 +59,9 @@ static int write_folder(const struct el_weights *w, const char *trained, const c
 {
     static const char *const files[] = {"tokenizer.json", "domain.json"};
     int rc = 0;
-    for (int i = 0; i < 2 && rc == 0; i++)
-        rc = copy_file(trained, out, files[i], err);
-    return rc == 0 ? el_weights_save(w, out, err) : rc;
+    for (int i = 0; i < 2 && rc >= 0; i++)
+        rc = el_file_copy(trained, out, files[i], err);
+    return rc < 0 ? rc : el_weights_save(w, out, err);
 }
 
 int el_rl_average_folders(const char *trained, const char *start, double share, const char *recipe,

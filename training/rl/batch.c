@@ -82,6 +82,8 @@ static int ask_backend(struct sampling *s, struct el_backend *backend, struct el
         s->ask[n++] = (struct el_rl_ask){.prompt = t->prompt.data,
                                          .sampling = s->b->recipe->sampling,
                                          .key = key_of(s, s->player[t->role].digest, i),
+                                         .full = 1, /* a reply that the context cuts off is not
+                                                       the policy's failure */
                                          .trace = 1};
     }
     int rc = el_rl_ask_all(backend, s->ask, n, s->progress, err);

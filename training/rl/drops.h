@@ -4,7 +4,8 @@
  *   drops/judge_rate/below_256, below_512, ..., from_65536   their share of those that were judged,
  *                       by bytes of the proof (el_length_class; classes that have samples)
  *   drops/judge_proof_bytes beside judge/proof_bytes   means: do long proofs break judges?
- *   drops/prompt        prompts that do not fit the model
+ *   drops/prompt        prompts that leave less than max_completion_length tokens of the model's
+ *                       context: not sampled, for what the context cuts off is nobody's failure
  *   judge/asked, judge/unreadable   judgements */
 #ifndef EL_TRAINING_RL_DROPS_H
 #define EL_TRAINING_RL_DROPS_H

@@ -9,22 +9,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-static int copy_file(const struct el_rl_run *t, const char *dir, const char *name, int optional,
-                     struct el_error *err)
+/* The start's; a start without a domain is of any. */
+static int copy_texts(const struct el_rl_run *t, const char *dir, struct el_error *err)
 {
-    struct el_buf text;
-    char *from = el_path_join(t->model_dir, name), *to = el_path_join(dir, name);
-    el_buf_init(&text);
-    int rc = from && to ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    if (rc == 0 && (!optional || el_path_exists(from))) {
-        rc = el_file_read(from, 0, &text, err);
-        if (rc == 0)
-            rc = el_file_write(to, text.data, text.len, err);
-    }
-    el_buf_release(&text);
-    el_free(from);
-    el_free(to);
-    return rc;
+    int rc = el_file_copy(t->model_dir, dir, "tokenizer.json", err);
+    if (rc == 0)
+        return el_error_set(err, EL_ENOTFOUND, "%s: there is no tokenizer.json", t->model_dir);
+    if (rc > 0)
+        rc = el_file_copy(t->model_dir, dir, "domain.json", err);
+    return rc < 0 ? rc : 0;
 }
 
 static int print_history(const struct el_rl_run *t, struct el_buf *out)
@@ -41,11 +34,13 @@ static int print_history(const struct el_rl_run *t, struct el_buf *out)
         rc = el_buf_printf(out,
                            ",\n  \"recipe_digest\": \"%s\",\n  \"run_digest\": \"%s\",\n"
                            "  \"start_digest\": \"%s\",\n  \"prompt_digest\": \"%s\",\n"
+                           "  \"judge_digest\": \"%s\",\n"
                            "  \"data_fingerprint\": \"%s\",\n"
                            "  \"steps\": %" PRId64 ",\n  \"tokens\": %" PRId64
                            ",\n  \"weights_digest\": \"%s\",\n  \"ops\": \"%s\"\n}\n",
-                           t->recipe.digest, t->owner, t->start->digest, prompts, t->tasks.digest,
-                           t->state.step, t->state.tokens, t->policy->digest, t->ops->name);
+                           t->recipe.digest, t->owner, t->start->digest, prompts,
+                           t->judge ? t->judge->digest : "oracle", t->tasks.digest, t->state.step,
+                           t->state.tokens, t->policy->digest, t->ops->name);
     return rc;
 }
 
@@ -73,9 +68,7 @@ int el_rl_export(struct el_rl_run *t, struct el_error *err)
     if (rc == 0)
         rc = el_weights_digest(t->policy, err);
     if (rc == 0)
-        rc = copy_file(t, dir, "tokenizer.json", 0, err);
-    if (rc == 0)
-        rc = copy_file(t, dir, "domain.json", 1, err);
+        rc = copy_texts(t, dir, err);
     if (rc == 0)
         rc = el_weights_save(t->policy, dir, err);
     if (rc == 0)

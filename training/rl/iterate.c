@@ -3,8 +3,8 @@
 #include "core/base/alloc.h"
 #include "core/base/io.h"
 #include "core/base/json.h"
-#include "roles/prompt.h"
 #include "training/rl/average.h"
+#include "training/rl/finished.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -188,7 +188,7 @@ static int resolve(const struct plan *p, int iteration, const char *name, char *
 
 /* The folder names of one phase. */
 struct names {
-    char out[PATH_ROOM], done[PATH_ROOM], recipe[PATH_ROOM];
+    char out[PATH_ROOM], recipe[PATH_ROOM];
     char model[PATH_ROOM], judge[PATH_ROOM], source[EL_ROLES][PATH_ROOM];
 };
 
@@ -197,8 +197,6 @@ static int name_all(const struct plan *p, int iteration, int k, struct names *f,
 {
     const struct phase *x = &p->phase[k];
     int rc = print_path(f->out, p, iteration, k, "", err);
-    if (rc == 0)
-        rc = print_path(f->done, p, iteration, k, "/model/training.json", err);
     if (rc == 0)
         rc = resolve(p, iteration, x->model, f->model, err);
     over->model = f->model;
@@ -266,90 +264,6 @@ static int check_phases(const struct plan *p, struct el_error *err)
     return rc;
 }
 
-/* Of a training.json; "" where the file or the field is missing. */
-static int read_field(const char *path, const char *name, char out[EL_DIGEST_HEX],
-                      struct el_error *err)
-{
-    cJSON *o = NULL;
-    const char *text = "";
-    int rc = el_path_exists(path) ? el_json_load(path, &o, err) : 0;
-    if (rc == 0 && o)
-        rc = el_json_str_or(o, path, name, &text, err);
-    snprintf(out, EL_DIGEST_HEX, "%s", rc == 0 ? text : "");
-    cJSON_Delete(o);
-    return rc;
-}
-
-static int prompts_digest(const struct plan *p, const struct el_rl_recipe *r,
-                          char out[EL_DIGEST_HEX], struct el_error *err)
-{
-    struct el_prompt_set *set = NULL;
-    struct el_digest d;
-    char *dir = el_path_find(r->prompts, p->o->root);
-    int rc = dir ? el_prompt_set_load(dir, &set, err)
-                 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    if (rc == 0) {
-        el_digest_init(&d);
-        el_prompt_set_digest(set, &d);
-        el_digest_hex(&d, out);
-    }
-    el_prompt_set_free(set);
-    el_free(dir);
-    return rc;
-}
-
-/* What a finished phase was made of is what there is now, as far as its history and that of its
- * start say: the recipe, the prompts, the weights of the start. */
-static int check_origin(const struct plan *p, const struct names *f, const struct el_rl_recipe *r,
-                        struct el_error *err)
-{
-    char start[PATH_ROOM], now[3][EL_DIGEST_HEX], then[3][EL_DIGEST_HEX];
-    const char *const field[] = {"recipe_digest", "prompt_digest", "start_digest"};
-    const char *const what[] = {f->recipe, r->prompts, f->model};
-    char *dir = el_path_find(f->model, p->o->root);
-    int rc = dir ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    if (rc == 0 && snprintf(start, sizeof start, "%s/training.json", dir) >= PATH_ROOM)
-        rc = el_error_set(err, EL_ELIMIT, "%s: the path is too long", dir);
-    memcpy(now[0], r->digest, sizeof now[0]);
-    if (rc == 0)
-        rc = prompts_digest(p, r, now[1], err);
-    if (rc == 0)
-        rc = read_field(start, "weights_digest", now[2], err);
-    for (int i = 0; i < 3 && rc == 0; i++) {
-        rc = read_field(f->done, field[i], then[i], err);
-        if (rc == 0 && now[i][0] && then[i][0] && strcmp(now[i], then[i]) != 0)
-            rc = el_error_set(err, EL_EREFUSED,
-                              "%s: finished with something else than %s is now; use another --out "
-                              "folder",
-                              f->out, what[i]);
-    }
-    el_free(dir);
-    return rc;
-}
-
-/* 1: the phase has all its steps, by what it is made of now; its model may also be an earlier
- * checkpoint that somebody has exported. */
-static int is_done(const struct plan *p, const struct names *f, const struct el_rl_overrides *over,
-                   struct el_error *err)
-{
-    struct el_rl_recipe r;
-    cJSON *history = NULL;
-    int64_t steps = 0;
-    int rc = el_rl_recipe_load(f->recipe, over, &r, err);
-    if (rc < 0)
-        return rc;
-    if (el_path_exists(f->done))
-        rc = el_json_load(f->done, &history, err);
-    if (rc == 0 && history)
-        rc = el_json_i64(history, f->done, "steps", &steps, err);
-    int done = rc == 0 && history && steps >= r.schedule.steps;
-    if (done)
-        rc = check_origin(p, f, &r, err);
-    cJSON_Delete(history);
-    el_rl_recipe_release(&r);
-    return rc < 0 ? rc : done;
-}
-
 static void say(const struct plan *p, const char *fmt, int iteration, const char *name)
 {
     char line[200];
@@ -369,7 +283,7 @@ static int run_phase(const struct plan *p, int iteration, int k, struct el_error
     int rc = name_all(p, iteration, k, f, &o.over, err);
     o.recipe = f->recipe;
     o.out = f->out;
-    int done = rc == 0 ? is_done(p, f, &o.over, err) : rc;
+    int done = rc == 0 ? el_rl_finished(&o, err) : rc;
     rc = done < 0 ? done : 0;
     if (done == 0) {
         say(p, "iteration %d of %d: %s", iteration, p->phase[k].name);
@@ -391,22 +305,10 @@ static int copy_model(const struct plan *p, struct el_error *err)
     char *to = el_path_join(p->o->out, "model");
     if (rc == 0)
         rc = to ? el_dir_make(to, err) : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    for (size_t i = 0; i < sizeof files / sizeof *files && rc == 0; i++) {
-        struct el_buf text;
-        char *a = el_path_join(from, files[i]), *b = el_path_join(to, files[i]);
-        el_buf_init(&text);
-        rc = a && b ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-        if (rc == 0 && el_path_exists(a)) {
-            rc = el_file_read(a, 0, &text, err);
-            if (rc == 0)
-                rc = el_file_write(b, text.data, text.len, err);
-        }
-        el_buf_release(&text);
-        el_free(a);
-        el_free(b);
-    }
+    for (size_t i = 0; i < sizeof files / sizeof *files && rc >= 0; i++)
+        rc = el_file_copy(from, to, files[i], err);
     el_free(to);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 /* OUT/model: the last phase's, or its mean with the start. */

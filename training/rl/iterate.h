@@ -22,7 +22,8 @@
  *   OUT/model/                 a copy of the last phase's model, or that mean, at the end
  *
  * A phase that is finished is known by its model folder's training.json and passed over, so a run
- * that was killed goes on in the phase that it was in. */
+ * that was killed goes on in the phase that it was in. One that was made of something else than
+ * there is now is refused (training/rl/finished.h). */
 #ifndef EL_TRAINING_RL_ITERATE_H
 #define EL_TRAINING_RL_ITERATE_H
 

@@ -7,21 +7,18 @@
 
 #include <string.h>
 
-static int count_tokens(void *user, const char *prompt, struct el_error *err)
-{
-    const struct el_message m = {"user", prompt};
-    return el_local_prompt_tokens(user, &m, 1, 0, err);
-}
-
-/* A store of the run's own holds what the model was made for. */
-static int read_store(struct el_rl_run *t, struct el_store *s, struct el_error *err)
-{
-    const struct el_rl_room room = {count_tokens, t->sampler, t->sampler->context_limit};
-    return el_rl_tasks_init(&t->tasks, &t->recipe, t->prompts, s, t->recipe.store ? &room : NULL,
-                            err);
-}
-
 /* ---- What is said about it ---- */
+
+/* What a run of its own data drops on its way. */
+static void say_what_has_no_room(const struct el_rl_run *t, const char *name, size_t n, size_t of,
+                                 const char *what)
+{
+    if (n)
+        el_rl_say(t,
+                  "%s: %zu of %zu %s leave less than max_completion_length (%d) of the model's %d "
+                  "tokens; where they are drawn they are dropped (drops/prompt)",
+                  name, n, of, what, t->recipe.sampling.max_tokens, t->tasks.context);
+}
 
 static void say_what_there_is(const struct el_rl_run *t)
 {
@@ -32,7 +29,11 @@ static void say_what_there_is(const struct el_rl_run *t)
         if (x->data[i].n && el_dataset_describe(&x->data[i], &line) == 0)
             el_rl_say(t, "%s", line.data);
         el_buf_release(&line);
+        say_what_has_no_room(t, el_dataset_name(x->data[i].what), x->no_room[i], x->data[i].n,
+                             "items");
     }
+    say_what_has_no_room(t, "problems to prove", x->no_room_problems,
+                         (size_t)t->recipe.prompts_per_step, "of the first step");
     if (x->too_long)
         el_rl_say(t, "problems: %zu; left out: %zu as too long for the model", x->n_provable,
                   x->too_long);
@@ -71,14 +72,10 @@ static int say_what_means_nothing(const struct el_rl_run *t, const char *dir, st
 
 int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err)
 {
-    struct el_store *s = NULL;
     const char *path = t->recipe.store ? t->recipe.store : t->data_path;
     int rc = t->recipe.store ? 0 : el_rl_make_data(t, err);
     if (rc == 0)
-        rc = el_store_open(path, EL_STORE_READONLY, &s, err);
-    if (rc == 0)
-        rc = read_store(t, s, err);
-    el_store_close(s);
+        rc = el_rl_tasks_open(&t->tasks, &t->recipe, t->prompts, path, t->model_dir, err);
     if (rc < 0)
         return rc;
     say_what_there_is(t);

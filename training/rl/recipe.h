@@ -25,7 +25,10 @@
  * Sampling
  *
  *   "prompts_per_step", "num_generations" (G), "temperature", "top_p", "top_k",
- *   "max_completion_length"
+ *   "max_completion_length"  below the model's context. A prompt that leaves less of the
+ *                       context is not sampled: of a store that was given it is left out from
+ *                       the start, of the run's own data it is dropped when it is drawn
+ *                       (drops/prompt), and the start says how many there are
  *
  * Rewards (rewards/rewards.h)
  *

@@ -191,7 +191,10 @@ static void report(const struct el_rl_run *t, const struct el_rl_kept_tally *tal
                   "be read",
                   tally->judge.lost, tally->judge.judged);
     if (tally->refused)
-        el_rl_say(t, "left out: %" PRId64 " prompts that do not fit the model", tally->refused);
+        el_rl_say(t,
+                  "left out: %" PRId64 " prompts that leave less than max_completion_length tokens "
+                  "of the model's context",
+                  tally->refused);
 }
 
 /* A batch is a pure function of its number, so those that are saved need not be made again. */

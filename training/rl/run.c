@@ -83,6 +83,18 @@ static void say_what_is_left_out(const struct el_rl_run *t)
         el_rl_say(t, "%s: %s", t->model_dir, found.text);
 }
 
+/* No prompt would leave what the recipe promises to completions. */
+static int check_context(const struct el_rl_run *t, struct el_error *err)
+{
+    int context = el_local_context(&t->policy->config), length = t->recipe.sampling.max_tokens;
+    if (length < context)
+        return 0;
+    return el_error_set(err, EL_EREFUSED,
+                        "%s: field 'max_completion_length' is %d: expected less than the %d tokens "
+                        "that %s takes, prompt included",
+                        t->o->recipe, length, context, t->model_dir);
+}
+
 static int load_models(struct el_rl_run *t, struct el_error *err)
 {
     say_what_is_left_out(t);
@@ -94,7 +106,7 @@ static int load_models(struct el_rl_run *t, struct el_error *err)
     if (rc == 0 && t->start->config.index_topk < 1)
         rc = el_error_set(err, EL_EREFUSED, "%s: the model has no sparse attention to train with",
                           t->model_dir);
-    return rc;
+    return rc == 0 ? check_context(t, err) : rc;
 }
 
 static int open_trainer(struct el_rl_run *t, struct el_error *err)
@@ -168,7 +180,7 @@ static int open_run(struct el_rl_run *t, struct el_error *err)
     return rc;
 }
 
-static void close_run(struct el_rl_run *t)
+void el_rl_run_close(struct el_rl_run *t)
 {
     el_metrics_log_close(&t->log);
     el_rl_tasks_release(&t->tasks);
@@ -291,18 +303,23 @@ static int export_checkpoint(struct el_rl_run *t, struct el_error *err)
     return el_rl_export(t, err);
 }
 
+int el_rl_run_open(struct el_rl_run *t, const struct el_rl_options *o, struct el_error *err)
+{
+    *t = (struct el_rl_run){.o = o, .lock = -1};
+    int rc = open_run(t, err);
+    return rc == 0 ? resume(t, err) : rc;
+}
+
 int el_rl_train(const struct el_rl_options *o, struct el_error *err)
 {
-    struct el_rl_run t = {.o = o, .lock = -1};
-    int rc = open_run(&t, err);
-    if (rc == 0)
-        rc = resume(&t, err);
+    struct el_rl_run t;
+    int rc = el_rl_run_open(&t, o, err);
     if (rc == 0 && !o->export_only)
         rc = write_note(&t, err);
     if (rc == 0 && t.recipe.rejection.steps && !o->export_only)
         rc = el_rl_reject(&t, err);
     if (rc == 0)
         rc = o->export_only ? export_checkpoint(&t, err) : run_steps(&t, err);
-    close_run(&t);
+    el_rl_run_close(&t);
     return rc;
 }

@@ -71,6 +71,11 @@ struct el_rl_run {
  * is saved and the same call goes on from there. */
 int el_rl_train(const struct el_rl_options *o, struct el_error *err);
 
+/* All of el_rl_train before its first step: recipe, models, data, the newest checkpoint, and the
+ * metrics up to it. The options are borrowed. Close it, also after an error. */
+int el_rl_run_open(struct el_rl_run *t, const struct el_rl_options *o, struct el_error *err);
+void el_rl_run_close(struct el_rl_run *t);
+
 /* One step (training/rl/step.c): rollouts, rewards, updates, and a line of metrics. */
 int el_rl_step(struct el_rl_run *t, struct el_error *err);
 

@@ -36,7 +36,8 @@ struct el_rl_sample {
 struct el_rl_group {
     struct el_rl_task task;
     struct el_rl_sample *sample; /* (G) */
-    int refused;                 /* the prompt does not fit the model: no samples */
+    int refused;                 /* prompt and max_completion_length do not fit the model's context
+                                    together: no samples */
     int flat;                    /* all rewards equal: no gradient */
 };
 

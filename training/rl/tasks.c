@@ -1,16 +1,15 @@
-#include "training/rl/tasks.h"
+#include "training/rl/fitting.h"
 
 #include "core/base/alloc.h"
 #include "rewards/answer.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- The prompt of a task ---- */
 
-static void take_item(struct el_rl_task *out, const struct el_dataset_item *x, int label)
+void el_rl_task_take(struct el_rl_task *out, const struct el_dataset_item *x, int label)
 {
     out->statement = x->statement;
     out->proof = x->proof;
@@ -50,8 +49,9 @@ struct el_prompt_extras el_rl_task_extras(const struct el_rl_recipe *r, const st
                                      .rubric = el_slice_str(r->show_rubric ? t->rubric : NULL)};
 }
 
-static int make_prompt(const struct el_rl_tasks *t, struct el_rl_task *out, struct el_error *err)
+int el_rl_task_prompt(const struct el_rl_tasks *t, struct el_rl_task *out, struct el_error *err)
 {
+    look_up(t, out);
     struct el_slice analysis = el_slice_str(out->analysis ? out->analysis : "");
     struct el_prompt_candidate candidate = {.proof = el_slice_str(out->proof ? out->proof : ""),
                                             .analyses = &analysis,
@@ -65,87 +65,21 @@ static int make_prompt(const struct el_rl_tasks *t, struct el_rl_task *out, stru
     return el_role_prompt(out->role, t->prompts, &in, &out->prompt, err);
 }
 
-/* ---- What fits the model ---- */
-
-struct fitting {
-    const struct el_rl_tasks *t;
-    const struct el_rl_room *room;
-    size_t asked;
-    int shortest; /* prompt of those that were asked about, in tokens */
-};
-
-static struct fitting fitting_of(const struct el_rl_tasks *t, const struct el_rl_room *room)
-{
-    return (struct fitting){.t = t, .room = room, .shortest = INT_MAX};
-}
-
-/* INT_MAX: more than can be counted. */
-static int prompt_tokens(const struct fitting *f, struct el_rl_task *x, struct el_error *err)
-{
-    struct el_error why = {0};
-    el_buf_init(&x->prompt);
-    look_up(f->t, x);
-    int rc = make_prompt(f->t, x, &why);
-    int n = rc < 0 ? rc : f->room->tokens(f->room->user, x->prompt.data, &why);
-    el_buf_release(&x->prompt);
-    if (n == EL_ELIMIT)
-        return INT_MAX;
-    return n >= 0 ? n : el_error_set(err, n, "the problem \"%.60s\": %s", x->statement, why.msg);
-}
-
-/* Whether a prompt of so many tokens leaves room for the completion. */
-static int leaves_room(struct fitting *f, int tokens)
-{
-    f->asked++;
-    f->shortest = tokens < f->shortest ? tokens : f->shortest;
-    return tokens <= f->room->context - f->t->recipe->sampling.max_tokens;
-}
-
-/* In every role that is shown it. */
-static int item_fits(void *user, const struct el_dataset_item *item, struct el_error *err)
-{
-    static const enum el_role readers[] = {EL_ROLE_VERIFIER, EL_ROLE_META_VERIFIER,
-                                           EL_ROLE_REFINER};
-    struct fitting *f = user;
-    int longest = 0;
-    for (int k = 0; k < 3; k++) {
-        struct el_rl_task x = {.role = readers[k]};
-        int reads_analyses = x.role != EL_ROLE_VERIFIER;
-        if (reads_analyses != (item->analysis != NULL) || !(f->t->share[x.role] > 0))
-            continue;
-        take_item(&x, item, item->halves);
-        int n = prompt_tokens(f, &x, err);
-        if (n < 0)
-            return n;
-        longest = n > longest ? n : longest;
-    }
-    return leaves_room(f, longest);
-}
-
-static int nothing_fits(const struct fitting *f, const char *what, struct el_error *err)
-{
-    return el_error_set(err, EL_ENOTFOUND,
-                        "%s: none of %zu fits the model: it takes %d tokens, max_completion_length "
-                        "keeps %d of them for the reply, and the shortest prompt has %d",
-                        what, f->asked, f->room->context, f->t->recipe->sampling.max_tokens,
-                        f->shortest);
-}
-
 /* ---- What there is ---- */
 
 static int load(struct el_rl_tasks *t, enum el_dataset_what what, struct el_store *s,
                 const struct el_rl_room *room, struct el_error *err)
 {
-    struct fitting fit = fitting_of(t, room);
+    struct el_rl_fitting fit = el_rl_fitting_of(t, room);
     const struct el_dataset_filter f = {.raters = t->recipe->raters,
                                         .set = t->recipe->set,
-                                        .fits = room ? item_fits : NULL,
+                                        .fits = room ? el_rl_fitting_item : NULL,
                                         .fits_user = &fit};
     struct el_dataset *d = &t->data[what];
     size_t n[3] = {0};
     int rc = el_dataset_load(d, s, what, &f, err);
     if (rc == EL_ENOTFOUND && fit.asked)
-        rc = nothing_fits(&fit, el_dataset_name(what), err);
+        rc = el_rl_fitting_none(&fit, el_dataset_name(what), err);
     for (int k = 0; k < 3 && rc == 0; k++) {
         t->by_label[what][k] = el_alloc_array(d->by_class[k] + 1, sizeof *t->by_label[what][k]);
         if (!t->by_label[what][k])
@@ -308,22 +242,19 @@ static int read_problems(struct el_rl_tasks *t, struct el_store *s, struct el_er
 }
 
 /* 1, 0, or negative. */
-static int is_provable(struct fitting *fit, const struct el_rl_problem *p, struct el_error *err)
+static int is_provable(struct el_rl_fitting *fit, const struct el_rl_problem *p,
+                       struct el_error *err)
 {
-    struct el_rl_task x = {.role = EL_ROLE_GENERATOR, .statement = p->statement};
     if (!has_outcome(fit->t, p->statement))
         return 0;
-    if (!fit->room)
-        return 1;
-    int n = prompt_tokens(fit, &x, err);
-    return n < 0 ? n : leaves_room(fit, n);
+    return fit->room ? el_rl_fitting_problem(fit, p->statement, err) : 1;
 }
 
-static int nothing_provable(const struct el_rl_tasks *t, const struct fitting *fit,
+static int nothing_provable(const struct el_rl_tasks *t, const struct el_rl_fitting *fit,
                             struct el_error *err)
 {
     if (fit->asked)
-        return nothing_fits(fit, "problems to prove", err);
+        return el_rl_fitting_none(fit, "problems to prove", err);
     if (t->n_problems)
         return el_error_set(err, EL_ENOTFOUND,
                             "proof_weight 0: none of the store's %zu problems has an answer that "
@@ -335,7 +266,7 @@ static int nothing_provable(const struct el_rl_tasks *t, const struct fitting *f
 static int index_provable(struct el_rl_tasks *t, const struct el_rl_room *room,
                           struct el_error *err)
 {
-    struct fitting fit = fitting_of(t, room);
+    struct el_rl_fitting fit = el_rl_fitting_of(t, room);
     t->provable = el_alloc_array(t->n_problems + 1, sizeof *t->provable);
     if (!t->provable)
         return el_error_set(err, EL_ENOMEM, "out of memory for problems");
@@ -415,19 +346,22 @@ int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, struct el_store *s,
                      const struct el_rl_room *room, struct el_error *err)
 {
-    *t = (struct el_rl_tasks){.recipe = r, .prompts = prompts};
+    *t = (struct el_rl_tasks){.recipe = r, .prompts = prompts, .context = room ? room->context : 0};
     memcpy(t->share, r->share, sizeof t->share);
     int rc = 0, own = r->world > 0 || r->attempts > 0;
+    const struct el_rl_room *filter = own ? NULL : room;
     if (!own && (r->share[EL_ROLE_GENERATOR] > 0 || uses_problems(r)))
         rc = read_problems(t, s, err);
     if (rc == 0 && r->share[EL_ROLE_VERIFIER] > 0)
-        rc = load(t, EL_DATASET_DV, s, room, err);
+        rc = load(t, EL_DATASET_DV, s, filter, err);
     if (rc == 0 && (r->share[EL_ROLE_META_VERIFIER] > 0 || r->share[EL_ROLE_REFINER] > 0))
-        rc = load_analyses(t, s, room, err);
+        rc = load_analyses(t, s, filter, err);
     if (rc == 0 && t->share[EL_ROLE_REFINER] > 0)
         rc = index_refinable(t, err);
     if (rc == 0 && !own && r->share[EL_ROLE_GENERATOR] > 0)
-        rc = index_provable(t, room, err);
+        rc = index_provable(t, filter, err);
+    if (rc == 0 && own && room)
+        rc = el_rl_fitting_own(t, room, err);
     if (rc == 0 && r->oracle && !own)
         rc = check_oracle(t, err);
     if (rc == 0)
@@ -489,25 +423,33 @@ static void draw_labelled(const struct el_rl_tasks *t, enum el_dataset_what what
         for (int k = 0; k < 3; k++)
             share[k] = (double)d->by_class[k];
     int k = pick_share(share, 3, rng);
-    take_item(out, &d->item[t->by_label[what][k][pick(d->by_class[k], rng)]], k);
+    el_rl_task_take(out, &d->item[t->by_label[what][k][pick(d->by_class[k], rng)]], k);
+}
+
+int el_rl_own_problem(const struct el_rl_recipe *r, uint64_t number, struct el_buf *text,
+                      struct el_error *err)
+{
+    struct el_world_problem p;
+    el_buf_init(text);
+    el_world_problem(r->split, el_rl_first_problem(r, EL_RL_TO_PROVE) + number, &p);
+    if (el_world_problem_text(&p, text) == 0)
+        return 0;
+    el_buf_release(text);
+    return el_error_set(err, EL_ENOMEM, "out of memory for a problem");
 }
 
 static int draw_problem(const struct el_rl_tasks *t, uint64_t number, struct el_rng *rng,
                         struct el_rl_task *out, struct el_error *err)
 {
-    struct el_world_problem p;
     struct el_buf text;
     out->label = EL_SCORE_NONE;
     if (t->n_provable) {
         out->statement = t->problem[t->provable[pick(t->n_provable, rng)]].statement;
         return 0;
     }
-    el_buf_init(&text);
-    el_world_problem(t->recipe->split, el_rl_first_problem(t->recipe, EL_RL_TO_PROVE) + number, &p);
-    if (el_world_problem_text(&p, &text) < 0) {
-        el_buf_release(&text);
-        return el_error_set(err, EL_ENOMEM, "out of memory for a problem");
-    }
+    int rc = el_rl_own_problem(t->recipe, number, &text, err);
+    if (rc < 0)
+        return rc;
     out->statement = out->memory = el_buf_detach(&text);
     return out->statement ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for a problem");
 }
@@ -532,17 +474,16 @@ int el_rl_tasks_draw(const struct el_rl_tasks *t, int64_t step, int i, struct el
     else if (out->role == EL_ROLE_META_VERIFIER)
         draw_labelled(t, EL_DATASET_DMV, &rng, out);
     else if (out->role == EL_ROLE_REFINER)
-        take_item(out, &t->data[EL_DATASET_DMV].item[t->refinable[pick(t->n_refinable, &rng)]],
-                  EL_SCORE_NONE);
+        el_rl_task_take(out,
+                        &t->data[EL_DATASET_DMV].item[t->refinable[pick(t->n_refinable, &rng)]],
+                        EL_SCORE_NONE);
     else
         rc = draw_problem(t, number, &rng, out, err);
     if (rc == 0)
         out->in_world = el_world_problem_parse(out->statement, strlen(out->statement),
                                                &out->problem, NULL) == 0;
-    if (rc == 0) {
-        look_up(t, out);
-        rc = make_prompt(t, out, err);
-    }
+    if (rc == 0)
+        rc = el_rl_task_prompt(t, out, err);
     if (rc < 0)
         el_rl_task_release(out);
     return rc;

@@ -38,18 +38,28 @@ struct el_rl_tasks {
     size_t *provable; /* those that the generator is given; none: the small world's, of the recipe's
                          split */
     size_t n_provable;
-    size_t too_long;            /* problems that do not fit, and are not among them */
+    size_t too_long; /* problems that do not fit, and are not among them */
+    /* Of the run's own data, which stay what they are: items of D_v and D_mv, and problems to prove
+     * among those of the first step, that do not fit and are dropped where they are drawn. */
+    size_t no_room[2], no_room_problems;
+    int context;                /* tokens of the room; 0: not known */
     char digest[EL_DIGEST_HEX]; /* of everything above */
 };
 
 /* Reads what the recipe's roles need from the store. What has a prompt that with
- * max_completion_length does not fit `room` (NULL: there is room for all) is left out. Imports
- * bring scores of proofs, seldom of analyses: where D_mv is empty, meta-verifier and refiner are
- * dropped for the other roles of the recipe. EL_ENOTFOUND says which role has nothing, EL_EREFUSED
- * what the oracle, where it is the judge, does not know. */
+ * max_completion_length does not fit `room` (NULL: there is room for all) is left out; of the
+ * run's own data it is counted, and refused when nothing fits. Imports bring scores of proofs,
+ * seldom of analyses: where D_mv is empty, meta-verifier and refiner are dropped for the other
+ * roles of the recipe. EL_ENOTFOUND says which role has nothing, EL_EREFUSED what the oracle, where
+ * it is the judge, does not know. */
 int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, struct el_store *s,
                      const struct el_rl_room *room, struct el_error *err);
+/* The same out of the store at `path`, for the room of the model in the folder `model`, of which
+ * config.json and tokenizer.json are read. */
+int el_rl_tasks_open(struct el_rl_tasks *t, const struct el_rl_recipe *r,
+                     const struct el_prompt_set *prompts, const char *path, const char *model,
+                     struct el_error *err);
 void el_rl_tasks_release(struct el_rl_tasks *t);
 
 struct el_rl_task {
