@@ -317,7 +317,8 @@ int el_store_run_set_done(struct el_store *s, int64_t id, struct el_error *err);
 void el_run_release(struct el_run *r);
 
 /* The write lock of a run: a kernel lock on one byte of "<store>.lock", so that it ends with the
- * process however that ends. EL_EBUSY names the process that holds it. Held until unlock or close;
+ * process however that ends. The store is the file that symbolic links lead to; one with several
+ * hard links is EL_EREFUSED. EL_EBUSY names the process that holds it. Held until unlock or close;
  * the handle that holds it already gets 0. Not for use inside a transaction. Reading a run needs no
  * lock. */
 int el_store_run_lock(struct el_store *s, int64_t run, struct el_error *err);

@@ -217,6 +217,46 @@ static void one_writer_per_run(void **state)
     ok(el_store_run_lock(f->store, other, &f->err));
 }
 
+/* A store is one file, by whatever name. */
+static void names_share_their_lock(void **state)
+{
+    struct fixture *f = *state;
+    int64_t run = make_run(f, 7);
+    char folder[96], file[128], through[160], hard[128], was[400];
+    snprintf(folder, sizeof folder, "%s.link", f->dir);
+    snprintf(file, sizeof file, "%s/link.db", f->dir);
+    snprintf(through, sizeof through, "%s/s.db", folder);
+    snprintf(hard, sizeof hard, "%s/hard.db", f->dir);
+    assert_int_equal(symlink(f->dir, folder), 0);
+    assert_int_equal(symlink("s.db", file), 0);
+    assert_non_null(getcwd(was, sizeof was));
+    assert_int_equal(chdir(f->dir), 0);
+    const char *const names[] = {file, through, "s.db", "./link.db"};
+    ok(el_store_run_lock(f->store, run, &f->err));
+    for (int i = 0; i < 4; i++) {
+        struct el_store *second;
+        ok(el_store_open(names[i], 0, &second, &f->err));
+        assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EBUSY);
+        el_store_close(second);
+    }
+    assert_int_equal(chdir(was), 0);
+    unlink(folder);
+    el_store_run_unlock(f->store, run);
+
+    assert_int_equal(link(f->path, hard), 0);
+    struct el_store *second;
+    ok(el_store_open(f->path, 0, &second, &f->err));
+    assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EREFUSED);
+    assert_non_null(strstr(f->err.msg, "has 2 names"));
+    unlink(hard);
+    ok(el_store_run_lock(second, run, &f->err));
+    el_store_close(second);
+
+    ok(el_store_open(f->path, EL_STORE_READONLY, &second, &f->err));
+    assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EIO);
+    el_store_close(second);
+}
+
 /* The lock of a killed process is free at once. */
 static void a_killed_writer_leaves_no_lock(void **state)
 {
@@ -258,6 +298,7 @@ int main(void)
         with_store(order_does_not_depend_on_arrival),
         with_store(runs_are_found_again),
         with_store(one_writer_per_run),
+        with_store(names_share_their_lock),
         with_store(a_killed_writer_leaves_no_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

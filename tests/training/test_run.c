@@ -125,6 +125,8 @@ static void intrude(struct el_progress *p, int64_t done, int64_t total, const ch
     if (done == 3) {
         assert_int_equal(train(recipe, at("busy"), -1, &err), EL_EBUSY);
         assert_non_null(strstr(err.msg, at("busy")));
+        assert_int_equal(symlink("busy", at("link")), 0); /* another name of the folder */
+        assert_int_equal(train(recipe, at("link"), -1, &err), EL_EBUSY);
         *(int *)p->user += 1;
     }
 }
