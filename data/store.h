@@ -352,6 +352,9 @@ int el_store_metric_each(struct el_store *s, int64_t run, el_metric_fn *fn, void
  *        (a reply to be tried again) | v
  *                               +----+ failed
  *
+ * What failed because its prompt did not fit (its last result's finish is "refused") may be opened
+ * again: el_store_run_reopen.
+ *
  * A loop whose next jobs are a function of the stored results can be killed at any instant: what
  * was put is there, what was not is asked for again under the same key. */
 
@@ -442,6 +445,13 @@ struct el_reply_text {
 int el_store_result_get(struct el_store *s, int64_t job, int attempt, struct el_reply_text *out,
                         struct el_error *err);
 void el_reply_text_release(struct el_reply_text *t);
+
+/* Opens the jobs of a run again whose prompt was refused, so that a larger context can take them;
+ * they are pending and no longer counted in drops. Not those that failed with the reason `instead`
+ * and in whose place (problem, thread, round, role) another job is done. Their next reply gets the
+ * number after the refusal's, whatever it says; another refusal makes them failed as they were, and
+ * adds no result. Returns how many they were. */
+int el_store_run_reopen(struct el_store *s, int64_t run, const char *instead, struct el_error *err);
 
 /* No reply came (network, server, out of memory). The job stays pending; only counted. */
 int el_store_job_outage(struct el_store *s, int64_t job, const char *why, struct el_error *err);
