@@ -6,17 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One row per opinion (of one rater the latest on a row of proofs or analyses), copies of a text
- * side by side. The kinds, the choice of the latest and what counts as withdrawn are those of the
- * view `labels` (data/schema_2.sql). */
+/* One row per opinion (data/schema_4.sql), copies of a text side by side. */
 #define OPINIONS                                                                                   \
-    "WITH latest AS (SELECT MAX(id) AS id FROM scores AS c WHERE halves IS NOT NULL "              \
-    "AND rater_kind IN ('adjudicated', 'human', 'oracle', 'label') "                               \
-    "AND NOT EXISTS (SELECT 1 FROM decisions AS d WHERE d.proof = c.proof AND d.rater = c.rater "  \
-    "AND d.score IS NOT c.id AND c.rater_kind = 'label') "                                         \
-    "GROUP BY proof, analysis, rater_kind, rater) "                                                \
     "SELECT s.rater_kind, s.halves, p.key, p.set_name, p.statement, y.key, y.text, y.author"
-#define FROM_SCORES " FROM latest JOIN scores AS s ON s.id = latest.id "
+#define FROM_SCORES " FROM opinions AS o JOIN scores AS s ON s.id = o.score "
 
 static const char dv_sql[] =
     OPINIONS ", NULL, NULL, NULL" FROM_SCORES "JOIN proofs AS y ON y.id = s.proof "

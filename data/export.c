@@ -8,10 +8,6 @@
 
 /* The names of the columns are the names of the fields; ?1 is the set or NULL. */
 #define OF_SET "(?1 IS NULL OR p.set_name = ?1) "
-/* A label that its own rater no longer gives (the view `labels` leaves it out, too). */
-#define WITHDRAWN                                                                                  \
-    "EXISTS (SELECT 1 FROM decisions AS d WHERE d.proof = s.proof AND d.rater = s.rater "          \
-    "AND d.score IS NOT s.id AND s.rater_kind = 'label') "
 #define LABEL                                                                                      \
     "l.halves / 2.0 AS score, l.raters, s.rater_kind, s.rater, s.raw, s.scale_max, s.mapping, "    \
     "s.blind, s.origin AS score_origin "
@@ -47,7 +43,8 @@ static const struct {
                           "LEFT JOIN analyses AS a ON a.id = s.analysis "
                           "LEFT JOIN proofs AS ya ON ya.id = a.proof "
                           "JOIN problems AS p ON p.id = COALESCE(y.problem, ya.problem) "
-                          "WHERE " OF_SET "AND NOT " WITHDRAWN "ORDER BY s.id"},
+                          "WHERE " OF_SET "AND s.id NOT IN (SELECT score FROM withdrawn) "
+                          "ORDER BY s.id"},
     [EL_EXPORT_DV] = {"dv", "SELECT 'dv' AS record, " LABELLED_PROOF LABEL
                             "FROM dv AS l JOIN problems AS p ON p.id = l.problem "
                             "JOIN proofs AS y ON y.id = l.proof "

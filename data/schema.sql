@@ -1,6 +1,6 @@
 -- The store of Elenchus, version 1. Embedded into the program at build time; a change after a
 -- release is a new migration in data/store_migrate.c, never an edit of what old files have run:
--- data/schema_2.sql adds what automatic labelling decided.
+-- data/schema_2.sql adds what automatic labelling decided, data/schema_4.sql which scores count.
 --
 --   problems --< proofs --< analyses --< meta_analyses
 --                  \----------\--< scores          (a score is of one proof or of one analysis)

@@ -15,7 +15,7 @@
 enum { busy_timeout_ms = 10000 };
 
 /* DEFENSIVE, trusted_schema and cell_size_check: a store may come from a stranger. */
-static int configure(struct el_store *s, struct el_error *err)
+int el_store_configure(struct el_store *s, struct el_error *err)
 {
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, busy_timeout_ms);
@@ -69,7 +69,7 @@ int el_store_open(const char *path, int flags, struct el_store **out, struct el_
     if (rc == 0)
         rc = open_database(s, err);
     if (rc == 0)
-        rc = configure(s, err);
+        rc = el_store_configure(s, err);
     if (rc == 0)
         rc = el_store_migrate(s, el_store_migrations, el_store_version, err);
     if (rc == 0)
@@ -86,8 +86,7 @@ void el_store_close(struct el_store *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < s->n_cached; i++)
-        sqlite3_finalize(s->cache[i].stmt);
+    el_sql_forget(s);
     sqlite3_close_v2(s->db);
     el_buf_release(&s->image);
     if (s->lock_fd >= 0)

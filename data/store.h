@@ -36,10 +36,11 @@ struct el_store;
 
 enum el_store_flags {
     EL_STORE_CREATE = 1, /* make the file when it does not exist (otherwise EL_ENOTFOUND) */
-    /* Every write fails with EL_EIO; old versions are refused, not migrated. Nothing is left beside
-     * the file. A file, or a folder, that cannot be written is read all the same, as it was when it
-     * was opened and through a copy in memory; not while PATH-wal holds changes (EL_EIO), nor while
-     * somebody writes (EL_EBUSY). */
+    /* Every write fails with EL_EIO. An old version stays as it is: it is read through a copy in
+     * memory, which is brought up to date. Nothing is left beside the file. A file, or a folder,
+     * that cannot be written is read all the same, as it was when it was opened and through a copy
+     * in memory; not while PATH-wal holds changes (EL_EIO), nor while somebody writes (EL_EBUSY).
+     */
     EL_STORE_READONLY = 2,
 };
 
@@ -316,7 +317,8 @@ int el_store_run_set_done(struct el_store *s, int64_t id, struct el_error *err);
 void el_run_release(struct el_run *r);
 
 /* The write lock of a run: a kernel lock on one byte of "<store>.lock", so that it ends with the
- * process however that ends. EL_EBUSY names the process that holds it. Held until unlock or close;
+ * process however that ends. The store is the file that symbolic links lead to; one with several
+ * hard links is EL_EREFUSED. EL_EBUSY names the process that holds it. Held until unlock or close;
  * the handle that holds it already gets 0. Not for use inside a transaction. Reading a run needs no
  * lock. */
 int el_store_run_lock(struct el_store *s, int64_t run, struct el_error *err);
@@ -349,6 +351,9 @@ int el_store_metric_each(struct el_store *s, int64_t run, el_metric_fn *fn, void
  *        put_result, EL_JOB_PENDING  | | put_result, EL_JOB_FAILED (counted in drops)
  *        (a reply to be tried again) | v
  *                               +----+ failed
+ *
+ * What failed because its prompt did not fit (its last result's finish is "refused") may be opened
+ * again: el_store_run_reopen.
  *
  * A loop whose next jobs are a function of the stored results can be killed at any instant: what
  * was put is there, what was not is asked for again under the same key. */
@@ -440,6 +445,13 @@ struct el_reply_text {
 int el_store_result_get(struct el_store *s, int64_t job, int attempt, struct el_reply_text *out,
                         struct el_error *err);
 void el_reply_text_release(struct el_reply_text *t);
+
+/* Opens the jobs of a run again whose prompt was refused, so that a larger context can take them;
+ * they are pending and no longer counted in drops. Not those that failed with the reason `instead`
+ * and in whose place (problem, thread, round, role) another job is done. Their next reply gets the
+ * number after the refusal's, whatever it says; another refusal makes them failed as they were, and
+ * adds no result. Returns how many they were. */
+int el_store_run_reopen(struct el_store *s, int64_t run, const char *instead, struct el_error *err);
 
 /* No reply came (network, server, out of memory). The job stays pending; only counted. */
 int el_store_job_outage(struct el_store *s, int64_t job, const char *why, struct el_error *err);

@@ -2,21 +2,44 @@
  *
  * The lock is the kernel's, on byte <run id> of the file "<store>.lock": it vanishes with its
  * holder, whatever kills that. The row of runs only says who it was, for the message. An open file
- * description lock is used, so that two handles in one process exclude each other, too. */
+ * description lock is used, so that two handles in one process exclude each other, too.
+ *
+ * <store> is the name by which SQLite knows the file, with symbolic links resolved, as for its log.
+ * It cannot be the store itself that is locked: closing it anywhere in the process would end the
+ * locks that SQLite holds on it. */
 #include "data/store_row.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+/* Two hard links have two names, and nothing but the file in common. */
+static int check_names(const struct el_store *s, const char *name, struct el_error *err)
+{
+    struct stat st;
+    if (stat(name, &st) < 0)
+        return el_error_set(err, EL_EIO, "%s: cannot look at: %s", name, strerror(errno));
+    if (st.st_nlink <= 1)
+        return 0;
+    return el_error_set(err, EL_EREFUSED,
+                        "%s: has %llu names (hard links), by which two programs could write it at "
+                        "once and damage it; use a copy (cp), or remove the other names",
+                        s->path, (unsigned long long)st.st_nlink);
+}
 
 static int open_lock_file(struct el_store *s, struct el_error *err)
 {
     if (s->lock_fd >= 0)
         return 0;
+    const char *name = sqlite3_db_filename(s->db, "main");
+    int rc = check_names(s, name, err);
+    if (rc < 0)
+        return rc;
     struct el_buf path;
     el_buf_init(&path);
-    int rc = el_buf_printf(&path, "%s.lock", s->path);
+    rc = el_buf_printf(&path, "%s.lock", name);
     if (rc < 0) {
         el_error_set(err, rc, "%s: out of memory", s->path);
     } else {
@@ -84,6 +107,8 @@ int el_store_run_lock(struct el_store *s, int64_t run, struct el_error *err)
         return 0;
     if (run <= 0)
         return el_row_missing(s, "run", run, err);
+    if (s->flags & EL_STORE_READONLY)
+        return el_error_set(err, EL_EIO, "%s: opened for reading alone", s->path);
     if (s->n_locked == el_run_locks_max)
         return el_error_set(err, EL_ELIMIT, "%s: more than %d runs locked at once", s->path,
                             el_run_locks_max);

@@ -1,11 +1,11 @@
 #include "data/store_migrate.h"
 
-#include "data/store_sql.h"
+#include "data/store_reader.h"
 
 enum { application_id = 1164731758 }; /* "Elen" */
 
-/* data/schema.sql and data/schema_2.sql, embedded at build time */
-extern const unsigned char el_schema_sql[], el_schema_2_sql[];
+/* data/schema.sql, schema_2.sql and schema_4.sql, embedded at build time */
+extern const unsigned char el_schema_sql[], el_schema_2_sql[], el_schema_4_sql[];
 
 /* Version 0 is an empty file. */
 static int make_first_version(struct el_store *s, struct el_error *err)
@@ -39,7 +39,14 @@ static int add_metrics(struct el_store *s, struct el_error *err)
     return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 3", err);
 }
 
-el_migration_fn *const el_store_migrations[] = {make_first_version, add_decisions, add_metrics};
+static int add_opinions(struct el_store *s, struct el_error *err)
+{
+    int rc = el_sql_script(s, (const char *)el_schema_4_sql, err);
+    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 4", err);
+}
+
+el_migration_fn *const el_store_migrations[] = {make_first_version, add_decisions, add_metrics,
+                                                add_opinions};
 const int el_store_version = (int)(sizeof el_store_migrations / sizeof *el_store_migrations);
 
 static int query_int(struct el_store *s, const char *sql, int64_t *out, struct el_error *err)
@@ -91,6 +98,21 @@ static int one_step(struct el_store *s, el_migration_fn *const *table, int n_ste
     return rc < 0 ? rc : before + 1 < n_steps;
 }
 
+/* The copy in memory is brought up to date in place of the file. */
+static int migrate_copy(struct el_store *s, el_migration_fn *const *table, int n_steps,
+                        struct el_error *err)
+{
+    int rc = el_store_copy_reader(s, err);
+    if (rc < 0)
+        return rc;
+    s->flags &= ~EL_STORE_READONLY;
+    rc = el_store_configure(s, err);
+    while (rc == 0 && (rc = one_step(s, table, n_steps, err)) == 1)
+        rc = 0;
+    s->flags |= EL_STORE_READONLY;
+    return rc < 0 ? rc : el_store_configure(s, err);
+}
+
 int el_store_migrate(struct el_store *s, el_migration_fn *const *table, int n_steps,
                      struct el_error *err)
 {
@@ -108,9 +130,7 @@ int el_store_migrate(struct el_store *s, el_migration_fn *const *table, int n_st
         return el_error_set(err, EL_EFORMAT, "%s: an empty file; expected a store made by elenchus",
                             s->path);
     if (s->flags & EL_STORE_READONLY)
-        return el_error_set(err, EL_EREFUSED,
-                            "%s: store version %d is older than %d; open it once for writing",
-                            s->path, (int)version, n_steps);
+        return migrate_copy(s, table, n_steps, err);
     while ((rc = one_step(s, table, n_steps, err)) == 1)
         ;
     return rc;

@@ -11,8 +11,9 @@
 /* Changes the tables and sets user_version; runs inside a transaction that the caller owns. */
 typedef int el_migration_fn(struct el_store *s, struct el_error *err);
 
-/* Brings the file to version n_steps by the steps it has not had. EL_EFORMAT: not a store.
- * EL_EREFUSED: the file is newer than the table, or old and opened read-only. */
+/* Brings the file to version n_steps by the steps it has not had; of a file that is opened
+ * read-only a copy in memory. EL_EFORMAT: not a store. EL_EREFUSED: the file is newer than the
+ * table. */
 int el_store_migrate(struct el_store *s, el_migration_fn *const *table, int n_steps,
                      struct el_error *err);
 

@@ -89,3 +89,32 @@ int el_store_open_reader(struct el_store *s, struct el_error *err)
     rc = read_image(s, err);
     return rc < 0 ? rc : open_image(s, err);
 }
+
+static int copy_pages(struct el_store *s, sqlite3 *to, struct el_error *err)
+{
+    sqlite3_backup *b = sqlite3_backup_init(to, "main", s->db, "main");
+    int rc = b ? sqlite3_backup_step(b, -1) : sqlite3_errcode(to);
+    sqlite3_backup_finish(b);
+    if (rc == SQLITE_DONE)
+        return 0;
+    return el_error_set(err, rc == SQLITE_NOMEM ? EL_ENOMEM : EL_EIO,
+                        "%s: cannot be read into memory: %s", s->path, sqlite3_errstr(rc));
+}
+
+int el_store_copy_reader(struct el_store *s, struct el_error *err)
+{
+    sqlite3 *copy = NULL;
+    int rc = sqlite3_open_v2(":memory:", &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    rc = rc == SQLITE_OK ? copy_pages(s, copy, err)
+                         : el_error_set(err, EL_ENOMEM, "%s: out of memory", s->path);
+    if (rc < 0) {
+        sqlite3_close_v2(copy);
+        return rc;
+    }
+    el_sql_forget(s);
+    sqlite3_close_v2(s->db);
+    s->db = copy;
+    el_buf_release(&s->image);
+    el_buf_init(&s->image);
+    return 0;
+}

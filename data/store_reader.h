@@ -16,4 +16,8 @@
  * the log has contents and cannot be used: that of somebody who still writes, or was killed. */
 int el_store_open_reader(struct el_store *s, struct el_error *err);
 
+/* Replaces s->db by a copy in memory that can be changed, with what is committed now; the file is
+ * closed. The new connection is not configured yet. On failure s->db is as it was. */
+int el_store_copy_reader(struct el_store *s, struct el_error *err);
+
 #endif

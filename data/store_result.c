@@ -7,9 +7,16 @@ struct made {
     int64_t proof, analysis, meta;
 };
 
-/* 0: the attempt is the next one of a pending job; 1: it is stored already. */
-static int check_job(struct el_store *s, int64_t id, const struct el_job_result *r, int64_t *run,
-                     struct el_error *err)
+static int is_refusal(const char *finish)
+{
+    return finish && strcmp(finish, "refused") == 0;
+}
+
+/* 0: the attempt is the next one of a pending job; 1: it is stored already. Of a job that was
+ * opened again (el_store_run_reopen), whatever comes is next: *r gets its number, and *again says
+ * that it is the refusal that is stored. */
+static int check_job(struct el_store *s, int64_t id, struct el_job_result *r, int64_t *run,
+                     int *again, struct el_error *err)
 {
     struct el_job job;
     int rc = el_store_job_get(s, id, &job, err);
@@ -17,7 +24,11 @@ static int check_job(struct el_store *s, int64_t id, const struct el_job_result 
         return rc;
     int attempt = r->outcome.attempt;
     *run = job.run;
-    if (attempt >= 0 && attempt < job.attempts)
+    *again = 0;
+    if (job.state == EL_JOB_PENDING && is_refusal(job.last.finish)) {
+        *again = is_refusal(r->outcome.finish);
+        r->outcome.attempt = *again ? job.attempts - 1 : job.attempts;
+    } else if (attempt >= 0 && attempt < job.attempts)
         rc = 1;
     else if (job.state != EL_JOB_PENDING)
         rc = el_error_set(err, EL_EINVAL, "%s: job %lld is %s and takes no further reply", s->path,
@@ -145,20 +156,24 @@ static int add_drop(struct el_store *s, int64_t run, int64_t job, const char *re
 }
 
 /* 1 stored, 0 was there. */
-static int put(struct el_store *s, int64_t job, const struct el_job_result *r, struct el_error *err)
+static int put(struct el_store *s, int64_t job, const struct el_job_result *given,
+               struct el_error *err)
 {
     int64_t run = 0;
+    int again = 0;
     struct made m = {0, 0, 0};
-    int rc = check_job(s, job, r, &run, err);
+    struct el_job_result r = *given;
+    int rc = check_job(s, job, &r, &run, &again, err);
     if (rc != 0)
         return rc < 0 ? rc : 0;
-    rc = add_objects(s, r, &m, err);
+    if (!again)
+        rc = add_objects(s, &r, &m, err);
+    if (rc >= 0 && !again)
+        rc = add_row(s, job, &r, &m, err);
     if (rc >= 0)
-        rc = add_row(s, job, r, &m, err);
-    if (rc >= 0)
-        rc = set_state(s, job, r, err);
-    if (rc >= 0 && r->drop_reason)
-        rc = add_drop(s, run, job, r->drop_reason, r->drop_proof_bytes, err);
+        rc = set_state(s, job, &r, err);
+    if (rc >= 0 && r.drop_reason)
+        rc = add_drop(s, run, job, r.drop_reason, r.drop_proof_bytes, err);
     return rc < 0 ? rc : 1;
 }
 

@@ -207,6 +207,13 @@ int el_sql_script(struct el_store *s, const char *script, struct el_error *err)
     return 0;
 }
 
+void el_sql_forget(struct el_store *s)
+{
+    for (int i = 0; i < s->n_cached; i++)
+        sqlite3_finalize(s->cache[i].stmt);
+    s->n_cached = 0;
+}
+
 int el_sql_one_int(struct el_sql *q, int64_t *out, struct el_error *err)
 {
     int rc = el_sql_step(q, err);

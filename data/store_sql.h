@@ -80,6 +80,11 @@ int el_sql_col_optional(struct el_sql *q, int i);
 /* Turns the last SQLite failure of the handle into an el_error; returns its code. */
 int el_sql_fail(struct el_store *s, int sqlite_rc, struct el_error *err);
 
+/* Ends all statements that are kept, none of which is in use: before the connection is closed. */
+void el_sql_forget(struct el_store *s);
+/* Sets the connection up as s->flags say (data/store.c). */
+int el_store_configure(struct el_store *s, struct el_error *err);
+
 /* Test control, as el_alloc_fail_after: the n-th step from now and every later one fails with a
  * disk error before it is executed; 0 switches the fault off. el_store_step_count says how many
  * steps were asked for since the last call of el_store_fail_after. */

@@ -64,6 +64,8 @@ int el_compete_open(const struct el_compete_options *o, struct el_compete **out,
     int rc = open_run(c, warning, err);
     if (rc == 0)
         rc = el_store_run_lock(o->store, c->run, err);
+    if (rc >= 0) /* the context may be another one */
+        rc = el_store_run_reopen(o->store, c->run, "analysis_over_context", err);
     if (rc >= 0)
         rc = el_competition_init(&c->state, o->settings, o->contest->n, err);
     if (rc == 0)
@@ -147,8 +149,8 @@ int el_compete_check_asked(const struct el_compete *c, struct el_error *err)
         return 0;
     return el_error_set(err, EL_ELIMIT,
                         "run '%s': no problem's prompt fits into the context (--context, or what "
-                        "the model allows), so that no proof was asked for; what was refused stays "
-                        "so under this name: give another --run with a larger context",
+                        "the model allows), so that no proof was asked for; with a larger one the "
+                        "same command goes on",
                         c->o.settings->name);
 }
 

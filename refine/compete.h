@@ -16,7 +16,9 @@
  *   judge    an analysis does not parse: asked again, then dropped and counted
  *   context  the prompt is too long: an analysis fewer, recorded as the drop
  *            "analysis_over_context"; with none to leave out, "prompt_over_context": the thread
- *            ends, or the analysis is dropped. A proof is never cut.
+ *            ends, or the analysis is dropped. A proof is never cut. Whoever goes on with the run
+ *            asks what ended a thread or was dropped again, since the context is none of the run's
+ *            settings and may have grown; attempts that were made with fewer analyses stay.
  *   infrastructure  no reply: asked again later */
 #ifndef EL_REFINE_COMPETE_H
 #define EL_REFINE_COMPETE_H
@@ -69,7 +71,7 @@ void el_compete_cost(const struct el_compete *c, struct el_compete_cost *out);
 int el_compete_go(struct el_compete *c, struct el_error *err);
 
 /* Behind el_compete_go. EL_ELIMIT when no problem's prompt fitted into the context, so that not one
- * proof was asked for; that is stored, and whoever calls again is refused the same. */
+ * proof was asked for; that is stored, and whoever calls again with a larger context goes on. */
 int el_compete_check_asked(const struct el_compete *c, struct el_error *err);
 
 #endif

@@ -15,7 +15,8 @@
  * Failures, by whose they are
  *   judge    an analysis or a meta-assessment does not parse: asked again judge_retries times,
  *            then dropped and counted; never scored
- *   context  the prompt is too long: dropped as "prompt_over_context". Nothing is ever cut.
+ *   context  the prompt is too long: dropped as "prompt_over_context", and asked again by whoever
+ *            goes on with the run. Nothing is ever cut.
  *   infrastructure  no reply: asked again later */
 #ifndef EL_REFINE_LABEL_H
 #define EL_REFINE_LABEL_H

@@ -124,6 +124,18 @@ static int text_of(struct loader *l, int problem, int64_t proof, struct el_error
     return rc;
 }
 
+/* One analysis fewer each. The prompt that was answered in the end may stand before them: after a
+ * refusal under a smaller context it was asked with all that there was by then. */
+static int load_refusal(struct loader *l, const struct el_job *j, int thread, struct el_error *err)
+{
+    if (j->round >= 1 && j->round <= l->c->threads[thread].round)
+        return 0;
+    int dropped = j->round >= 1 && j->round <= l->c->set.rounds
+                      ? el_competition_at(l->c, thread, j->round)->dropped
+                      : 0;
+    return el_competition_refused(l->c, thread, j->round, dropped, err);
+}
+
 static int load_attempt(struct loader *l, const struct el_job *j, int problem, int refined,
                         struct el_error *err)
 {
@@ -131,7 +143,7 @@ static int load_attempt(struct loader *l, const struct el_job *j, int problem, i
         return strange(j, "no such thread", err);
     int thread = problem * l->c->set.threads + j->thread;
     if (j->state == EL_JOB_FAILED)
-        return el_competition_refused(l->c, thread, j->round, j->sample, err);
+        return load_refusal(l, j, thread, err);
     if (j->state == EL_JOB_PENDING)
         return 0;
     int failure = j->last.failure ? el_reply_failure_from_name(j->last.failure) : EL_REPLY_OK;

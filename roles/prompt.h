@@ -43,6 +43,10 @@
 
 struct el_prompt_set;
 
+/* The names that a placeholder of a template may have, synonyms included: number i of them, NULL
+ * behind the last. Static storage. */
+const char *el_prompt_placeholder(int i);
+
 /* Reads the four files of `dir`. Errors name the file and the placeholder: EL_EIO, EL_EFORMAT
  * (missing, unknown or misplaced placeholder, unclosed {?...}), EL_ELIMIT (a file over 1 MB),
  * EL_ENOMEM. The set is immutable and may be shared between threads. */

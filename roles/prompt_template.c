@@ -2,6 +2,7 @@
 #include "roles/prompt_template.h"
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "roles/prompt.h"
 
 #include <string.h>
 
@@ -28,6 +29,11 @@ static const struct {
     {"reference", EL_FIELD_REFERENCE},
     {"rubric", EL_FIELD_RUBRIC},
 };
+
+const char *el_prompt_placeholder(int i)
+{
+    return i >= 0 && (size_t)i < sizeof synonym / sizeof *synonym ? synonym[i].name : NULL;
+}
 
 const char *el_prompt_field_name(enum el_prompt_field field)
 {

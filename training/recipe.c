@@ -5,6 +5,7 @@
 #include "core/base/json.h"
 #include "core/run/sampler.h"
 #include "data/world_tokenizer.h"
+#include "roles/prompt.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,25 +19,47 @@ static void cut_line_breaks(struct el_buf *b)
         b->data[--b->len] = 0;
 }
 
+/* What the small world puts into its examples (el_world_fill), the first n of them by file. */
+static const char *const filled[] = {"statement", "proof", "analysis"};
+
+static int is_filled(const char *name, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(name, filled[i]) == 0)
+            return 1;
+    return 0;
+}
+
+/* 1: the text has {name} or {?name}, which `found` becomes. */
+static int has_placeholder(const char *text, const char *name, char *found, size_t size)
+{
+    static const char *const forms[] = {"{%s}", "{?%s}"};
+    for (int i = 0; i < 2; i++) {
+        snprintf(found, size, forms[i], name);
+        if (strstr(text, found))
+            return 1;
+    }
+    return 0;
+}
+
 /* Templates of the roles know more than this mixture can fill: left in the text it would be learned
  * by heart, and what a kind needs would be nowhere. */
 static int check_template(int i, const char *path, const char *text, struct el_error *err)
 {
-    static const char *const needed[4][4] = {{"{statement}"},
-                                             {"{statement}", "{proof}"},
-                                             {"{statement}", "{proof}", "{analysis}"},
-                                             {"{statement}", "{proof}", "{analysis}"}};
-    static const char *const foreign[] = {"{instruction}", "{proofs_to_refine}", "{reference}",
-                                          "{?reference}",  "{rubric}",           "{?rubric}"};
-    for (int k = 0; k < 4 && needed[i][k]; k++)
-        if (!strstr(text, needed[i][k]))
+    static const int n[] = {1, 2, 3, 3};
+    char found[40];
+    for (int k = 0; k < n[i]; k++) {
+        snprintf(found, sizeof found, "{%s}", filled[k]);
+        if (!strstr(text, found))
             return el_error_set(err, EL_EFORMAT, "%s: %s is missing, which training shows", path,
-                                needed[i][k]);
-    for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++)
-        if (strstr(text, foreign[k]))
+                                found);
+    }
+    for (int k = 0; el_prompt_placeholder(k); k++)
+        if (!is_filled(el_prompt_placeholder(k), n[i]) &&
+            has_placeholder(text, el_prompt_placeholder(k), found, sizeof found))
             return el_error_set(err, EL_EFORMAT,
                                 "%s: has %s, which the small world's training cannot fill", path,
-                                foreign[k]);
+                                found);
     return 0;
 }
 

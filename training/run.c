@@ -104,10 +104,11 @@ static int open_paths(struct el_train_run *t, struct el_error *err)
     t->tokenizer_path = el_path_join(t->o->out, "tokenizer.json");
     if (rc == 0 && !t->tokenizer_path)
         rc = el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    return rc == 0 ? el_dir_make(t->o->out, err) : rc;
+    return rc == 0 && !t->o->export_only ? el_dir_make(t->o->out, err) : rc;
 }
 
-/* One training to a folder: two would replace each other's checkpoints. Exporting only reads. */
+/* One training to a folder: two would replace each other's checkpoints. Exporting goes on beside
+ * one, since of the run's own files it only reads checkpoints. */
 static int take_lock(struct el_train_run *t, struct el_error *err)
 {
     if (t->o->export_only)
@@ -140,7 +141,7 @@ static int load_checkpoint(struct el_train_run *t, struct el_error *err)
 static int resume(struct el_train_run *t, struct el_error *err)
 {
     int rc = t->o->dump_gradients ? 0 : load_checkpoint(t, err);
-    if (rc == 0)
+    if (rc == 0 && !t->o->export_only)
         rc = el_train_load_attempts(t, t->state.stage, err);
     t->source = (struct el_source){.recipe = &t->recipe,
                                    .tokenizer = t->tokenizer,
@@ -175,7 +176,7 @@ static int open_run(struct el_train_run *t, struct el_error *err)
         rc = take_lock(t, err);
     if (rc == 0)
         rc = open_engine(t, err);
-    if (rc == 0) /* after what may be refused: the first file that is written */
+    if (rc == 0 && !t->o->export_only) /* after what may be refused: the first file written */
         rc = open_tokenizer(t, err);
     if (rc < 0)
         return rc;

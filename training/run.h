@@ -23,7 +23,9 @@ struct el_train_options {
     const char *root;           /* where relative prompt folders may also be; may be NULL */
     const char *isa;            /* op table by name; NULL: the fastest */
     int threads;                /* 0: OMP_NUM_THREADS, or one per core */
-    int export_only;            /* write OUT/model from the checkpoint as it stands, and stop */
+    int export_only;            /* write OUT/model from the checkpoint as it stands, and stop;
+                                   needs, and makes, nothing else of the run's, which may be under
+                                   way */
     const char *dump_gradients; /* write loss and gradients of the first step there and stop */
     struct el_progress *progress;
     struct el_progress *loading; /* el_weights_load's, of `start`; may be NULL, as progress */

@@ -20,25 +20,38 @@ static void blocks_of(const struct el_trainer *t, float *block[3])
     block[2] = t->opt.v;
 }
 
-/* Position and counters as decimal text: JSON numbers are too short for 64 bits. */
-static void print_position(const struct el_run_state *s, int64_t updates, char *out, size_t n)
+/* Position and counters as decimal text: JSON numbers are too short for 64 bits. The indexer's
+ * updates stand behind those of the other weights where they differ: checkpoints of before the
+ * optimiser counted by group have one number for both, and go on with it. */
+static void print_position(const struct el_run_state *s, const int64_t updates[EL_PARAMS],
+                           char *out, size_t n)
 {
-    snprintf(out, n, "%d %" PRId64 " %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRId64,
-             s->stage, s->stage_step, s->step, s->tokens, s->next, s->fingerprint, updates);
+    int64_t main = updates[EL_PARAMS_MAIN], indexer = updates[EL_PARAMS_INDEXER];
+    int end =
+        snprintf(out, n, "%d %" PRId64 " %" PRId64 " %" PRId64 " %" PRIu64 " %" PRIu64 " %" PRId64,
+                 s->stage, s->stage_step, s->step, s->tokens, s->next, s->fingerprint, main);
+    if (indexer != main)
+        snprintf(out + end, n - (size_t)end, " %" PRId64, indexer);
 }
 
 /* Only the very text that print_position makes is taken. */
-static int scan_position(const char *text, struct el_run_state *s, int64_t *updates)
+static int scan_position(const char *text, struct el_run_state *s, int64_t updates[EL_PARAMS])
 {
     char again[200];
-    if (!text ||
-        sscanf(text, "%d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu64 " %" SCNd64,
-               &s->stage, &s->stage_step, &s->step, &s->tokens, &s->next, &s->fingerprint,
-               updates) != 7)
+    int64_t *main = &updates[EL_PARAMS_MAIN], *indexer = &updates[EL_PARAMS_INDEXER];
+    int n = text ? sscanf(text,
+                          "%d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu64 " %" SCNd64
+                          " %" SCNd64,
+                          &s->stage, &s->stage_step, &s->step, &s->tokens, &s->next,
+                          &s->fingerprint, main, indexer)
+                 : 0;
+    if (n < 7)
         return 0;
-    print_position(s, *updates, again, sizeof again);
+    if (n == 7)
+        *indexer = *main;
+    print_position(s, updates, again, sizeof again);
     return strcmp(text, again) == 0 && s->stage_step >= 0 && s->step >= 0 && s->tokens >= 0 &&
-           *updates >= 0;
+           *main >= 0 && *indexer >= 0;
 }
 
 /* A checkpoint that holds NaN or Inf would replace a good one. */
@@ -193,12 +206,12 @@ int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_
 {
     struct el_safetensors st;
     struct el_run_state found = {0};
-    int64_t updates = 0;
+    int64_t updates[EL_PARAMS] = {0};
     int rc = el_safetensors_open(&st, path, err);
     if (rc < 0)
         return rc;
     rc = check_owner(&st, t, o, path, err);
-    if (rc == 0 && !scan_position(el_safetensors_metadata(&st, "position"), &found, &updates))
+    if (rc == 0 && !scan_position(el_safetensors_metadata(&st, "position"), &found, updates))
         rc = el_error_set(err, EL_EFORMAT, "%s: metadata 'position' is missing or damaged", path);
     if (rc == 0 && (found.stage < 0 || found.stage > o->n_stages))
         rc = el_error_set(err, EL_EFORMAT, "%s: stage %d of %d", path, found.stage, o->n_stages);
@@ -208,6 +221,6 @@ int el_state_load(struct el_run_state *s, struct el_trainer *t, const struct el_
     if (rc < 0)
         return rc;
     *s = found;
-    t->opt.step = updates;
+    memcpy(t->opt.step, updates, sizeof updates);
     return 0;
 }

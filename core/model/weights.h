@@ -35,7 +35,8 @@ int el_weights_create(const struct el_config *c, struct el_device *d, uint64_t s
  * those of the num_nextn_predict_layers MTP layers and `rotary_emb.inv_freq`, which are counted in
  * *skipped (may be NULL; core/model/inspect.h tells more about them). A NaN or Inf is EL_ENUMERIC,
  * a stored dtype that cannot be widened EL_EREFUSED, el_stop_requested EL_EINTR, a file that
- * becomes shorter meanwhile EL_EIO.
+ * becomes shorter meanwhile EL_EIO, a config.json that is replaced while the folder is opened
+ * EL_EBUSY.
  *
  * All threads of OpenMP load; values, digest and the error that is reported (the first one in the
  * order of the layout) do not depend on their number. Progress counts floats up to all of them,

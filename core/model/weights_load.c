@@ -16,6 +16,7 @@
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "core/model/weights_internal.h"
 
@@ -212,38 +213,63 @@ static int load_values(struct el_weights *w, struct el_checkpoint *k, struct el_
     return rc;
 }
 
-static int load_model(struct el_weights *w, const char *dir, int *skipped,
-                      struct el_progress *progress, struct el_error *err)
+/* A writer takes config.json away before it replaces the weights, so the weights that were opened
+ * belong to the config.json that was read if that is still there. */
+static int check_config(const char *path, const struct stat *read, struct el_error *err)
+{
+    struct stat now;
+    if (stat(path, &now) == 0 && now.st_dev == read->st_dev && now.st_ino == read->st_ino &&
+        now.st_mtim.tv_sec == read->st_mtim.tv_sec && now.st_mtim.tv_nsec == read->st_mtim.tv_nsec)
+        return 0;
+    return el_error_set(err, EL_EBUSY, "%s: changed while the model was opened; somebody saves it",
+                        path);
+}
+
+static int load_model(struct el_weights *w, const char *dir, const char *config,
+                      const struct stat *read, int *skipped, struct el_progress *progress,
+                      struct el_error *err)
 {
     struct el_checkpoint k;
     int rc = el_checkpoint_open(&k, dir, &w->config, &w->layout, err);
     if (rc < 0)
-        return rc;
-    rc = load_values(w, &k, progress, err);
+        return check_config(config, read, err) < 0 ? EL_EBUSY : rc;
+    rc = check_config(config, read, err);
+    if (rc == 0)
+        rc = load_values(w, &k, progress, err);
     if (rc == 0 && skipped)
         *skipped = k.skipped;
     el_checkpoint_release(&k);
     return rc;
 }
 
-int el_weights_load(const char *dir, struct el_device *d, struct el_weights **out, int *skipped,
-                    struct el_progress *progress, struct el_error *err)
+static int load_folder(const char *dir, const char *config, struct el_device *d,
+                       struct el_weights **out, int *skipped, struct el_progress *progress,
+                       struct el_error *err)
 {
     struct el_config c;
     struct el_weights *w;
-    char *path = el_path_join(dir, "config.json");
-    int rc = path ? el_config_load(path, &c, err)
-                  : el_error_set(err, EL_ENOMEM, "%s: out of memory while loading", dir);
-    el_free(path);
+    struct stat read = {0};
+    stat(config, &read); /* where it fails, reading does, too */
+    int rc = el_config_load(config, &c, err);
     if (rc == 0)
         rc = el_weights_new(&c, d, &w, err);
     if (rc < 0)
         return rc;
-    rc = load_model(w, dir, skipped, progress, err);
+    rc = load_model(w, dir, config, &read, skipped, progress, err);
     if (rc < 0)
         el_weights_free(w);
     else
         *out = w;
+    return rc;
+}
+
+int el_weights_load(const char *dir, struct el_device *d, struct el_weights **out, int *skipped,
+                    struct el_progress *progress, struct el_error *err)
+{
+    char *config = el_path_join(dir, "config.json");
+    int rc = config ? load_folder(dir, config, d, out, skipped, progress, err)
+                    : el_error_set(err, EL_ENOMEM, "%s: out of memory while loading", dir);
+    el_free(config);
     return rc;
 }
 

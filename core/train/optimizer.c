@@ -13,14 +13,15 @@ static void collect_ranges(struct el_optimizer *o)
         const struct el_tensor_info *t = &o->layout->tensors[i];
         if (t->flags & EL_TENSOR_NO_GRAD)
             continue;
-        int decay = !!(t->flags & EL_TENSOR_DECAY), indexer = !!(t->flags & EL_TENSOR_INDEXER);
+        int decay = !!(t->flags & EL_TENSOR_DECAY);
+        enum el_params group = t->flags & EL_TENSOR_INDEXER ? EL_PARAMS_INDEXER : EL_PARAMS_MAIN;
         struct el_range *last = o->n_ranges ? &o->ranges[o->n_ranges - 1] : NULL;
         /* padding between neighbours has gradient 0 and value 0, so it may join a range */
-        if (last && last->decay == decay && last->indexer == indexer &&
+        if (last && last->decay == decay && last->group == group &&
             t->offset - (last->offset + last->count) < 16)
             last->count = t->offset + t->count - last->offset;
         else
-            o->ranges[o->n_ranges++] = (struct el_range){t->offset, t->count, decay, indexer};
+            o->ranges[o->n_ranges++] = (struct el_range){t->offset, t->count, decay, group};
     }
 }
 
@@ -76,9 +77,9 @@ void el_optimizer_zero_grad(struct el_optimizer *o, struct el_stream *s)
     el_fill(s, &(struct el_fill){.n = o->layout->total, .x = o->grad});
 }
 
-static int takes_part(const struct el_range *r, enum el_trainable what)
+static int takes_part(enum el_params group, enum el_trainable what)
 {
-    return what == EL_TRAIN_ALL || (what == EL_TRAIN_INDEXER) == r->indexer;
+    return what == EL_TRAIN_ALL || (what == EL_TRAIN_INDEXER) == (group == EL_PARAMS_INDEXER);
 }
 
 static int name_culprit(struct el_optimizer *o, struct el_stream *s, struct el_error *err)
@@ -106,7 +107,7 @@ int el_optimizer_norm(struct el_optimizer *o, struct el_stream *s, enum el_train
         return rc;
     o->device->copy_out(o->device, o->host_sums, o->sums, (size_t)o->n_ranges * sizeof(double));
     for (int i = 0; i < o->n_ranges; i++)
-        if (takes_part(&o->ranges[i], what))
+        if (takes_part(o->ranges[i].group, what))
             sum += o->host_sums[i];
     if (!isfinite(sum))
         return name_culprit(o, s, err);
@@ -121,10 +122,11 @@ void el_optimizer_update(struct el_optimizer *o, struct el_stream *s, struct el_
     double scale = 1;
     if (c->max_grad_norm > 0 && norm > c->max_grad_norm)
         scale = c->max_grad_norm / (norm + 1e-6);
-    o->step++;
+    for (int i = 0; i < EL_PARAMS; i++)
+        o->step[i] += takes_part((enum el_params)i, what);
     for (int i = 0; i < o->n_ranges; i++) {
         const struct el_range *r = &o->ranges[i];
-        if (!takes_part(r, what))
+        if (!takes_part(r->group, what))
             continue;
         el_adamw(s, &(struct el_adamw){.n = r->count,
                                        .x = w->data + r->offset,
@@ -137,6 +139,6 @@ void el_optimizer_update(struct el_optimizer *o, struct el_stream *s, struct el_
                                        .eps = (float)c->eps,
                                        .decay = r->decay ? (float)c->weight_decay : 0,
                                        .grad_scale = (float)scale,
-                                       .step = o->step});
+                                       .step = o->step[r->group]});
     }
 }

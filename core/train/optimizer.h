@@ -1,7 +1,9 @@
 /* AdamW over a model's block of weights.
  *
  * Weight decay applies to tensors with two or more dimensions. Tensors that take no gradient, and
- * those outside `trainable`, keep their values and moments. */
+ * those outside `trainable`, keep their values and moments. Each group counts its own updates: the
+ * indexer may start when the others had thousands (dense stages, then its warm-up), and its moments
+ * are as young then as theirs were. */
 #ifndef EL_TRAIN_OPTIMIZER_H
 #define EL_TRAIN_OPTIMIZER_H
 
@@ -23,10 +25,14 @@ struct el_adamw_config {
  * 0, in single precision, and the others not negative. */
 int el_adamw_config_check(const struct el_adamw_config *c, struct el_error *err);
 
+/* What is trained or left alone as a whole. */
+enum el_params { EL_PARAMS_MAIN, EL_PARAMS_INDEXER, EL_PARAMS };
+
 /* A run of floats with one rule: neighbouring tensors of equal rules are merged. */
 struct el_range {
     int64_t offset, count;
-    int decay, indexer;
+    int decay;
+    enum el_params group;
 };
 
 struct el_optimizer {
@@ -37,7 +43,7 @@ struct el_optimizer {
     struct el_range *ranges;
     int n_ranges;
     double *sums, *host_sums; /* device (tensors), host */
-    int64_t step;             /* updates done */
+    int64_t step[EL_PARAMS];  /* updates done of each group: the t of its bias correction */
 };
 
 int el_optimizer_init(struct el_optimizer *o, const struct el_weights *w,

@@ -327,7 +327,7 @@ static void read_only_stays_read_only(void **state)
 static int add_column(struct el_store *s, struct el_error *err)
 {
     int rc = el_sql_exec(s, "ALTER TABLE problems ADD COLUMN fresh TEXT", err);
-    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 4", err);
+    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA user_version = 5", err);
 }
 
 static int fail_half_way(struct el_store *s, struct el_error *err)
@@ -346,20 +346,20 @@ static void versions_go_up_step_by_step(void **state)
     struct fixture *f = *state;
     make_problem(f, "1");
     el_migration_fn *const *now = el_store_migrations;
-    el_migration_fn *const broken[] = {now[0], now[1], now[2], fail_half_way};
-    el_migration_fn *const forgetful[] = {now[0], now[1], now[2], forget_version};
-    el_migration_fn *const next[] = {now[0], now[1], now[2], add_column};
+    el_migration_fn *const broken[] = {now[0], now[1], now[2], now[3], fail_half_way};
+    el_migration_fn *const forgetful[] = {now[0], now[1], now[2], now[3], forget_version};
+    el_migration_fn *const next[] = {now[0], now[1], now[2], now[3], add_column};
     const char *version = "SELECT user_version FROM pragma_user_version";
-    assert_int_equal(el_store_version, 3);
-    assert_int_equal(count(f, version), 3);
-    assert_int_equal(el_store_migrate(f->store, broken, 4, &f->err), EL_EIO);
-    assert_int_equal(el_store_migrate(f->store, forgetful, 4, &f->err), EL_EFORMAT);
-    assert_int_equal(count(f, version), 3);
+    assert_int_equal(el_store_version, 4);
+    assert_int_equal(count(f, version), 4);
+    assert_int_equal(el_store_migrate(f->store, broken, 5, &f->err), EL_EIO);
+    assert_int_equal(el_store_migrate(f->store, forgetful, 5, &f->err), EL_EFORMAT);
+    assert_int_equal(count(f, version), 4);
     assert_int_equal(
         count(f, "SELECT COUNT(*) FROM pragma_table_info('problems') WHERE name = 'half'"), 0);
-    ok(el_store_migrate(f->store, next, 4, &f->err));
-    ok(el_store_migrate(f->store, next, 4, &f->err));
-    assert_int_equal(count(f, version), 4);
+    ok(el_store_migrate(f->store, next, 5, &f->err));
+    ok(el_store_migrate(f->store, next, 5, &f->err));
+    assert_int_equal(count(f, version), 5);
     assert_int_equal(count(f, "SELECT COUNT(*) FROM problems WHERE fresh IS NULL"), 1);
     close_store(f);
     expect_open_error(f, 0, EL_EREFUSED, "newer program");
@@ -378,6 +378,28 @@ static void make_old(struct fixture *f, int version)
     assert_int_equal(sqlite3_close(raw.db), SQLITE_OK);
 }
 
+/* A reader sees an old store as one of this program's, and leaves the file as it is. `sql` gives 1.
+ */
+static void read_old(struct fixture *f, const char *sql)
+{
+    struct el_problem p = {.set = "s", .external_id = "2", .statement = "X"};
+    struct el_buf before, after;
+    el_buf_init(&before);
+    el_buf_init(&after);
+    ok(el_file_read(f->path, 0, &before, &f->err));
+    ok(el_store_open(f->path, EL_STORE_READONLY, &f->store, &f->err));
+    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), el_store_version);
+    assert_int_equal(count(f, sql), 1);
+    assert_int_equal(count(f, "SELECT COUNT(*) FROM withdrawn"), 0);
+    assert_int_equal(el_store_problem_add(f->store, &p, NULL, NULL, &f->err), EL_EIO);
+    close_store(f);
+    ok(el_file_read(f->path, 0, &after, &f->err));
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.data, after.data, after.len);
+    el_buf_release(&before);
+    el_buf_release(&after);
+}
+
 /* What stands in a store of version 1 is there after it was opened, labels included. */
 static void version_1_keeps_what_it_holds(void **state)
 {
@@ -394,9 +416,9 @@ static void version_1_keeps_what_it_holds(void **state)
         "created) VALUES (1, 'c', 1, 'label', 'auto', 0.5, 1, 1, '', 0)";
     assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    expect_open_error(f, EL_STORE_READONLY, EL_EREFUSED, "older than");
+    read_old(f, "SELECT halves FROM dv WHERE proof = 1");
     ok(el_store_open(f->path, 0, &f->store, &f->err));
-    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), 3);
+    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), el_store_version);
     assert_int_equal(count(f, "SELECT halves FROM dv WHERE proof = 1"), 1);
     assert_int_equal(count(f, "SELECT COUNT(*) FROM decisions"), 0);
     ok(el_store_check(f->store, &f->err));
@@ -427,9 +449,9 @@ static void version_2_keeps_what_it_holds(void **state)
         "VALUES (1, 1, 'auto', 'queued', 'because', '{}', 0)";
     assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    expect_open_error(f, EL_STORE_READONLY, EL_EREFUSED, "older than");
+    read_old(f, "SELECT COUNT(*) FROM human_queue WHERE proof = 1");
     ok(el_store_open(f->path, 0, &f->store, &f->err));
-    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), 3);
+    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), el_store_version);
     assert_int_equal(count(f, "SELECT COUNT(*) FROM human_queue WHERE proof = 1"), 1);
     int n = 0;
     ok(el_store_metric_each(f->store, 1, count_lines, &n, &f->err));
@@ -437,6 +459,52 @@ static void version_2_keeps_what_it_holds(void **state)
     assert_int_equal(el_store_metric_add(f->store, 1, 3, "{\"step\":3}", &f->err), 1);
     ok(el_store_metric_each(f->store, 1, count_lines, &n, &f->err));
     assert_int_equal(n, 1);
+    ok(el_store_check(f->store, &f->err));
+}
+
+/* A store of version 3, whose labels leave the withdrawn ones out already; with faults while a
+ * reader opens it. */
+static void version_3_keeps_what_it_holds(void **state)
+{
+    struct fixture *f = *state;
+    make_old(f, 3);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    const char *rows =
+        "PRAGMA journal_mode = WAL;"
+        "INSERT INTO problems (id, key, digest, set_name, external_id, statement) "
+        "VALUES (1, 'k', 'd', 's', '1', 'X');"
+        "INSERT INTO proofs (id, key, problem, text, author_kind, author, origin, created) "
+        "VALUES (1, 'y', 1, 'Y', 'human', '', '', 0), (2, 'z', 1, 'Z', 'human', '', '', 0);"
+        "INSERT INTO scores (id, key, proof, rater_kind, rater, raw, scale_max, halves, origin, "
+        "created) VALUES (1, 'c', 1, 'label', 'auto', 0.5, 1, 1, '', 0), "
+        "(2, 'd', 2, 'label', 'auto', 0.5, 1, 1, '', 0);"
+        "INSERT INTO runs (id, key, kind, config, seed, model_digest, prompt_digest, mode, dtype, "
+        "isa, created, state) VALUES (1, 'r', 'label', '{}', 1, '', '', '', '', '', 0, 'open');"
+        "INSERT INTO decisions (run, proof, rater, outcome, reason, rule, created) "
+        "VALUES (1, 2, 'auto', 'queued', 'because', '{}', 0)";
+    assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    for (int faults = 0; faults < 2; faults++)
+        for (long n = 1;; n++) {
+            struct el_store *s = NULL;
+            faults ? el_store_fail_after(n) : el_alloc_fail_after(n);
+            int rc = el_store_open(f->path, EL_STORE_READONLY, &s, &f->err);
+            el_store_fail_after(0);
+            el_alloc_fail_after(0);
+            el_store_close(s);
+            if (rc == 0)
+                break;
+            assert_int_equal(rc, faults ? EL_EIO : EL_ENOMEM);
+        }
+    ok(el_store_open(f->path, EL_STORE_READONLY, &f->store, &f->err));
+    assert_int_equal(count(f, "SELECT COUNT(*) FROM dv"), 1);
+    assert_int_equal(count(f, "SELECT score FROM withdrawn"), 2);
+    close_store(f);
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
+    assert_int_equal(count(f, "SELECT proof FROM dv"), 1);
+    assert_int_equal(count(f, "SELECT score FROM opinions"), 1);
+    assert_int_equal(count(f, "SELECT score FROM withdrawn"), 2);
     ok(el_store_check(f->store, &f->err));
 }
 
@@ -467,6 +535,7 @@ int main(void)
         with_store(versions_go_up_step_by_step),
         with_store(version_1_keeps_what_it_holds),
         with_store(version_2_keeps_what_it_holds),
+        with_store(version_3_keeps_what_it_holds),
         with_store(an_empty_file_becomes_a_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* Runs, jobs, results: states, idempotence, order, locks. */
+#include "data/store_sql.h"
 #include "tests/data/store_fixture.h"
 
 #include <signal.h>
@@ -217,6 +218,107 @@ static void one_writer_per_run(void **state)
     ok(el_store_run_lock(f->store, other, &f->err));
 }
 
+static struct el_job_result refusal(const char *reason)
+{
+    return (struct el_job_result){
+        .state = EL_JOB_FAILED,
+        .outcome = {.halves = EL_SCORE_NONE, .failure = reason, .finish = "refused"},
+        .text = "",
+        .drop_reason = reason};
+}
+
+static int64_t count(struct fixture *f, const char *sql)
+{
+    struct el_sql q;
+    int64_t n = -1;
+    ok(el_sql_open(&q, f->store, sql, &f->err));
+    ok(el_sql_one_int(&q, &n, &f->err));
+    return n;
+}
+
+static int64_t drops(struct fixture *f)
+{
+    return count(f, "SELECT COUNT(*) FROM drops");
+}
+
+/* A refused prompt is no fact of the run: its job can be opened again, and is refused again or
+ * answered, whatever number the reply thinks to have. */
+static void refusals_can_be_looked_at_anew(void **state)
+{
+    struct fixture *f = *state;
+    int64_t problem = make_problem(f, "1"), run = make_run(f, 7), id[3];
+    struct el_job j = {.run = run, .role = "refiner", .problem = problem, .thread = 1, .round = 2};
+    for (int i = 0; i < 3; i++) { /* the last one stands in for those before it */
+        static const char *const keys[] = {"a", "b", "c"};
+        j.key = keys[i];
+        j.sample = i;
+        ok(el_store_job_add(f->store, &j, &id[i], &f->err));
+    }
+    struct el_job_result fewer = refusal("fewer"), none = refusal("none");
+    ok(el_store_job_put_result(f->store, id[0], &fewer, &f->err));
+    ok(el_store_job_put_result(f->store, id[1], &fewer, &f->err));
+    ok(el_store_job_put_result(f->store, id[2], &none, &f->err));
+    assert_int_equal(el_store_run_reopen(f->store, run, "fewer", &f->err), 3);
+    assert_int_equal(drops(f), 0);
+    assert_int_equal(el_store_run_reopen(f->store, run, "fewer", &f->err), 0);
+    for (int i = 0; i < 2; i++) { /* again: nothing but the state changes */
+        assert_int_equal(el_store_job_put_result(f->store, id[0], &fewer, &f->err), i == 0);
+        assert_int_equal(drops(f), 1);
+        assert_int_equal(count(f, "SELECT COUNT(*) FROM results"), 3);
+    }
+    const struct el_job_result answer = {
+        .state = EL_JOB_DONE, .outcome = {.halves = 2, .finish = "stop"}, .text = "yes"};
+    assert_int_equal(el_store_job_put_result(f->store, id[1], &answer, &f->err), 1);
+    ok(el_store_job_get(f->store, id[1], &j, &f->err));
+    assert_true(j.state == EL_JOB_DONE && j.attempts == 2 && j.last.attempt == 1);
+    el_job_release(&j);
+    /* what was answered with fewer stays so */
+    assert_int_equal(el_store_run_reopen(f->store, run, "fewer", &f->err), 0);
+    assert_int_equal(drops(f), 1);
+    assert_int_equal(el_store_run_reopen(f->store, run, "", &f->err), 1);
+    ok(el_store_check(f->store, &f->err));
+}
+
+/* A store is one file, by whatever name. */
+static void names_share_their_lock(void **state)
+{
+    struct fixture *f = *state;
+    int64_t run = make_run(f, 7);
+    char folder[96], file[128], through[160], hard[128], was[400];
+    snprintf(folder, sizeof folder, "%s.link", f->dir);
+    snprintf(file, sizeof file, "%s/link.db", f->dir);
+    snprintf(through, sizeof through, "%s/s.db", folder);
+    snprintf(hard, sizeof hard, "%s/hard.db", f->dir);
+    assert_int_equal(symlink(f->dir, folder), 0);
+    assert_int_equal(symlink("s.db", file), 0);
+    assert_non_null(getcwd(was, sizeof was));
+    assert_int_equal(chdir(f->dir), 0);
+    const char *const names[] = {file, through, "s.db", "./link.db"};
+    ok(el_store_run_lock(f->store, run, &f->err));
+    for (int i = 0; i < 4; i++) {
+        struct el_store *second;
+        ok(el_store_open(names[i], 0, &second, &f->err));
+        assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EBUSY);
+        el_store_close(second);
+    }
+    assert_int_equal(chdir(was), 0);
+    unlink(folder);
+    el_store_run_unlock(f->store, run);
+
+    assert_int_equal(link(f->path, hard), 0);
+    struct el_store *second;
+    ok(el_store_open(f->path, 0, &second, &f->err));
+    assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EREFUSED);
+    assert_non_null(strstr(f->err.msg, "has 2 names"));
+    unlink(hard);
+    ok(el_store_run_lock(second, run, &f->err));
+    el_store_close(second);
+
+    ok(el_store_open(f->path, EL_STORE_READONLY, &second, &f->err));
+    assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EIO);
+    el_store_close(second);
+}
+
 /* The lock of a killed process is free at once. */
 static void a_killed_writer_leaves_no_lock(void **state)
 {
@@ -258,6 +360,8 @@ int main(void)
         with_store(order_does_not_depend_on_arrival),
         with_store(runs_are_found_again),
         with_store(one_writer_per_run),
+        with_store(refusals_can_be_looked_at_anew),
+        with_store(names_share_their_lock),
         with_store(a_killed_writer_leaves_no_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "tests/model/checkpoint.h"
 #include "tests/model/config_fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -389,8 +390,15 @@ static int crashed(void)
     return 0;
 }
 
+/* The rename to a name with this in it fails. */
+static const char *stuck;
+
 int rename(const char *from, const char *to)
 {
+    if (stuck && strstr(to, stuck)) {
+        errno = EIO;
+        return -1;
+    }
     return crashed() ? 0 : renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
@@ -453,6 +461,92 @@ static void a_save_that_fails_late_leaves_the_old_files(void **state)
         assert_string_equal(back->digest, old->digest);
         el_weights_free(back);
     }
+    el_weights_free(old);
+    el_weights_free(w);
+}
+
+/* The new weights are in their place and their config.json does not come: no old one may stand for
+ * it, and saving again makes the folder whole. */
+static void a_config_that_does_not_come_leaves_none(void **state)
+{
+    (void)state;
+    struct el_config c = small_config(), other = small_config();
+    other.rope_theta *= 2;
+    struct el_weights *old = create(&c, 1), *w = create(&other, 2), *same = create(&c, 3), *back;
+    struct el_error err = {0};
+    save(old);
+    stuck = "/config.json";
+    assert_int_equal(el_weights_save(w, folder, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, path_in("config.json")));
+    stuck = NULL;
+    expect_refusal(EL_EIO, "config.json");
+    save(w);
+    back = load(NULL);
+    assert_string_equal(back->digest, w->digest);
+    el_weights_free(back);
+
+    save(old); /* an equal one stays all the while: the new weights have theirs */
+    stuck = "/config.json";
+    assert_int_equal(el_weights_save(same, folder, &err), EL_EIO);
+    stuck = NULL;
+    back = load(NULL);
+    assert_string_equal(back->digest, same->digest);
+    el_weights_free(back);
+    el_weights_free(same);
+    el_weights_free(old);
+    el_weights_free(w);
+}
+
+/* Weights that cannot be replaced keep their config.json. */
+static void weights_that_stay_get_their_config_back(void **state)
+{
+    (void)state;
+    struct el_config c = small_config(), other = small_config();
+    other.rope_theta *= 2;
+    struct el_weights *old = create(&c, 1), *w = create(&other, 2), *back;
+    struct el_error err = {0};
+    save(old);
+    stuck = "/model.safetensors";
+    assert_int_equal(el_weights_save(w, folder, &err), EL_EIO);
+    stuck = NULL;
+    back = load(NULL);
+    assert_string_equal(back->digest, old->digest);
+    el_weights_free(back);
+    el_weights_free(old);
+    el_weights_free(w);
+}
+
+/* Somebody saves another model between the reader's looks at config.json and at the weights. */
+static const struct el_weights *meanwhile;
+
+int open(const char *path, int flags, ...)
+{
+    va_list ap;
+    va_start(ap, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+    va_end(ap);
+    if (meanwhile && strstr(path, "/model.safetensors") && !(flags & O_CREAT)) {
+        const struct el_weights *w = meanwhile;
+        meanwhile = NULL;
+        save(w);
+    }
+    return openat(AT_FDCWD, path, flags, mode);
+}
+
+static void a_reader_sees_that_somebody_saves(void **state)
+{
+    (void)state;
+    struct el_config c = small_config(), other = small_config();
+    other.rope_theta *= 2;
+    struct el_weights *old = create(&c, 1), *w = create(&other, 2), *back;
+    save(old);
+    meanwhile = w;
+    expect_refusal(EL_EBUSY, "config.json: changed");
+    assert_null(meanwhile);
+    back = load(NULL);
+    assert_string_equal(back->digest, w->digest);
+    el_weights_free(back);
+
     el_weights_free(old);
     el_weights_free(w);
 }
@@ -591,6 +685,9 @@ int main(void)
         cmocka_unit_test(a_full_disk_leaves_the_old_checkpoint),
         cmocka_unit_test(a_crash_mixes_no_weights_with_a_foreign_config),
         cmocka_unit_test(a_save_that_fails_late_leaves_the_old_files),
+        cmocka_unit_test(a_config_that_does_not_come_leaves_none),
+        cmocka_unit_test(weights_that_stay_get_their_config_back),
+        cmocka_unit_test(a_reader_sees_that_somebody_saves),
         cmocka_unit_test(a_folder_that_cannot_be_made),
         cmocka_unit_test(create_survives_allocation_failures),
         cmocka_unit_test(save_and_load_survive_allocation_failures),

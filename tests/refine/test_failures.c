@@ -187,9 +187,64 @@ static void test_context_ends_threads(void **state)
         assert_int_equal(left_out(json, "generator", "prompt_over_context"), 12);
         assert_int_equal(number(json, "threads_ended", "refused"), 12);
         cJSON_Delete(json);
+        char *before = arena_report(a, "run");
+        must(a, arena_run(a, contest, &s, &o, &counts)); /* again, with the same context */
+        assert_int_equal(counts.refused, 12);
+        assert_false(is_done(a)); /* no proof was asked for */
+        char *after = arena_report(a, "run");
+        assert_string_equal(before, after);
+        el_free(before);
+        el_free(after);
+        o.refuse_over = 0; /* a larger one: as if nothing had been refused */
+        must(a, arena_run(a, contest, &s, &o, &counts));
+        assert_true(is_done(a));
+        cJSON *resumed = report(a);
+        arena_remove_store(a);
+        must(a, arena_run(a, contest, &s, &o, &counts));
+        cJSON *fresh = report(a);
+        cJSON_DeleteItemFromObject(resumed, "usage"); /* which counts refusals, too */
+        cJSON_DeleteItemFromObject(fresh, "usage");
+        assert_true(cJSON_Compare(resumed, fresh, 1));
+        cJSON_Delete(resumed);
+        cJSON_Delete(fresh);
+    }
+}
+
+/* Contexts that grow: what was refused is asked again, and what was asked with fewer analyses
+ * stays. */
+static void test_a_larger_context_goes_on(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    s.feedback = EL_FEEDBACK_BOTH;
+    s.feedback_analyses = 3;
+    s.analyses = 2;
+    int fewer = 0;
+    for (int late = 0; late < 2; late++) {
+        static const int limits[] = {100, 140, 300, 0};
+        struct fake_counts counts;
+        arena_remove_store(a);
+        for (int i = 0; i < 4; i++) {
+            struct fake_options o = {
+                .script = right_form, .refuse_over = limits[i], .refuse_late = late};
+            must(a, arena_run(a, contest, &s, &o, &counts));
+            cJSON *json = report(a);
+            int refused = number(json, "threads_ended", "refused");
+            assert_int_equal(refused, i < 2 ? 12 : 0);
+            fewer = left_out(json, "refiner", "analysis_over_context");
+            assert_int_equal(fewer > 0, i > 0); /* at first there were no analyses to leave out */
+            cJSON_Delete(json);
+        }
+        cJSON *json = report(a);
+        assert_true(fewer > 0);
+        assert_int_equal(left_out(json, "refiner", "prompt_over_context"), 0);
+        assert_int_equal(left_out(json, "verifier", "prompt_over_context"), 0);
+        assert_int_equal(number(json, "threads_ended", "spent"), 12);
+        cJSON_Delete(json);
+        struct fake_options o = {.script = right_form};
         must(a, arena_run(a, contest, &s, &o, &counts));
         assert_int_equal(counts.submitted, 0);
-        assert_false(is_done(a)); /* no proof was asked for */
+        fewer = 0;
     }
 }
 
@@ -370,6 +425,7 @@ int main(void)
         T(test_outage_ends_the_run_but_not_for_good),
         T(test_context_drops_analyses),
         T(test_context_ends_threads),
+        T(test_a_larger_context_goes_on),
         T(test_other_settings_are_refused),
         T(test_more_analyses_later),
         T(test_strange_stores),

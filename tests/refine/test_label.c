@@ -383,6 +383,14 @@ static void test_prompts_over_the_context(void **state)
         char *report = needed(a, label_report(a, "label"));
         assert_non_null(strstr(report, "prompt_over_context"));
         el_free(report);
+        o.refuse_over = 0; /* a larger context */
+        must(a, label_run(a, &s, 0, &o, &c));
+        assert_true(c.submitted > 0);
+        report = needed(a, label_report(a, "label"));
+        assert_null(strstr(report, "prompt_over_context"));
+        el_free(report);
+        must(a, label_run(a, &s, 0, &o, &c));
+        assert_int_equal(c.submitted, 0);
     }
 }
 

@@ -40,8 +40,8 @@ static void train(const char *name, const struct el_ops *ops, char *digest)
 static const struct {
     const char *name, *digest;
 } known[] = {
-    {"base", "72cf801e465205fcc2044107453815a3"},
-    {"ungrouped_tied", "37e13c4f63b9bb06b76ebd145aeb12fd"},
+    {"base", "6027424973b5ca841c09c048bc000c3b"},
+    {"ungrouped_tied", "679656649871b146d84a13f026b5ea19"},
 };
 
 static void same_bits_everywhere(void **state)

@@ -3,6 +3,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "roles/prompt.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -274,6 +275,34 @@ static void prompts_are_found_or_named(void **state)
     assert_non_null(strstr(why.msg, "meta.txt: has {rubric}"));
 }
 
+/* Whatever the roles know as a placeholder and the small world does not put in. */
+static void what_cannot_be_filled_is_refused(void **state)
+{
+    (void)state;
+    struct el_recipe r;
+    char quoted[300], text[200], says[80];
+    snprintf(quoted, sizeof quoted, "\"%s\"", at("filled"));
+    copy_prompts(at("filled"));
+    const char *path = write_recipe("filled.json", "prompts", quoted, NULL);
+    must(el_recipe_load(path, NULL, &r, &err));
+    el_recipe_release(&r);
+    for (int i = 0; el_prompt_placeholder(i); i++) {
+        const char *name = el_prompt_placeholder(i);
+        struct el_error why = {0};
+        if (strcmp(name, "statement") == 0)
+            continue;
+        snprintf(text, sizeof text, "Prove: {statement} {%s}", name);
+        snprintf(says, sizeof says, "generate.txt: has {%s}", name);
+        write_text(at("filled/generate.txt"), text);
+        assert_int_equal(el_recipe_load(path, NULL, &r, &why), EL_EFORMAT);
+        assert_non_null(strstr(why.msg, says));
+    }
+    struct el_error why = {0};
+    write_text(at("filled/generate.txt"), "{statement}{?rubric}!{/rubric}");
+    assert_int_equal(el_recipe_load(path, NULL, &r, &why), EL_EFORMAT);
+    assert_non_null(strstr(why.msg, "has {?rubric}"));
+}
+
 static void a_start_is_found_like_prompts(void **state)
 {
     (void)state;
@@ -384,6 +413,7 @@ int main(void)
         cmocka_unit_test(what_is_malformed_is_named),
         cmocka_unit_test(what_is_no_recipe_is_refused),
         cmocka_unit_test(prompts_are_found_or_named),
+        cmocka_unit_test(what_cannot_be_filled_is_refused),
         cmocka_unit_test(a_start_is_found_like_prompts),
         cmocka_unit_test(the_digest_sees_recipe_and_prompts),
         cmocka_unit_test(the_tokenizer_decides),

@@ -3,6 +3,7 @@
 #include "tests/training/runs.h"
 
 #include "core/base/io.h"
+#include "core/tensor/safetensors.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -133,6 +134,54 @@ static void a_damaged_one_is_passed_over(void **state)
     }
 }
 
+static const char *position_of(const char *file, char *out, size_t size)
+{
+    struct el_safetensors st;
+    must(el_safetensors_open(&st, file, &err));
+    snprintf(out, size, "%s", el_safetensors_metadata(&st, "position"));
+    el_safetensors_release(&st);
+    return out;
+}
+
+/* The indexer's updates stand behind the others' where they differ. One number is for both, as in
+ * every checkpoint of before they were counted apart. */
+static void updates_are_counted_by_group(void **state)
+{
+    (void)state;
+    struct el_recipe r;
+    struct el_weights *w;
+    struct el_stream s;
+    struct el_trainer t;
+    const struct el_state_owner owner = {"x", 4};
+    const struct el_run_state at_first = {1, 2, 3, 4, 5, 6};
+    const char *file = at("counted.safetensors");
+    static const struct {
+        int64_t main, indexer;
+        const char *position;
+    } list[] = {{9, 9, "1 2 3 4 5 6 9"}, {9, 0, "1 2 3 4 5 6 9 0"}, {0, 7, "1 2 3 4 5 6 0 7"}};
+    must(el_recipe_load(recipe, NULL, &r, &err));
+    must(el_weights_create(&r.model, el_device_host(), r.seed, &w, &err));
+    el_stream_init(&s, w->device, el_ops_cpu(), 1);
+    const struct el_trainer_options o = {8, 1, 8, r.adamw};
+    must(el_trainer_init(&t, w, &s, &o, &err));
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        struct el_run_state back;
+        char found[200];
+        t.opt.step[EL_PARAMS_MAIN] = list[i].main;
+        t.opt.step[EL_PARAMS_INDEXER] = list[i].indexer;
+        must(el_state_save(&at_first, &t, &owner, file, NULL, &err));
+        assert_string_equal(position_of(file, found, sizeof found), list[i].position);
+        t.opt.step[EL_PARAMS_MAIN] = t.opt.step[EL_PARAMS_INDEXER] = -1;
+        must(el_state_load(&back, &t, &owner, file, &err));
+        assert_int_equal(t.opt.step[EL_PARAMS_MAIN], list[i].main);
+        assert_int_equal(t.opt.step[EL_PARAMS_INDEXER], list[i].indexer);
+    }
+    el_trainer_release(&t);
+    el_stream_release(&s);
+    el_weights_free(w);
+    el_recipe_release(&r);
+}
+
 /* Back over a stage of attempts, whose file and line in the metrics are made again. */
 static void two_damaged_ones_are_passed_over(void **state)
 {
@@ -235,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_ones_stay),
         cmocka_unit_test(a_damaged_one_is_passed_over),
+        cmocka_unit_test(updates_are_counted_by_group),
         cmocka_unit_test(two_damaged_ones_are_passed_over),
         cmocka_unit_test(none_is_whole),
         cmocka_unit_test(a_foreign_one_is_refused),

@@ -125,6 +125,8 @@ static void intrude(struct el_progress *p, int64_t done, int64_t total, const ch
     if (done == 3) {
         assert_int_equal(train(recipe, at("busy"), -1, &err), EL_EBUSY);
         assert_non_null(strstr(err.msg, at("busy")));
+        assert_int_equal(symlink("busy", at("link")), 0); /* another name of the folder */
+        assert_int_equal(train(recipe, at("link"), -1, &err), EL_EBUSY);
         *(int *)p->user += 1;
     }
 }
@@ -628,6 +630,30 @@ static void export_needs_a_checkpoint(void **state)
     same_run(whole, at("part"));
 }
 
+/* All that an export needs is the checkpoint: what else the run has made may be another training's
+ * that is under way, or lost. */
+static void export_writes_the_model_alone(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    static const char *const lost[] = {"alone/tokenizer.json", "alone/attempts.try.jsonl"};
+    const struct el_train_options o = {
+        .recipe = recipe, .out = at("alone"), .threads = 1, .export_only = 1};
+    assert_int_equal(train(recipe, at("alone"), 8, &err), EL_EINTR);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(remove(at(lost[i])), 0);
+    assert_int_equal(remove(at("alone/lock")), 0);
+    must(el_train(&o, &err));
+    assert_true(el_path_exists(at("alone/model/tokenizer.json")));
+    for (int i = 0; i < 2; i++)
+        assert_false(el_path_exists(at(lost[i])));
+    assert_false(el_path_exists(at("alone/lock")));
+    const struct el_train_options nothing = {
+        .recipe = recipe, .out = at("never"), .threads = 1, .export_only = 1};
+    assert_int_equal(el_train(&nothing, &err), EL_ENOTFOUND);
+    assert_false(el_path_exists(at("never")));
+}
+
 static void a_sequence_must_fit_the_model(void **state)
 {
     (void)state;
@@ -680,6 +706,7 @@ int main(void)
         cmocka_unit_test(a_start_must_be_a_model_of_the_small_world),
         cmocka_unit_test(micro_batches_add_up),
         cmocka_unit_test(export_needs_a_checkpoint),
+        cmocka_unit_test(export_writes_the_model_alone),
         cmocka_unit_test(a_sequence_must_fit_the_model),
         cmocka_unit_test(memory_may_end_anywhere),
     };
