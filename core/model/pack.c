@@ -15,7 +15,7 @@ static int host_arrays(struct el_pack *p)
     p->times = el_alloc_array(n, sizeof *p->times);
     p->start = el_alloc_array(s, sizeof *p->start);
     p->shared = el_alloc_array(s, sizeof *p->shared);
-    p->family = el_alloc_array(s + 1, sizeof *p->family);
+    p->family = el_alloc_array(s, sizeof *p->family);
     return p->token && p->target && p->seq && p->pos && p->weight && p->times && p->start &&
            p->shared && p->family;
 }
@@ -28,9 +28,9 @@ static int device_arrays(struct el_pack *p)
     p->d_seq = el_device_alloc(p->device, n);
     p->d_pos = el_device_alloc(p->device, n);
     p->d_start = el_device_alloc(p->device, s);
-    p->d_family = el_device_alloc(p->device, s + sizeof(int32_t));
+    p->d_shared = el_device_alloc(p->device, s);
     p->d_times = el_device_alloc(p->device, (size_t)p->max_rows * sizeof(float));
-    return p->d_token && p->d_seq && p->d_pos && p->d_start && p->d_family && p->d_times;
+    return p->d_token && p->d_seq && p->d_pos && p->d_start && p->d_shared && p->d_times;
 }
 
 int el_pack_init(struct el_pack *p, struct el_device *d, int max_rows, int max_sequences,
@@ -46,7 +46,7 @@ int el_pack_init(struct el_pack *p, struct el_device *d, int max_rows, int max_s
 void el_pack_release(struct el_pack *p)
 {
     void *device[] = {p->d_token,  p->d_seq,    p->d_pos,  p->d_start,
-                      p->d_family, p->d_tables, p->d_times};
+                      p->d_shared, p->d_tables, p->d_times};
     void *host[] = {p->token, p->target, p->seq,    p->pos,    p->weight,
                     p->times, p->start,  p->shared, p->family, p->tables};
     for (size_t i = 0; i < sizeof device / sizeof *device; i++)
@@ -180,21 +180,21 @@ int el_pack_add(struct el_pack *p, const int32_t *tokens, const float *weight, i
 
 /* ---- To the device ---- */
 
-static void upload_families(struct el_pack *p, struct el_pass *pass)
+static void upload_shared(struct el_pack *p, struct el_pass *pass)
 {
     struct el_device *d = p->device;
     size_t entries = (size_t)p->sequences * ((size_t)p->max_pos + 1);
     fill_tables(p);
-    p->family[p->families] = p->sequences;
     d->copy_in(d, p->d_tables, p->tables, entries * sizeof(int32_t));
-    d->copy_in(d, p->d_family, p->family, ((size_t)p->families + 1) * sizeof(int32_t));
+    d->copy_in(d, p->d_shared, p->shared, (size_t)p->sequences * sizeof(int32_t));
     d->copy_in(d, p->d_times, p->times, (size_t)p->rows * sizeof(float));
     pass->times = p->d_times;
     pass->at.tables = p->d_tables;
     pass->at.table_stride = p->max_pos + 1;
     pass->at.block_shift = 0;
-    pass->at.families = p->families;
-    pass->at.family = p->d_family;
+    pass->at.shared = p->d_shared;
+    for (int s = 0; s < p->sequences; s++)
+        pass->at.shared_keys += p->shared[s];
 }
 
 void el_pack_upload(struct el_pack *p, struct el_pass *pass)
@@ -216,5 +216,5 @@ void el_pack_upload(struct el_pack *p, struct el_pass *pass)
                                 .block_shift = 30,
                                 .max_pos = p->max_pos};
     if (shares(p))
-        upload_families(p, pass);
+        upload_shared(p, pass);
 }

@@ -26,12 +26,12 @@ struct el_pack {
     float *times;                        /* (max_rows) how many sequences a row belongs to */
     int32_t *start;                      /* (max_sequences) first row of each sequence */
     int32_t *shared;                     /* (max_sequences) positions in the family's first rows */
-    int32_t *family;                     /* (max_sequences + 1) first sequence of each family */
+    int32_t *family;                     /* (max_sequences) first sequence of each family */
     int32_t *tables;                     /* (sequences, max_pos + 1) row of each position, filled
                                             by upload when sequences share; grown as needed */
     size_t tables_room;
     struct el_device *device;
-    int32_t *d_token, *d_seq, *d_pos, *d_start, *d_family, *d_tables; /* device copies */
+    int32_t *d_token, *d_seq, *d_pos, *d_start, *d_shared, *d_tables; /* device copies */
     float *d_times;
 };
 

@@ -30,10 +30,10 @@ struct el_rows {
     const int32_t *tables; /* (S, table_stride) first cache row of each block */
     int table_stride, block_shift;
     int max_pos; /* the largest pos in the batch: bounds scratch memory */
-    /* For ops that add to cache rows: sequences family[f]..family[f+1]-1 may share some with each
-     * other, families share none. NULL: each sequence has its own. */
-    int families;
-    const int32_t *family; /* (families + 1) */
+    /* For ops that add to cache rows: positions 0..shared[s]-1 of sequence s may be cache rows of
+     * sequences before it, all others are its own. NULL: nothing is shared. */
+    const int32_t *shared; /* (S) */
+    int64_t shared_keys;   /* their sum: bounds scratch memory */
 };
 
 struct el_attn {
@@ -54,8 +54,9 @@ struct el_attn {
 };
 EL_OP_WRAPPER(attn)
 
-/* dq is overwritten, dkv is added to. Rows of one family of sequences are summed into dkv in
- * ascending row order; families are worked on side by side. */
+/* dq is overwritten, dkv is added to. Rows of one sequence are summed in ascending order, into dkv
+ * or, for keys that it may share, into sums of its own, which are added to dkv afterwards in the
+ * order of the sequences: one order at any number of threads. */
 struct el_attn_bwd {
     struct el_rows at;
     int heads, latent, rope;

@@ -29,8 +29,8 @@ EL_OP_WRAPPER(index_select)
  * or, without, recomputed from q, kv and lse. selected == NULL: the dense warm-up, key set 0..pos;
  * else the sparse stage's KL on the selected set.
  *   loss[i]  = the row's KL (natural logarithm)
- *   dqi, dw  = gradient times coef (overwritten); dk += gradient times coef, rows of a family of
- *              sequences in ascending order
+ *   dqi, dw  = gradient times coef (overwritten); dk += gradient times coef, in the order of
+ *              attn_bwd's dkv
  * where coef is that of the row: coef * row_weight[i]. */
 struct el_index_loss {
     struct el_rows at;

@@ -218,7 +218,7 @@ static void test_pack_branches(void **state)
     el_alloc_fail_after(0);
     assert_int_equal(p.rows, 4);
     el_pack_upload(&p, &pass);
-    assert_true(pass.at.block_shift == 30 && !pass.at.family && !pass.times);
+    assert_true(pass.at.block_shift == 30 && !pass.at.shared && !pass.times);
     assert_int_equal(el_pack_branch(&p, 2, one, NULL, 3, 64, &err), 0);
     assert_int_equal(el_pack_branch(&p, 3, two, weight, 5, 64, &err), 0);
     assert_int_equal(el_pack_add(&p, rest, NULL, 2, 64, &err), 0);
@@ -230,8 +230,8 @@ static void test_pack_branches(void **state)
     assert_memory_equal(p.target, ((int32_t[]){-1, -1, 4, -1, -1, 7, -1, -1, -1}),
                         sizeof(int32_t[9]));
     el_pack_upload(&p, &pass);
-    assert_true(pass.at.table_stride == 5 && pass.at.block_shift == 0 && pass.at.families == 2);
-    assert_memory_equal(pass.at.family, ((int32_t[]){0, 3, 4}), sizeof(int32_t[3]));
+    assert_true(pass.at.table_stride == 5 && pass.at.block_shift == 0 && pass.at.shared_keys == 5);
+    assert_memory_equal(pass.at.shared, ((int32_t[]){0, 2, 3, 0}), sizeof(int32_t[4]));
     assert_memory_equal(pass.at.tables + 5, ((int32_t[]){0, 1, 4}), sizeof(int32_t[3]));
     assert_memory_equal(pass.at.tables + 10, ((int32_t[]){0, 1, 2, 5, 6}), sizeof(int32_t[5]));
     assert_memory_equal(pass.at.tables + 15, ((int32_t[]){7, 8}), sizeof(int32_t[2]));
@@ -241,7 +241,7 @@ static void test_pack_branches(void **state)
     assert_int_equal(el_pack_branch(&p, 1, one, NULL, 3, 64, &err), EL_EINVAL);
     assert_int_equal(el_pack_add(&p, rest, NULL, 2, 64, &err), 0);
     el_pack_upload(&p, &pass);
-    assert_true(pass.at.block_shift == 30 && !pass.at.family && !pass.times);
+    assert_true(pass.at.block_shift == 30 && !pass.at.shared && !pass.times);
     el_pack_release(&p);
 }
 

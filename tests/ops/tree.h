@@ -18,7 +18,7 @@ struct tree {
 /* What is filled while a tree grows. */
 struct growth {
     struct tree *t;
-    int32_t *seq, *pos, *tables, *family;          /* of at */
+    int32_t *seq, *pos, *tables, *shared;          /* of at */
     int32_t *apart_seq, *apart_pos, *apart_tables; /* of apart */
     int stride, root;                              /* root: first row of the family */
 };
@@ -28,6 +28,8 @@ static inline void grow_sequence(struct growth *g, int shared, int own, int copy
 {
     struct tree *t = g->t;
     int s = t->at.sequences++, first = t->at.rows;
+    g->shared[s] = shared;
+    t->at.shared_keys += shared;
     t->apart.sequences++;
     g->apart_tables[s] = t->apart.rows;
     for (int j = 0; j < shared + own; j++) {
@@ -53,11 +55,9 @@ static inline void grow_family(struct bench *b, struct growth *g)
     struct el_rows *at = &g->t->at;
     int trunk = 1 + bench_below(b, MAX_TRUNK), branches = bench_below(b, MAX_BRANCHES + 1);
     g->root = at->rows;
-    g->family[at->families++] = at->sequences;
     grow_sequence(g, 0, trunk + bench_below(b, MAX_OWN), 0);
     for (int i = 1; i <= branches; i++)
         grow_sequence(g, trunk, 1 + bench_below(b, MAX_OWN), i);
-    g->family[at->families] = at->sequences;
 }
 
 static inline struct tree random_tree(struct bench *b)
@@ -70,12 +70,12 @@ static inline struct tree random_tree(struct bench *b)
         *rows[i] = bench_input(b, MOST * LONGEST, sizeof **rows[i]);
     g.tables = bench_input(b, MOST * LONGEST, sizeof *g.tables);
     g.apart_tables = bench_input(b, MOST, sizeof *g.apart_tables);
-    g.family = bench_input(b, MAX_FAMILIES + 1, sizeof *g.family);
+    g.shared = bench_input(b, MOST, sizeof *g.shared);
     t.times = bench_input(b, MOST * LONGEST, sizeof *t.times);
     memset(t.times, 0, MOST * LONGEST * sizeof *t.times);
     for (int n = 1 + bench_below(b, MAX_FAMILIES); n > 0; n--)
         grow_family(b, &g);
-    t.at.seq = g.seq, t.at.pos = g.pos, t.at.tables = g.tables, t.at.family = g.family;
+    t.at.seq = g.seq, t.at.pos = g.pos, t.at.tables = g.tables, t.at.shared = g.shared;
     t.at.table_stride = LONGEST;
     t.apart.seq = g.apart_seq, t.apart.pos = g.apart_pos, t.apart.tables = g.apart_tables;
     t.apart.table_stride = 1, t.apart.block_shift = 30, t.apart.max_pos = t.at.max_pos;

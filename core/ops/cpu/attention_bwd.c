@@ -12,11 +12,11 @@
  *
  *   dkv += [ P_0^T dS_0^T P_1^T dS_1^T ... ] * [ dout_0 0 ; q_0 ; dout_1 0 ; q_1 ; ... ]
  *
- * A family of sequences belongs to one thread, which takes its rows in ascending order: the sums
- * into dkv have one order at any thread count. */
+ * A sequence belongs to one thread, which takes its rows in ascending order (key_grad.h). */
 #include "core/base/unroll.h"
 #include "core/ops/attention.h"
 #include "core/ops/cpu/cpu.h"
+#include "core/ops/cpu/key_grad.h"
 #include "core/ops/cpu/key_union.h"
 #include "core/ops/cpu/vec.h"
 
@@ -78,7 +78,9 @@ static size_t carve(const struct el_attn_bwd *a, struct scratch *m, char *base)
 
 static size_t attn_bwd_workspace(const struct el_stream *s, const void *args)
 {
-    return (size_t)s->threads * carve(args, NULL, NULL);
+    const struct el_attn_bwd *a = args;
+    return (size_t)s->threads * carve(a, NULL, NULL) +
+           EL_CPU(key_grad_bytes)(&a->at, a->latent + a->rope);
 }
 
 /* p = scores, ds = dout * values^T, for the panel of keys j.. */
@@ -218,7 +220,8 @@ static void add_to_rows(const struct el_attn_bwd *a, struct scratch *m, int j, i
 }
 
 /* Rows from `row` on, before `end`; returns how many. */
-static int some_rows(const struct el_attn_bwd *a, struct scratch *m, int row, int end)
+static int some_rows(const struct el_attn_bwd *a, struct scratch *m, const struct el_key_grad *g,
+                     int row, int end)
 {
     int64_t first = (int64_t)row * a->heads;
     int rows = EL_CPU(union_take)(&m->set, &m->keys, row, end), n = m->set.n;
@@ -230,9 +233,9 @@ static int some_rows(const struct el_attn_bwd *a, struct scratch *m, int row, in
     for (int j = 0; j < n; j += EL_KEY_CHUNK) {
         int count = n - j < EL_KEY_CHUNK ? n - j : EL_KEY_CHUNK;
         add_to_queries(a, first, m, j, count);
-        float *to = EL_CPU(keys_open)(&m->keys, a->dkv, j, count, m->chunk);
+        float *to = EL_CPU(key_grad_open)(g, &m->keys, j, count, m->chunk);
         add_to_rows(a, m, j, count, to);
-        EL_CPU(keys_close)(&m->keys, a->dkv, j, count, to);
+        EL_CPU(key_grad_close)(g, &m->keys, j, count, to);
     }
     return rows;
 }
@@ -243,17 +246,18 @@ static void attn_bwd(struct el_stream *s, const void *args)
     int width = a->latent + a->rope, n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
     int threads = el_cpu_threads(s, (double)a->at.rows * n * a->heads * width);
     size_t bytes = carve(a, NULL, NULL);
+    struct el_key_grad g;
+    EL_CPU(key_grad_init)(&g, &a->at, a->dkv, width, (char *)s->ws + (size_t)s->threads * bytes);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         struct scratch m;
         carve(a, &m, (char *)s->ws + (size_t)omp_get_thread_num() * bytes);
 #pragma omp for schedule(dynamic, 1)
-        for (int f = 0; f < EL_CPU(families)(&a->at); f++) {
-            int row, end;
-            EL_CPU(rows_of_family)(&a->at, f, &row, &end);
-            while (row < end)
-                row += some_rows(a, &m, row, end);
-        }
+        for (int i = 0; i < a->at.sequences; i++)
+            for (int row = EL_CPU(first_row)(&a->at, i), end = EL_CPU(first_row)(&a->at, i + 1);
+                 row < end;)
+                row += some_rows(a, &m, &g, row, end);
+        EL_CPU(key_grad_add)(&g);
     }
 }
 

@@ -7,10 +7,9 @@
  *   dI      d[j]   = coef * (softmax(I)[j] - p[j]),  G[h,j] = w[h] d[j] where S[h,j] > 0
  *   dw[h] = sum_j d[j] relu(S[h,j]),   dqi = G * keys,   dk += G^T * qi
  *
- * A family of sequences belongs to one thread, rows ascending, so that dk has one order of
- * summation. */
+ * A sequence belongs to one thread, which takes its rows in ascending order (key_grad.h). */
 #include "core/ops/cpu/cpu.h"
-#include "core/ops/cpu/keys.h"
+#include "core/ops/cpu/key_grad.h"
 #include "core/ops/cpu/vec.h"
 #include "core/ops/indexer.h"
 
@@ -59,7 +58,8 @@ static size_t carve(const struct el_index_loss *a, struct scratch *m, char *base
 
 static size_t index_loss_workspace(const struct el_stream *s, const void *args)
 {
-    return (size_t)s->threads * carve(args, NULL, NULL);
+    const struct el_index_loss *a = args;
+    return (size_t)s->threads * carve(a, NULL, NULL) + EL_CPU(key_grad_bytes)(&a->at, a->index_dim);
 }
 
 /* c (heads x EL_PANEL lanes at c_row) = q * keys j..j+EL_PANEL-1, transposed. */
@@ -192,7 +192,8 @@ static void through_relu(const struct el_index_loss *a, int row, const struct sc
 }
 
 /* dqi = G * keys and dk += G^T * qi, a chunk of keys at a time. */
-static void into_vectors(const struct el_index_loss *a, int row, struct scratch *m)
+static void into_vectors(const struct el_index_loss *a, int row, struct scratch *m,
+                         const struct el_key_grad *g)
 {
     const int n = m->index.n, dim = a->index_dim;
     const int64_t at = (int64_t)row * a->index_heads * dim;
@@ -212,7 +213,7 @@ static void into_vectors(const struct el_index_loss *a, int row, struct scratch 
                            .c = a->dqi + at,
                            .c_row = dim,
                            .accumulate = j > 0});
-        float *rows = EL_CPU(keys_open)(&m->index, a->dk, j, count, m->chunk);
+        float *rows = EL_CPU(key_grad_open)(g, &m->index, j, count, m->chunk);
         EL_CPU(panels)
         ((struct el_panel){.m = count,
                            .cols = dim,
@@ -225,11 +226,12 @@ static void into_vectors(const struct el_index_loss *a, int row, struct scratch 
                            .c = rows,
                            .c_row = dim,
                            .accumulate = 1});
-        EL_CPU(keys_close)(&m->index, a->dk, j, count, rows);
+        EL_CPU(key_grad_close)(g, &m->index, j, count, rows);
     }
 }
 
-static void one_row(const struct el_index_loss *a, int row, struct scratch *m)
+static void one_row(const struct el_index_loss *a, int row, struct scratch *m,
+                    const struct el_key_grad *g)
 {
     if (!a->mass)
         EL_CPU(keys_row)(&m->main, row);
@@ -241,7 +243,7 @@ static void one_row(const struct el_index_loss *a, int row, struct scratch *m)
     if (!a->dqi)
         return;
     through_relu(a, row, m);
-    into_vectors(a, row, m);
+    into_vectors(a, row, m, g);
 }
 
 static void index_loss(struct el_stream *s, const void *args)
@@ -250,18 +252,21 @@ static void index_loss(struct el_stream *s, const void *args)
     double width = (double)a->heads * (a->latent + a->rope) + (double)a->index_heads * a->index_dim;
     int n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
     int threads = el_cpu_threads(s, (double)a->at.rows * n * width);
+    size_t bytes = carve(a, NULL, NULL);
+    struct el_key_grad g;
+    EL_CPU(key_grad_init)
+    (&g, &a->at, a->dk, a->index_dim, (char *)s->ws + (size_t)s->threads * bytes);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         struct scratch m;
-        size_t bytes = carve(a, NULL, NULL);
         carve(a, &m, (char *)s->ws + (size_t)omp_get_thread_num() * bytes);
 #pragma omp for schedule(dynamic, 1)
-        for (int f = 0; f < EL_CPU(families)(&a->at); f++) {
-            int lo, hi;
-            EL_CPU(rows_of_family)(&a->at, f, &lo, &hi);
-            for (int row = lo; row < hi; row++)
-                one_row(a, row, &m);
-        }
+        for (int i = 0; i < a->at.sequences; i++)
+            for (int row = EL_CPU(first_row)(&a->at, i), end = EL_CPU(first_row)(&a->at, i + 1);
+                 row < end; row++)
+                one_row(a, row, &m, &g);
+        if (a->dqi)
+            EL_CPU(key_grad_add)(&g);
     }
 }
 

@@ -65,7 +65,7 @@ static void enter_sequence(struct el_keys *k, int seq, int row)
 
 void EL_CPU(keys_row)(struct el_keys *k, int row)
 {
-    int seq = k->at->seq[row];
+    int seq = k->row_seq = k->at->seq[row];
     k->table = k->at->tables + (int64_t)seq * k->at->table_stride;
     k->list = NULL;
     k->count = 0;
@@ -83,7 +83,8 @@ void EL_CPU(keys_row)(struct el_keys *k, int row)
 
 void EL_CPU(keys_list)(struct el_keys *k, int row, const int32_t *list, int n)
 {
-    k->table = k->at->tables + (int64_t)k->at->seq[row] * k->at->table_stride;
+    k->row_seq = k->at->seq[row];
+    k->table = k->at->tables + (int64_t)k->row_seq * k->at->table_stride;
     k->list = list;
     k->n = n;
     k->count = 0;
@@ -181,35 +182,13 @@ const float *EL_CPU(keys_panel)(struct el_keys *k, int j)
     return k->spare;
 }
 
-float *EL_CPU(keys_open)(const struct el_keys *k, float *data, int from, int count, float *chunk)
-{
-    const int64_t width = k->width;
-    int64_t place = EL_CPU(keys_together)(k, from, count);
-    if (place >= 0)
-        return data + place * width;
-    for (int i = 0; i < count; i++)
-        vcopy(chunk + i * width, data + EL_CPU(keys_place)(k, from + i) * width, k->width);
-    return chunk;
-}
-
-void EL_CPU(keys_close)(const struct el_keys *k, float *data, int from, int count,
-                        const float *rows)
-{
-    const int64_t width = k->width;
-    if (EL_CPU(keys_together)(k, from, count) >= 0)
-        return;
-    for (int i = 0; i < count; i++)
-        vcopy(data + EL_CPU(keys_place)(k, from + i) * width, rows + i * width, k->width);
-}
-
 int EL_CPU(row_chunk)(int rows, int threads)
 {
     int chunk = rows / (threads * 8);
     return chunk > 64 ? 64 : chunk > 1 ? chunk : 1;
 }
 
-/* The first row whose sequence is at least s. */
-static int first_row(const struct el_rows *at, int s)
+int EL_CPU(first_row)(const struct el_rows *at, int s)
 {
     int lo = 0, hi = at->rows;
     while (lo < hi) {
@@ -220,15 +199,4 @@ static int first_row(const struct el_rows *at, int s)
             hi = mid;
     }
     return lo;
-}
-
-int EL_CPU(families)(const struct el_rows *at)
-{
-    return at->family ? at->families : at->sequences;
-}
-
-void EL_CPU(rows_of_family)(const struct el_rows *at, int f, int *lo, int *hi)
-{
-    *lo = first_row(at, at->family ? at->family[f] : f);
-    *hi = first_row(at, at->family ? at->family[f + 1] : f + 1);
 }

@@ -32,7 +32,8 @@ struct el_keys {
     float *rows, *panels, *spare; /* scratch: a chunk of rows, kept panels, one panel */
     int panel_keys;               /* keys that fit into `panels` */
     /* The current row. */
-    int n; /* keys of its set */
+    int row_seq; /* its sequence */
+    int n;       /* keys of its set */
     const int32_t *list, *table;
     /* The dense sequence whose panels are kept. */
     int seq, seq_keys, kept;
@@ -61,12 +62,6 @@ const float *EL_CPU(keys_rows)(struct el_keys *k, int from, int count);
 /* Keys j..j+EL_PANEL-1, transposed: [width][EL_PANEL]. j is a multiple of EL_PANEL and ascends
  * within a row; lanes behind the last key may hold anything. Valid until the next call. */
 const float *EL_CPU(keys_panel)(struct el_keys *k, int j);
-
-/* Rows from..from+count-1 of an array like `data` (a gradient) to add to: in place, or a copy in
- * `chunk` that keys_close puts back. */
-float *EL_CPU(keys_open)(const struct el_keys *k, float *data, int from, int count, float *chunk);
-void EL_CPU(keys_close)(const struct el_keys *k, float *data, int from, int count,
-                        const float *rows);
 
 /* Where keys from..from+count-1 of a row of sequence seq lie, `width` values each: positions
  * from.. of the sequence, or list[from].. */
@@ -100,8 +95,7 @@ void EL_CPU(key_columns)(struct el_key_range r, const struct el_key_cache *c, in
 
 /* Rows that a thread takes at a time: neighbours share panels, but threads must end together. */
 int EL_CPU(row_chunk)(int rows, int threads);
-/* Families of sequences that share no cache rows with each other; rows of family f: *lo..*hi-1. */
-int EL_CPU(families)(const struct el_rows *at);
-void EL_CPU(rows_of_family)(const struct el_rows *at, int f, int *lo, int *hi);
+/* The first row whose sequence is at least s: rows of s are first_row(s)..first_row(s + 1)-1. */
+int EL_CPU(first_row)(const struct el_rows *at, int s);
 
 #endif
