@@ -18,7 +18,7 @@ if(EL_FUZZ) # kernels read no outside data, and instrumented they take clang ten
   set_source_files_properties(${el_cpu_sources} PROPERTIES COMPILE_OPTIONS -fno-sanitize=all)
 elseif(EL_SANITIZE MATCHES address) # core/ops/cpu/panel.c checks what it touches
   set_source_files_properties(${CMAKE_SOURCE_DIR}/core/ops/cpu/tile.c PROPERTIES COMPILE_OPTIONS
-    -fno-sanitize=all)
+    -fno-sanitize=address)
 endif()
 foreach(isa IN LISTS el_isa_list)
   add_library(el_ops_${isa} OBJECT ${el_cpu_sources})

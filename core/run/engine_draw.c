@@ -7,7 +7,7 @@
 #include <omp.h>
 #include <string.h>
 
-enum { LOGITS_A_THREAD = 10000 }; /* fewer are drawn from sooner than a thread wakes */
+enum { LOGITS_A_THREAD = 2000 }; /* fewer are drawn from sooner than a thread wakes */
 
 static float inverse_temperature(const struct el_sequence *q)
 {

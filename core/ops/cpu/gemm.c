@@ -174,7 +174,7 @@ static int64_t walk(const struct el_gemm *g, int rows_at_once, const struct line
     int64_t at = 0;
     for (int i = 0; i < products(g); i++) {
         struct product p = product_at(g, i);
-        for (int row = 0; row < p.m; row += rows_at_once) {
+        for (int row = 0; row < p.m && !(s && at >= part->hi); row += rows_at_once) {
             struct block it = {row, min_int(rows_at_once, p.m - row), 0, 0};
             int64_t start = at;
             for (int col = 0; col < g->n; col += EL_PANEL) {
@@ -234,6 +234,17 @@ static void pack_ahead(struct el_stream *s, struct el_gemm *g, float *packed)
     g->packed = packed;
 }
 
+static int64_t longest_block(const struct el_gemm *g, int rows_at_once)
+{
+    int64_t longest = 0;
+    for (int i = 0; i < products(g); i++) {
+        struct product p = product_at(g, i);
+        int64_t item = item_weight(min_int(rows_at_once, p.m), p.k);
+        longest = item > longest ? item : longest;
+    }
+    return longest * ceil_div(g->n, EL_PANEL);
+}
+
 static void gemm(struct el_stream *s, const void *args)
 {
     struct el_gemm g = *(const struct el_gemm *)args;
@@ -243,9 +254,8 @@ static void gemm(struct el_stream *s, const void *args)
     if (ahead_floats(&g, block))
         pack_ahead(s, &g, (float *)s->ws + (size_t)s->threads * SCRATCH_FLOATS);
     const int64_t total = walk(&g, block, &(struct line){0}, NULL);
-    int k = g.group == EL_GROUP_K && g.batch > 0 ? g.k / g.batch : g.k;
-    /* from there on a part is shorter than a block of rows (el_cpu_claim) */
-    const int64_t whole = total - 2 * threads * item_weight(block, k) * ceil_div(g.n, EL_PANEL);
+    /* from there on a part is shorter than the longest block of rows (el_cpu_claim) */
+    const int64_t whole = total - 2 * threads * longest_block(&g, block);
     _Atomic int64_t next = 0;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {

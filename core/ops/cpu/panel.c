@@ -2,12 +2,17 @@
  * compiled without it (cmake/isa.cmake), and what it will touch is checked here. */
 #include "core/ops/cpu/cpu.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef __has_feature /* clang's way to say it */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 
 /* `lines` lines of `width` floats that lie `stride` apart: the first that is not all there is read
  * here, where that is reported. */
-static void check(const float *at, int lines, int width, int64_t stride)
+static void check(const float *at, int lines, int64_t width, int64_t stride)
 {
     if (stride == width) {
         width *= lines;
