@@ -116,8 +116,8 @@ failed "$work/folder: a folder" world --label --store "$work/folder" --json
 failed "$work/none" bench decode --model "$work/none"
 failed "$work/none" bench attention --model "$work/none" --context 128
 failed "$work/folder: a folder" bench gemm --json "$work/folder"
-failed "$work/none/out" bench gemm --json "$work/none/out"
-failed "$work/none/out" logits --model "$work/folder" --tokens "$work/none" --out "$work/none/out"
+failed "$work/none/out: cannot create: " bench gemm --json "$work/none/out"
+failed "$work/none/out: cannot create: " logits --model "$work/folder" --tokens "$work/none" --out "$work/none/out"
 failed "$work/none/g" train configs/train/tiny.json --out "$work/new" --dump-gradients "$work/none/g"
 failed "$work/none/r.db" train verifier --out "$work/new" --store "$work/none/r.db"
 failed "'nomodel': no such folder, nor " train verifier --out "$work/new" --model nomodel
@@ -166,21 +166,33 @@ done
 # No output takes the place of a store, of its own input, or of files that are no training's.
 status 0 "$program" world --split test --count 1 --store "$work/kept.db" --scores
 cp "$work/kept.db" "$work/before.db"
-for command in "export --store $work/kept.db --what dv --out $work/kept.db" \
-    "eval $work/kept.db --ratings --html $work/kept.db"; do
-    # shellcheck disable=SC2086 # words are wanted
-    "$program" $command >"$work/out" 2>"$work/err" && fail "written over a store: $command"
+ln -s kept.db "$work/link.db"
+echo '[[1,2]]' >"$work/tokens.json"
+for target in kept.db link.db; do
+    for command in "export --store $work/kept.db --what dv --out" \
+        'world --count 2 --export' 'world --write-tokenizer' 'bench gemm --json' \
+        "logits --model models/small --tokens $work/tokens.json --out" \
+        "eval $work/kept.db --run none --html" \
+        "train configs/train/tiny.json --out $work/run --dump-gradients"; do
+        # shellcheck disable=SC2086 # words are wanted
+        failed 'is a store, which is not written over' $command "$work/$target"
+    done
 done
 same "$work/kept.db" "$work/before.db"
-status 1 "$program" export --store "$work/kept.db" --what dv --out "$work/kept.db"
-says err 'is a store, which is not written over'
+mkdir "$work/held"
+: >"$work/held/lock"
+cp "$work/kept.db" "$work/held"
+failed 'is a store, which is not written over' train configs/train/tiny.json --out "$work/held" \
+    --dump-gradients "$work/held/kept.db"
+same "$work/held/kept.db" "$work/before.db"
+# --store of a training adds to a store: it is not refused, the folder without a model is.
+failed config.json train verifier --out "$work/new" --model "$work/folder" --store "$work/kept.db"
 mkdir "$work/foreign"
 echo mine >"$work/foreign/metrics.jsonl"
 status 1 "$program" train configs/train/tiny.json --out "$work/foreign"
 says err 'holds no training'
 [ "$(cat "$work/foreign/metrics.jsonl")" = mine ] || fail 'a file was written over'
 [ "$(ls "$work/foreign")" = metrics.jsonl ] || fail 'something was added'
-echo '[[1,2]]' >"$work/tokens.json"
 status 1 "$program" logits --model models/small --tokens "$work/tokens.json" --out "$work/tokens.json"
 says err '--out would write over --tokens'
 
