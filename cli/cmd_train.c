@@ -80,6 +80,11 @@ static char *find_recipe(const char *name)
 
 static int read_kind(struct arguments *a, struct el_error *err)
 {
+    if (!el_path_exists(a->sft.recipe))
+        return el_error_set(err, EL_ENOTFOUND,
+                            "'%s': no such file, nor a recipe of configs/train; expected "
+                            "verifier, meta-verifier, generator, rft, iterate or a recipe's file",
+                            a->sft.recipe);
     int roles = el_rl_recipe_is(a->sft.recipe, err);
     int plan = roles < 0 ? roles : el_rl_iterate_is(a->sft.recipe, err);
     if (plan < 0)

@@ -75,6 +75,14 @@ compete="compete world:test:1 --model models/small --store $work/new"
     wrong 'longer than 63 bytes' $compete --run "$(printf %070d 0)"
 }
 wrong world:SPLIT:COUNT compete world:foo:3 --model models/small --run a --store "$work/new"
+wrong "SPLIT 'foo' is none of" compete world:foo:3 --model models/small --run a --store "$work/new"
+for source in world:test:0 world:test world:test:1:x; do
+    wrong 'COUNT must be' compete $source --model models/small --run a --store "$work/new"
+done
+wrong "'prooofs' is none of problems, proofs," export --store "$work/new" --what prooofs
+wrong "'xml' is none of jsonl," export --store "$work/new" --what dv --format xml
+wrong '--prompt is empty' generate --model models/small --prompt ''
+wrong '--problem is empty' generate --model models/small --problem ' '
 label="label $work/new --model models/small"
 # shellcheck disable=SC2086 # words
 {
@@ -132,7 +140,11 @@ sed '1s/{/{"start": "nomodel",/; /"model": {/,/},/d' configs/train/tiny.json >"$
 failed 'start: ' train "$work/start.json" --out "$work/new"
 failed "$work/none.jsonl" import "$work/none.jsonl" --store "$work/new"
 failed "$work/folder" import "$work/folder" --store "$work/new"
+failed 'expected verifier, meta-verifier, generator, rft, iterate' train nope --out "$work/new"
+echo | failed 'the prompt from standard input is empty' generate --model models/small
 printf '{"broken\n' >"$work/broken.jsonl"
+failed 'no record was taken: all 1 are malformed' import "$work/broken.jsonl" --keep-going \
+    --store "$work/new"
 failed "$work/broken.jsonl line 1" import "$work/broken.jsonl" --store "$work/new"
 if [ -f models/small/model.safetensors ]; then
     # compete PROBLEMS OPTIONS...
@@ -179,6 +191,8 @@ for target in kept.db link.db; do
     done
 done
 same "$work/kept.db" "$work/before.db"
+failed "$work/kept.db: is a store; 'elenchus export --store" import "$work/kept.db" \
+    --store "$work/new"
 mkdir "$work/held"
 : >"$work/held/lock"
 cp "$work/kept.db" "$work/held"
