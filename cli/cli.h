@@ -101,7 +101,8 @@ int cli_parse(int *argc, char **argv, const struct cli_usage *usage);
 
 /* A struct el_progress that people can watch, on stderr: on a terminal one line that is redrawn,
  * elsewhere plain lines, at most one every 5 seconds besides the first and the last. Numbers of
- * more than seven digits are shown in millions (M) or billions (G). */
+ * more than seven digits are shown in millions (M) or billions (G). Where the terminal is narrow
+ * the note is cut, the bar is shortened and left out, then the speed, then the unit. */
 struct cli_progress {
     struct el_progress base;  /* give &p.base to the library */
     const char *title, *unit; /* "loading", "tokens" */

@@ -8,6 +8,7 @@
 #include "core/model/config.h"
 #include "core/model/inspect.h"
 #include "core/run/local.h"
+#include "data/world.h"
 #include "refine/compete.h"
 #include "refine/report.h"
 
@@ -255,9 +256,22 @@ static int command(const char *source, const struct flags *f, struct el_error *e
     return rc;
 }
 
+/* Says which part of world:SPLIT:COUNT[:START] el_contest_check_source has refused. */
+static int wrong_source(const char *source)
+{
+    char split[16] = "";
+    sscanf(source, "world:%15[^:]", split);
+    if (el_world_split_from_name(split) < 0)
+        return cli_usage_error("PROBLEMS '%s': SPLIT '%s' is none of train, valid, test, large; "
+                               "expected world:SPLIT:COUNT[:START]",
+                               source, split);
+    return cli_usage_error("PROBLEMS '%s': COUNT must be a number from 1 to 10000000, and START, "
+                           "if it is given, a number; expected world:SPLIT:COUNT[:START]",
+                           source);
+}
+
 static int check(struct flags *f, const char *source)
 {
-    struct el_error err = {0};
     if (!f->model || !f->run || !f->store)
         return cli_usage_error("compete needs --model, --run and --store");
     f->feedback_kind = f->feedback ? el_feedback_from_name(f->feedback) : -1;
@@ -266,8 +280,8 @@ static int check(struct flags *f, const char *source)
     f->control_kind = f->control ? el_control_from_name(f->control) : -1;
     if (f->control && f->control_kind < 0)
         return cli_usage_error("--control: '%s' is not none, shuffle or resample", f->control);
-    if (el_contest_check_source(source, &err) < 0)
-        return cli_usage_error("PROBLEMS %s", err.msg);
+    if (el_contest_check_source(source, NULL) < 0)
+        return wrong_source(source);
     int rc = cli_check_run_name("run", f->run, sizeof((struct el_settings *)NULL)->name);
     if (rc == CLI_GO)
         rc = cli_choose_attention(f->attention, &f->mode, &f->mha_limit);

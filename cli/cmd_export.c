@@ -120,9 +120,12 @@ int cmd_export(int argc, char **argv)
         return cli_usage_error("export: --store FILE.db and --what TABLE, or --model DIR");
     int table = el_export_what_from_name(what), form = el_export_format_from_name(format);
     if (table < 0)
-        return cli_usage_error("export: unknown table '%s'", what);
+        return cli_usage_error(
+            "export: --what: '%s' is none of problems, proofs, analyses, scores, dv, "
+            "dmv",
+            what);
     if (form < 0)
-        return cli_usage_error("export: unknown format '%s'", format);
+        return cli_usage_error("export: --format: '%s' is none of jsonl, json, csv", format);
     j.what = (enum el_export_what)table;
     j.format = (enum el_export_format)form;
     struct el_error err = {0};

@@ -62,6 +62,11 @@ static int problem_prompt(struct work *w, struct el_error *err)
     return rc;
 }
 
+static int is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] == 0;
+}
+
 static int read_stdin(struct el_buf *out, struct el_error *err)
 {
     char piece[4096];
@@ -73,6 +78,8 @@ static int read_stdin(struct el_buf *out, struct el_error *err)
             return el_error_set(err, EL_ENOMEM, "out of memory for the prompt");
     if (ferror(stdin))
         return el_error_set(err, EL_EIO, "standard input cannot be read");
+    if (is_blank(out->data))
+        return el_error_set(err, EL_EINVAL, "the prompt from standard input is empty");
     return 0;
 }
 
@@ -308,6 +315,8 @@ static int check(struct arguments *a)
         return cli_usage_error("generate needs --model");
     if (a->prompt && a->problem)
         return cli_usage_error("--prompt and --problem exclude each other");
+    if ((a->prompt && is_blank(a->prompt)) || (a->problem && is_blank(a->problem)))
+        return cli_usage_error("%s is empty", a->prompt ? "--prompt" : "--problem");
     if (a->prompts && !a->problem)
         return cli_usage_error("--prompts goes with --problem: a prompt of your own is in no set");
     if (a->mtp_hidden && !a->mtp)

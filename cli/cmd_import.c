@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/output.h"
 
 #include "data/import.h"
 
@@ -11,7 +12,7 @@ const char cmd_import_help[] = "problems, proofs and ratings from files into a s
 static const char long_help[] =
     "Reads problems, proofs and ratings into a store, which is made when it does not exist.\n"
     "Importing a file twice adds nothing. A malformed record stops the import, and nothing of its\n"
-    "file is kept, unless --keep-going is given.\n"
+    "file is kept, unless --keep-going is given; where that takes no record at all, it fails.\n"
     "\n"
     "Formats: deepseek-inputs, deepseek-outputs, proofbench, open-proof-corpus, and elenchus "
     "(what\n"
@@ -63,20 +64,45 @@ static void print_report(const struct el_import_report *r, int files, int json)
            (long long)r->existing, (long long)r->conflicts);
 }
 
+/* Before a store is made for nothing. */
+static int check_files(int n, char **files, struct el_error *err)
+{
+    for (int i = 0; i < n; i++) {
+        if (access(files[i], R_OK) < 0)
+            return el_error_set(err, EL_EIO, "%s: cannot open: %s", files[i], strerror(errno));
+        if (cli_is_store(files[i]))
+            return el_error_set(err, EL_EFORMAT,
+                                "%s: is a store; 'elenchus export --store %s --what TABLE' writes "
+                                "what import reads",
+                                files[i], files[i]);
+    }
+    return 0;
+}
+
+static int import_files(struct el_store *s, const struct el_import_options *options, int n,
+                        char **files, struct el_import_report *r, int *done, struct el_error *err)
+{
+    int rc = 0;
+    for (*done = 0; *done < n && rc == 0; *done += rc == 0)
+        rc = el_import_file(s, files[*done], options, r, err);
+    if (rc < 0 || r->records > 0 || r->malformed == 0)
+        return rc;
+    *done = 0;
+    return el_error_set(err, EL_EFORMAT, "no record was taken: all %lld are malformed",
+                        (long long)r->malformed);
+}
+
 static int import_all(const char *store, const struct el_import_options *options, int n,
                       char **files, int json, struct el_error *err)
 {
     struct el_store *s;
     struct el_import_report report = {0};
-    for (int i = 0; i < n; i++) /* before a store is made for nothing */
-        if (access(files[i], R_OK) < 0)
-            return el_error_set(err, EL_EIO, "%s: cannot open: %s", files[i], strerror(errno));
-    int rc = el_store_open(store, EL_STORE_CREATE, &s, err);
+    int done, rc = check_files(n, files, err);
+    if (rc == 0)
+        rc = el_store_open(store, EL_STORE_CREATE, &s, err);
     if (rc < 0)
         return rc;
-    int done = 0;
-    for (; done < n && rc == 0; done += rc == 0)
-        rc = el_import_file(s, files[done], options, &report, err);
+    rc = import_files(s, options, n, files, &report, &done, err);
     if (rc < 0)
         el_store_close_unused(s);
     else

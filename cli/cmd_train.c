@@ -80,6 +80,11 @@ static char *find_recipe(const char *name)
 
 static int read_kind(struct arguments *a, struct el_error *err)
 {
+    if (!el_path_exists(a->sft.recipe))
+        return el_error_set(err, EL_ENOTFOUND,
+                            "'%s': no such file, nor a recipe of configs/train; expected "
+                            "verifier, meta-verifier, generator, rft, iterate or a recipe's file",
+                            a->sft.recipe);
     int roles = el_rl_recipe_is(a->sft.recipe, err);
     int plan = roles < 0 ? roles : el_rl_iterate_is(a->sft.recipe, err);
     if (plan < 0)
@@ -141,10 +146,11 @@ static int check_folder(const char *option, const char *name, const char *root,
     return rc;
 }
 
-/* A file that is written late, unless it goes where the training makes a folder. */
+/* A file that is written late, unless it is new where the training makes a folder. */
 static int check_output(const char *path, const char *out, struct el_error *err)
 {
-    return path && !cli_run_folder_holds(out, path) ? cli_output_check(path, err) : 0;
+    int checked = path && (el_path_exists(path) || !cli_run_folder_holds(out, path));
+    return checked ? cli_output_check(path, err) : 0;
 }
 
 /* What was typed and is not there, before anything is made. */
@@ -159,7 +165,7 @@ static int check_files(const struct arguments *a, struct el_error *err)
         rc = check_folder("--judge", o->judge, a->sft.root, err);
     if (rc == 0 && o->store && !el_path_exists(o->store))
         rc = el_error_set(err, EL_ENOTFOUND, "--data '%s': no such store", o->store);
-    if (rc == 0)
+    if (rc == 0 && a->record && !cli_is_store(a->record)) /* a store is added to */
         rc = check_output(a->record, a->sft.out, err);
     return rc == 0 ? check_output(a->sft.dump_gradients, a->sft.out, err) : rc;
 }

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "core/base/io.h"
 #include "data/oracle.h"
 #include "data/world.h"
@@ -28,7 +29,9 @@ static int save(const char *path, int made, struct el_buf *text)
 {
     struct el_error err = {0};
     int rc = made < 0 ? el_error_set(&err, EL_ENOMEM, "out of memory for %s", path)
-                      : el_file_write(path, text->data, text->len, &err);
+                      : cli_output_check(path, &err);
+    if (rc == 0)
+        rc = el_file_write(path, text->data, text->len, &err);
     el_buf_release(text);
     return rc < 0 ? cli_fail(&err) : CLI_DONE;
 }

@@ -5,7 +5,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { bar_width = 20 };
+enum { bar_width = 20, least_bar = 4 };
 static const double redraw_seconds = 0.1, line_seconds = 5, quiet_loading = 1;
 
 static void put_duration(char *out, size_t n, double seconds)
@@ -28,12 +28,16 @@ static void put_number(char *out, size_t n, int64_t value)
         snprintf(out, n, "%lldG", (long long)(value / (1000 * million)));
 }
 
+/* The parts of a line, in its order; what is not known, or finds no room, is empty. */
+struct parts {
+    char bar[64], count[96], unit[48], share[32], rate[96], eta[48];
+};
+
 /* Speed and remaining time, both from the work done since the first update. */
-static void put_rate(const struct cli_progress *p, double now, char *out, size_t n)
+static void put_rate(const struct cli_progress *p, double now, struct parts *l)
 {
     double seconds = now - p->start, done = (double)(p->done - p->start_done);
-    char number[32], eta[32];
-    *out = 0;
+    char number[32], left[32];
     if (seconds <= 0 || done <= 0)
         return;
     double rate = done / seconds;
@@ -41,44 +45,67 @@ static void put_rate(const struct cli_progress *p, double now, char *out, size_t
         snprintf(number, sizeof number, "%.2f", rate);
     else
         put_number(number, sizeof number, rate < 1e18 ? (int64_t)(rate + 0.5) : INT64_MAX);
-    int used = snprintf(out, n, "  %s %s/s", number, p->unit);
-    if (p->total <= p->done || used < 0 || (size_t)used >= n)
+    snprintf(l->rate, sizeof l->rate, "  %s %.40s/s", number, p->unit);
+    if (p->total <= p->done)
         return;
-    put_duration(eta, sizeof eta, (double)(p->total - p->done) / rate);
-    snprintf(out + used, n - (size_t)used, "  ETA %s", eta);
+    put_duration(left, sizeof left, (double)(p->total - p->done) / rate);
+    snprintf(l->eta, sizeof l->eta, "  ETA %s", left);
 }
 
-static void put_bar(const struct cli_progress *p, char *out, size_t n)
+static void put_bar(const struct cli_progress *p, int width, struct parts *l)
 {
-    *out = 0;
-    if (!p->terminal || p->total <= 0)
-        return;
-    int filled = (int)((double)bar_width * (double)p->done / (double)p->total);
-    filled = filled < 0 ? 0 : filled > bar_width ? bar_width : filled;
-    snprintf(out, n, " [%.*s%.*s]", filled, "####################", bar_width - filled,
+    int filled = (int)((double)width * (double)p->done / (double)p->total);
+    filled = filled < 0 ? 0 : filled > width ? width : filled;
+    snprintf(l->bar, sizeof l->bar, " [%.*s%.*s]", filled, "####################", width - filled,
              "....................");
 }
 
-static void put_count(const struct cli_progress *p, char *out, size_t n)
+static void put_count(const struct cli_progress *p, struct parts *l)
 {
     char done[32], total[32];
     put_number(done, sizeof done, p->done);
     put_number(total, sizeof total, p->total);
-    if (p->total > 0)
-        snprintf(out, n, " %s/%s %s (%d%%)", done, total, p->unit,
-                 (int)(100.0 * (double)p->done / (double)p->total));
-    else
-        snprintf(out, n, " %s %s", done, p->unit);
+    snprintf(l->unit, sizeof l->unit, " %.40s", p->unit);
+    if (p->total <= 0) {
+        snprintf(l->count, sizeof l->count, " %s", done);
+        return;
+    }
+    snprintf(l->count, sizeof l->count, " %s/%s", done, total);
+    snprintf(l->share, sizeof l->share, " (%d%%)",
+             (int)(100.0 * (double)p->done / (double)p->total));
+}
+
+/* Columns that are left on a terminal behind everything but the note. */
+static int room(const struct cli_progress *p, const struct parts *l)
+{
+    return p->columns - 1 -
+           (int)(strlen(p->title) + strlen(l->bar) + strlen(l->count) + strlen(l->unit) +
+                 strlen(l->share) + strlen(l->rate) + strlen(l->eta));
+}
+
+/* Share and remaining time are what people look for: the bar gives way first, to nothing, then the
+ * speed and the unit. */
+static void fit(const struct cli_progress *p, struct parts *l)
+{
+    int width = room(p, l) - (int)strlen(" []");
+    if (p->total > 0 && width >= least_bar)
+        put_bar(p, width < bar_width ? width : bar_width, l);
+    if (room(p, l) < 0 && l->eta[0])
+        l->rate[0] = 0;
+    if (room(p, l) < 0)
+        l->unit[0] = 0;
 }
 
 static void draw(struct cli_progress *p, double now)
 {
-    char bar[64], count[96], rate[96], line[512];
-    put_bar(p, bar, sizeof bar);
-    put_count(p, count, sizeof count);
-    put_rate(p, now, rate, sizeof rate);
-    snprintf(line, sizeof line, "%.100s%s%s%s%s%s", p->title, bar, count, rate,
-             p->note[0] ? "  " : "", p->note);
+    struct parts l = {0};
+    char line[640];
+    put_count(p, &l);
+    put_rate(p, now, &l);
+    if (p->terminal)
+        fit(p, &l);
+    snprintf(line, sizeof line, "%.100s%s%s%s%s%s%s%s%s", p->title, l.bar, l.count, l.unit, l.share,
+             l.rate, l.eta, p->note[0] ? "  " : "", p->note);
     if (p->terminal)
         fprintf(p->out, "\r%.*s\033[K", p->columns - 1, line);
     else

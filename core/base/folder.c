@@ -93,11 +93,11 @@ static int set_names(struct el_atomic_folder *f, const char *path, struct el_err
 static int make_tmp(struct el_atomic_folder *f, struct el_error *err)
 {
     if (mkdir(f->tmp, 0777) < 0)
-        return el_io_fail(err, "make folder", f->tmp);
+        return el_io_fail(err, "make folder", f->path);
     f->fd = open(f->tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (f->fd >= 0 && flock(f->fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
-    int rc = el_io_fail(err, "lock", f->tmp);
+    int rc = el_io_fail(err, "lock", f->path);
     rmdir(f->tmp);
     return rc;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,7 +15,13 @@
 
 int el_io_fail(struct el_error *err, const char *what, const char *path)
 {
-    return el_error_set(err, EL_EIO, "%s: cannot %s: %s", path, what, strerror(errno));
+    int reason = errno;
+    char mark[40];
+    snprintf(mark, sizeof mark, ".tmp.%ld/", (long)getpid());
+    const char *made = strstr(path, mark);
+    size_t shown = made ? (size_t)(made - path) : strlen(path);
+    return el_error_set(err, EL_EIO, "%.*s%s: cannot %s: %s", (int)shown, path,
+                        made ? made + strlen(mark) - 1 : "", what, strerror(reason));
 }
 
 static int read_all(int fd, const char *path, size_t max, struct el_buf *out, struct el_error *err)
@@ -46,39 +53,70 @@ int el_file_read(const char *path, size_t max_bytes, struct el_buf *out, struct 
     return rc;
 }
 
-int el_atomic_open(struct el_atomic_file *f, const char *path, struct el_error *err)
+/* Where the file is, or will be. */
+static const char *place(const struct el_atomic_file *f)
+{
+    return f->target ? f->target : f->path;
+}
+
+static int open_temporary(struct el_atomic_file *f, struct el_error *err)
 {
     struct el_buf tmp;
+    int rc = el_io_follow(f->path, &f->target, err);
+    if (rc < 0)
+        return rc;
     el_buf_init(&tmp);
-    f->fd = -1;
-    f->path = el_strdup(path);
-    f->tmp = NULL;
-    f->keep = NULL;
-    if (f->path && el_buf_printf(&tmp, "%s.tmp.%ld", path, (long)getpid()) == 0)
+    if (el_buf_printf(&tmp, "%s.tmp.%ld", place(f), (long)getpid()) == 0)
         f->tmp = el_buf_detach(&tmp);
     el_buf_release(&tmp);
-    if (!f->tmp) {
-        el_atomic_discard(f);
-        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
-    }
+    if (!f->tmp)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", f->path);
     f->fd = open(f->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (f->fd < 0) {
-        int rc = el_io_fail(err, "create", f->tmp);
+    return f->fd < 0 ? el_io_fail(err, "create", f->path) : 0;
+}
+
+static int open_direct(struct el_atomic_file *f, int own, struct el_error *err)
+{
+    f->fd = el_io_open_direct(f->path, own, err);
+    return f->fd < 0 ? f->fd : 0;
+}
+
+int el_atomic_open(struct el_atomic_file *f, const char *path, struct el_error *err)
+{
+    int own;
+    *f = (struct el_atomic_file){.fd = -1, .path = el_strdup(path)};
+    if (!f->path)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", path);
+    int rc = el_io_is_direct(path, &own) ? open_direct(f, own, err) : open_temporary(f, err);
+    if (rc < 0)
         el_atomic_discard(f);
-        return rc;
-    }
-    return 0;
+    return rc;
+}
+
+int el_atomic_try(const char *path, struct el_error *err)
+{
+    struct el_atomic_file f;
+    int own;
+    if (el_io_is_direct(path, &own)) /* whoever reads a FIFO would notice that it is opened */
+        return own >= 0 || access(path, W_OK) == 0 ? 0 : el_io_fail(err, "write", path);
+    int rc = el_atomic_open(&f, path, err);
+    if (rc == 0)
+        el_atomic_discard(&f);
+    return rc;
 }
 
 int el_atomic_write(struct el_atomic_file *f, const void *data, size_t n, struct el_error *err)
 {
     const char *p = data;
     while (n) {
-        ssize_t w = write(f->fd, p, n);
-        if (w < 0 && errno == EINTR)
+        int rc = f->tmp ? 0 : el_io_wait_direct(f->fd, f->path, err);
+        if (rc < 0)
+            return rc;
+        ssize_t w = write(f->fd, p, f->tmp || n < PIPE_BUF ? n : PIPE_BUF);
+        if (w < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
         if (w < 0)
-            return el_io_fail(err, "write", f->tmp);
+            return el_io_fail(err, "write", f->path);
         p += w;
         n -= (size_t)w;
     }
@@ -104,28 +142,33 @@ void el_io_sync_parent(const char *path)
 
 int el_atomic_sync(struct el_atomic_file *f, struct el_error *err)
 {
-    return fsync(f->fd) < 0 ? el_io_fail(err, "sync", f->tmp) : 0;
+    if (fsync(f->fd) == 0 || (!f->tmp && (errno == EINVAL || errno == EROFS || errno == ENOTSUP)))
+        return 0; /* a pipe keeps nothing */
+    return el_io_fail(err, "sync", f->path);
+}
+
+static int replace(struct el_atomic_file *f, struct el_error *err)
+{
+    if (f->keep && rename(place(f), f->keep) < 0 && errno != ENOENT)
+        return el_io_fail(err, "keep", f->path);
+    if (rename(f->tmp, place(f)) < 0)
+        return el_io_fail(err, "replace", f->path);
+    el_io_sync_parent(place(f));
+    el_free(f->tmp);
+    f->tmp = NULL; /* nothing is left to remove */
+    return 0;
 }
 
 int el_atomic_commit(struct el_atomic_file *f, struct el_error *err)
 {
     int rc = el_atomic_sync(f, err);
     if (close(f->fd) < 0 && rc == 0)
-        rc = el_io_fail(err, "close", f->tmp);
+        rc = el_io_fail(err, "close", f->path);
     f->fd = -1;
-    if (rc == 0 && f->keep && rename(f->path, f->keep) < 0 && errno != ENOENT)
-        rc = el_io_fail(err, "keep", f->path);
-    if (rc == 0 && rename(f->tmp, f->path) < 0)
-        rc = el_io_fail(err, "replace", f->path);
-    if (rc < 0) {
-        el_atomic_discard(f);
-        return rc;
-    }
-    el_io_sync_parent(f->path);
-    el_free(f->tmp);
-    el_free(f->path);
-    f->tmp = f->path = NULL;
-    return 0;
+    if (rc == 0 && f->tmp)
+        rc = replace(f, err);
+    el_atomic_discard(f);
+    return rc;
 }
 
 void el_atomic_discard(struct el_atomic_file *f)
@@ -135,9 +178,9 @@ void el_atomic_discard(struct el_atomic_file *f)
     if (f->tmp)
         unlink(f->tmp);
     el_free(f->tmp);
+    el_free(f->target);
     el_free(f->path);
-    f->fd = -1;
-    f->tmp = f->path = NULL;
+    *f = (struct el_atomic_file){.fd = -1};
 }
 
 int el_file_write(const char *path, const void *data, size_t n, struct el_error *err)
@@ -188,10 +231,16 @@ int el_file_copy(const char *from_dir, const char *to_dir, const char *name, str
 
 int el_file_remove(const char *path, struct el_error *err)
 {
-    if (unlink(path) < 0)
-        return el_io_fail(err, "remove", path);
-    el_io_sync_parent(path);
-    return 0;
+    char *target;
+    int rc = el_io_follow(path, &target, err);
+    if (rc < 0)
+        return rc;
+    const char *file = target ? target : path;
+    rc = unlink(file) < 0 ? el_io_fail(err, "remove", path) : 0;
+    if (rc == 0)
+        el_io_sync_parent(file);
+    el_free(target);
+    return rc;
 }
 
 int el_io_unfinished(const char *path, void (*each)(const char *tmp))
@@ -219,7 +268,11 @@ static void remove_file(const char *tmp)
 
 void el_atomic_sweep(const char *path)
 {
-    el_io_unfinished(path, remove_file);
+    char *target;
+    if (el_io_follow(path, &target, NULL) < 0)
+        return;
+    el_io_unfinished(target ? target : path, remove_file);
+    el_free(target);
 }
 
 int el_file_lock(const char *path, const char *what, struct el_error *err)

@@ -112,6 +112,21 @@ static void what_is_there_stays(void **state)
     assert_int_equal(count(at("empty")), 1);
 }
 
+static void messages_name_the_folder_that_was_asked_for(void **state)
+{
+    (void)state;
+    struct el_atomic_folder f, other;
+    struct el_error err = {0};
+    char path[300];
+    open_at(&f, at("new"));
+    snprintf(path, sizeof path, "%s/none/x", f.tmp);
+    assert_int_equal(el_file_write(path, "", 0, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, at("new/none/x: cannot create: ")));
+    assert_int_equal(el_atomic_folder_open(&other, at("new"), &err), EL_EIO); /* ours, in use */
+    assert_non_null(strstr(err.msg, at("new: cannot make folder: ")));
+    el_atomic_folder_discard(&f);
+}
+
 /* Something came to stand there meanwhile. */
 static void a_commit_that_fails_leaves_nothing(void **state)
 {
@@ -220,6 +235,7 @@ int main(void)
         FOLDER_TEST(a_folder_appears_complete),
         FOLDER_TEST(discarding_leaves_nothing),
         FOLDER_TEST(what_is_there_stays),
+        FOLDER_TEST(messages_name_the_folder_that_was_asked_for),
         FOLDER_TEST(a_commit_that_fails_leaves_nothing),
         FOLDER_TEST(leftovers_of_killed_writers_are_removed),
         FOLDER_TEST(a_writer_at_work_is_left_alone),

@@ -1,8 +1,10 @@
 /* Files: a write is whole or not at all, whatever stops it. */
 #include "core/base/alloc.h"
 #include "core/base/io.h"
+#include "core/base/progress.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -131,7 +134,7 @@ static void refusals_name_the_file(void **state)
     assert_int_equal(el_file_read(dir, 0, &b, &err), EL_EIO);
     assert_non_null(strstr(err.msg, dir));
     assert_int_equal(el_file_write(at("none/x"), "", 0, &err), EL_EIO);
-    assert_non_null(strstr(err.msg, at("none/x")));
+    assert_non_null(strstr(err.msg, at("none/x: cannot create: No such file")));
     assert_int_equal(el_file_write(dir, "", 0, &err), EL_EIO); /* a folder is in the way */
     assert_non_null(strstr(err.msg, dir));
     el_buf_release(&b);
@@ -192,7 +195,7 @@ static void a_disk_that_fills_up_keeps_the_old_file(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     signal(SIGXFSZ, before);
     assert_int_equal(rc, EL_EIO);
-    assert_non_null(strstr(err.msg, at("a")));
+    assert_non_null(strstr(err.msg, at("a: cannot write: ")));
     assert_int_equal(fits, 0);
     holds(at("a"), "old", 3);
     assert_int_equal(count_files(), 2);
@@ -212,6 +215,180 @@ static void pieces_appear_together(void **state)
     assert_int_equal(el_atomic_write(&f, "three", 5, NULL), 0);
     el_atomic_discard(&f);
     holds(at("a"), "one two", 7);
+    assert_int_equal(count_files(), 1);
+}
+
+static void is_link(const char *path, const char *to)
+{
+    char text[300] = "";
+    assert_true(readlink(path, text, sizeof text - 1) > 0);
+    assert_string_equal(text, to);
+}
+
+static void a_symbolic_link_stays(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    assert_int_equal(el_dir_make(at("sub"), NULL), 0);
+    assert_int_equal(el_file_write(at("sub/file"), "old", 3, NULL), 0);
+    assert_int_equal(symlink("sub/link", at("chain")), 0);
+    assert_int_equal(symlink("file", at("sub/link")), 0);
+    assert_int_equal(el_file_write(at("chain"), "new!", 4, NULL), 0);
+    holds(at("sub/file"), "new!", 4);
+    is_link(at("chain"), "sub/link");
+    is_link(at("sub/link"), "file");
+    /* nothing there yet */
+    assert_int_equal(symlink(at("sub/missing"), at("dangling")), 0);
+    assert_int_equal(el_atomic_try(at("dangling"), NULL), 0);
+    assert_false(el_path_exists(at("dangling")));
+    assert_int_equal(el_file_write(at("dangling"), "made", 4, NULL), 0);
+    holds(at("sub/missing"), "made", 4);
+    is_link(at("dangling"), at("sub/missing"));
+    assert_int_equal(symlink("none/x", at("nowhere")), 0);
+    assert_int_equal(el_file_write(at("nowhere"), "", 0, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, at("nowhere: cannot create: No such file")));
+    assert_int_equal(symlink("loop", at("loop")), 0);
+    assert_int_equal(el_file_write(at("loop"), "", 0, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, at("loop: cannot follow: Too many")));
+    assert_int_equal(count_files(), 5);
+}
+
+/* What a writer leaves, and the file itself, are where the link points to. */
+static void a_link_is_swept_and_removed_at_its_target(void **state)
+{
+    (void)state;
+    assert_int_equal(el_dir_make(at("sub"), NULL), 0);
+    assert_int_equal(el_file_write(at("sub/file"), "old", 3, NULL), 0);
+    assert_int_equal(el_file_write(at("sub/file.tmp.1"), "", 0, NULL), 0);
+    assert_int_equal(symlink("sub/file", at("link")), 0);
+    el_atomic_sweep(at("link"));
+    assert_false(el_path_exists(at("sub/file.tmp.1")));
+    assert_int_equal(el_file_remove(at("link"), NULL), 0);
+    assert_false(el_path_exists(at("sub/file")));
+    is_link(at("link"), "sub/file");
+}
+
+static void is_fifo(const char *path)
+{
+    struct stat st;
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+}
+
+struct fifo {
+    char path[300];
+    struct el_buf got;
+};
+
+static void *read_fifo(void *arg)
+{
+    struct fifo *r = arg;
+    if (el_file_read(r->path, 0, &r->got, NULL) < 0)
+        el_buf_puts(&r->got, "unreadable");
+    return NULL;
+}
+
+static void a_fifo_is_written_directly(void **state)
+{
+    (void)state;
+    static char big[300000];
+    struct fifo r;
+    pthread_t thread;
+    for (size_t i = 0; i < sizeof big; i++)
+        big[i] = (char)(i * 7 % 251);
+    snprintf(r.path, sizeof r.path, "%s/fifo", dir);
+    el_buf_init(&r.got);
+    assert_int_equal(mkfifo(at("fifo"), 0600), 0);
+    assert_int_equal(el_atomic_try(at("fifo"), NULL), 0); /* without a reader, at once */
+    assert_int_equal(pthread_create(&thread, NULL, read_fifo, &r), 0);
+    assert_int_equal(el_file_write(at("fifo"), big, sizeof big, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(r.got.len, sizeof big);
+    assert_memory_equal(r.got.data, big, sizeof big);
+    is_fifo(at("fifo"));
+    assert_int_equal(count_files(), 1);
+    el_buf_release(&r.got);
+}
+
+/* Neither a FIFO without a reader nor a reader that does not read keeps a writer that is to stop.
+ */
+static void a_stop_ends_the_wait_for_a_reader(void **state)
+{
+    (void)state;
+    static const char big[300000];
+    struct el_error err = {0};
+    assert_int_equal(mkfifo(at("fifo"), 0600), 0);
+    el_stop_requested = 1;
+    assert_int_equal(el_file_write(at("fifo"), big, 1, &err), EL_EINTR);
+    assert_non_null(strstr(err.msg, at("fifo")));
+    int reader = open(at("fifo"), O_RDONLY | O_NONBLOCK);
+    assert_true(reader >= 0);
+    assert_int_equal(el_file_write(at("fifo"), big, 1, NULL), 0); /* it is taken */
+    assert_int_equal(el_file_write(at("fifo"), big, sizeof big, &err), EL_EINTR);
+    el_stop_requested = 0;
+    close(reader);
+    is_fifo(at("fifo"));
+}
+
+static void a_reader_that_leaves_is_reported(void **state)
+{
+    (void)state;
+    struct el_atomic_file f;
+    struct el_error err = {0};
+    assert_int_equal(mkfifo(at("fifo"), 0600), 0);
+    int reader = open(at("fifo"), O_RDONLY | O_NONBLOCK);
+    assert_int_equal(el_atomic_open(&f, at("fifo"), NULL), 0);
+    assert_int_equal(el_atomic_write(&f, "x", 1, NULL), 0);
+    close(reader);
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(el_atomic_write(&f, "x", 1, &err), EL_EIO);
+    signal(SIGPIPE, before);
+    assert_non_null(strstr(err.msg, at("fifo: cannot write: Broken pipe")));
+    el_atomic_discard(&f);
+    is_fifo(at("fifo"));
+}
+
+/* A node of our own: what is in /dev is no place for a test. */
+static void a_device_stays_a_device(void **state)
+{
+    (void)state;
+    static const char big[10000];
+    struct stat st;
+    struct el_error err = {0};
+    if (mknod(at("null"), S_IFCHR | 0600, (1 << 8) + 3) < 0 ||
+        mknod(at("full"), S_IFCHR | 0600, (1 << 8) + 7) < 0)
+        skip();
+    int fd = open(at("null"), O_WRONLY);
+    if (fd < 0)
+        skip(); /* a file system without devices */
+    close(fd);
+    assert_int_equal(el_file_write(at("null"), big, sizeof big, &err), 0);
+    assert_int_equal(el_file_write(at("full"), big, sizeof big, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, at("full: cannot write: No space")));
+    static const char *const names[] = {"null", "full"};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(stat(at(names[i]), &st), 0);
+        assert_true(S_ISCHR(st.st_mode));
+    }
+    assert_int_equal(count_files(), 2);
+}
+
+/* As with --out /dev/stdout >>FILE: what is in FILE stays. */
+static void what_standard_output_leads_to_goes_on(void **state)
+{
+    (void)state;
+    fflush(stdout);
+    int keep = dup(STDOUT_FILENO), fd = open(at("own"), O_WRONLY | O_CREAT, 0666);
+    assert_int_equal(write(fd, "front ", 6), 6);
+    assert_int_equal(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
+    int rc = el_file_write(at("own"), "mine ", 5, NULL);
+    ssize_t w = write(STDOUT_FILENO, "back", 4);
+    dup2(keep, STDOUT_FILENO);
+    close(keep);
+    close(fd);
+    assert_int_equal(rc, 0);
+    assert_int_equal(w, 4);
+    holds(at("own"), "front mine back", 15);
     assert_int_equal(count_files(), 1);
 }
 
@@ -410,6 +587,13 @@ int main(void)
         TEST(a_full_device_is_reported),
         TEST(a_disk_that_fills_up_keeps_the_old_file),
         TEST(pieces_appear_together),
+        TEST(a_symbolic_link_stays),
+        TEST(a_link_is_swept_and_removed_at_its_target),
+        TEST(a_fifo_is_written_directly),
+        TEST(a_stop_ends_the_wait_for_a_reader),
+        TEST(a_reader_that_leaves_is_reported),
+        TEST(a_device_stays_a_device),
+        TEST(what_standard_output_leads_to_goes_on),
         TEST(readers_never_see_a_mixture),
         TEST(folders),
         TEST(a_file_is_copied_between_folders),

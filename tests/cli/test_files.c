@@ -65,6 +65,21 @@ static void outputs_are_tried_and_left_alone(void **state)
     remove_folder(folder, "old");
 }
 
+/* Nobody writes to it and nobody reads: opened either way it would wait. */
+static void a_fifo_is_an_output_and_is_not_opened(void **state)
+{
+    (void)state;
+    char folder[64], path[128];
+    make_folder(folder, NULL);
+    snprintf(path, sizeof path, "%s/fifo", folder);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(20);
+    assert_int_equal(cli_output_check(path, &err), 0);
+    assert_false(cli_is_store(path));
+    alarm(0);
+    remove_folder(folder, "fifo");
+}
+
 static void what_lies_in_a_run_is_told_by_its_name(void **state)
 {
     (void)state;
@@ -113,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_are_tried_and_left_alone),
+        cmocka_unit_test(a_fifo_is_an_output_and_is_not_opened),
         cmocka_unit_test(what_lies_in_a_run_is_told_by_its_name),
         cmocka_unit_test(only_a_folder_without_a_run_is_dropped),
         cmocka_unit_test(a_folder_in_use_stays),

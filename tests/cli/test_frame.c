@@ -187,6 +187,7 @@ static void a_terminal_line_is_redrawn_and_cut(void **state)
     (void)state;
     struct screen s;
     screen_open(&s, 1);
+    s.p.columns = 80;
     el_progress_update(&s.p.base, 0, 200, NULL);
     clock_now += 0.0625;
     el_progress_update(&s.p.base, 50, 200, "too early to be drawn");
@@ -197,11 +198,37 @@ static void a_terminal_line_is_redrawn_and_cut(void **state)
     assert_int_equal(lines_in(s.text), 0);
     const char *last = strrchr(s.text, '\r');
     assert_non_null(last);
-    assert_int_equal(strlen(last), 1 + 59 + strlen("\033[K"));
+    assert_int_equal(strlen(last), 1 + 79 + strlen("\033[K"));
     assert_non_null(strstr(last, "[##########..........] 100/200 tokens (50%)"));
     cli_progress_finish(&s.p);
     assert_int_equal(lines_in(s.text), 1);
     screen_close(&s);
+}
+
+/* What is drawn behind the last \r, at a third of the work after 20 seconds. */
+static void narrow_line(struct screen *s, int columns, const char *unit, const char *expected)
+{
+    char last[160];
+    screen_open(s, 1);
+    s->p.columns = columns;
+    s->p.unit = unit;
+    el_progress_update(&s->p.base, 0, 300, NULL);
+    clock_now += 20;
+    el_progress_update(&s->p.base, 100, 300, "a note");
+    fflush(s->p.out);
+    snprintf(last, sizeof last, "\r%s\033[K", expected);
+    assert_string_equal(strrchr(s->text, '\r'), last);
+    screen_close(s);
+}
+
+static void a_narrow_terminal_keeps_share_and_eta(void **state)
+{
+    (void)state;
+    struct screen s;
+    narrow_line(&s, 60, "steps", "loading [#....] 100/300 steps (33%)  5.00 steps/s  ETA 0:40");
+    narrow_line(&s, 40, "steps", "loading 100/300 steps (33%)  ETA 0:40  ");
+    narrow_line(&s, 40, "completions", "loading 100/300 (33%)  ETA 0:40  a note");
+    narrow_line(&s, 20, "steps", "loading 100/300 (33");
 }
 
 static void the_rate_leaves_out_work_found_done(void **state)
@@ -320,6 +347,7 @@ int main(void)
         cmocka_unit_test(wrong_usage_is_status_2),
         cmocka_unit_test(plain_lines_come_every_five_seconds),
         cmocka_unit_test(a_terminal_line_is_redrawn_and_cut),
+        cmocka_unit_test(a_narrow_terminal_keeps_share_and_eta),
         cmocka_unit_test(the_rate_leaves_out_work_found_done),
         cmocka_unit_test(an_unknown_total_has_no_share),
         cmocka_unit_test(long_numbers_are_cut_short),

@@ -22,6 +22,46 @@ sed 's/{/{"record": "dv", /' "$work/proof.jsonl" >"$work/dv.jsonl"
 status 0 "$program" import "$work/dv.jsonl" --store "$work/a.db"
 says out 'scores     1 added'
 
+# Outputs that are no files: a FIFO gets the text and stays, a link stays and its file is replaced.
+export_dv()
+{
+    "$program" export --store "$work/a.db" --what dv "$@"
+}
+status 0 export_dv
+cp "$work/out" "$work/dv.out"
+mkfifo "$work/fifo"
+cat "$work/fifo" >"$work/got" &
+reader=$!
+status 0 export_dv --out "$work/fifo"
+wait $reader
+same "$work/got" "$work/dv.out"
+[ -p "$work/fifo" ] || fail 'a FIFO was replaced'
+export_dv --out /dev/stdout 2>"$work/err" | cat >"$work/got"
+same "$work/got" "$work/dv.out"
+echo first >"$work/got"
+export_dv --out /dev/stdout >>"$work/got" 2>"$work/err"
+[ "$(head -n 1 "$work/got")" = first ] || fail 'what stood before standard output is gone'
+sed 1d "$work/got" | cmp - "$work/dv.out" || fail 'not all of it is in standard output'
+export_dv --out /dev/stdout 2>"$work/err" | head -c 10 >"$work/got"
+[ "$(cat "$work/got")" = "$(head -c 10 "$work/dv.out")" ] || fail 'not what a short reader takes'
+ln -s target "$work/link"
+status 0 export_dv --out "$work/link"
+[ -h "$work/link" ] || fail 'a link was replaced'
+same "$work/target" "$work/dv.out"
+# Nobody reads: an interrupt ends it.
+"$program" export --store "$work/a.db" --what dv --out "$work/fifo" 2>"$work/err" &
+writer=$!
+sleep 0.5
+kill -TERM $writer
+rc=0
+wait $writer || rc=$?
+[ $rc -eq 1 ] || fail "status $rc of an interrupted export"
+says err "$work/fifo: stopped"
+if mknod "$work/device" c 1 3 2>"$work/err" && : 2>"$work/err" >"$work/device"; then
+    status 0 export_dv --out "$work/device"
+    [ -c "$work/device" ] || fail 'a device was replaced'
+fi
+
 # The help lists every field that is exported.
 "$program" import --help | sed 's/[][;,]/ /g' >"$work/help"
 for table in problems proofs analyses scores dv dmv; do

@@ -75,6 +75,14 @@ compete="compete world:test:1 --model models/small --store $work/new"
     wrong 'longer than 63 bytes' $compete --run "$(printf %070d 0)"
 }
 wrong world:SPLIT:COUNT compete world:foo:3 --model models/small --run a --store "$work/new"
+wrong "SPLIT 'foo' is none of" compete world:foo:3 --model models/small --run a --store "$work/new"
+for source in world:test:0 world:test world:test:1:x; do
+    wrong 'COUNT must be' compete $source --model models/small --run a --store "$work/new"
+done
+wrong "'prooofs' is none of problems, proofs," export --store "$work/new" --what prooofs
+wrong "'xml' is none of jsonl," export --store "$work/new" --what dv --format xml
+wrong '--prompt is empty' generate --model models/small --prompt ''
+wrong '--problem is empty' generate --model models/small --problem ' '
 label="label $work/new --model models/small"
 # shellcheck disable=SC2086 # words
 {
@@ -116,8 +124,8 @@ failed "$work/folder: a folder" world --label --store "$work/folder" --json
 failed "$work/none" bench decode --model "$work/none"
 failed "$work/none" bench attention --model "$work/none" --context 128
 failed "$work/folder: a folder" bench gemm --json "$work/folder"
-failed "$work/none/out" bench gemm --json "$work/none/out"
-failed "$work/none/out" logits --model "$work/folder" --tokens "$work/none" --out "$work/none/out"
+failed "$work/none/out: cannot create: " bench gemm --json "$work/none/out"
+failed "$work/none/out: cannot create: " logits --model "$work/folder" --tokens "$work/none" --out "$work/none/out"
 failed "$work/none/g" train configs/train/tiny.json --out "$work/new" --dump-gradients "$work/none/g"
 failed "$work/none/r.db" train verifier --out "$work/new" --store "$work/none/r.db"
 failed "'nomodel': no such folder, nor " train verifier --out "$work/new" --model nomodel
@@ -132,7 +140,11 @@ sed '1s/{/{"start": "nomodel",/; /"model": {/,/},/d' configs/train/tiny.json >"$
 failed 'start: ' train "$work/start.json" --out "$work/new"
 failed "$work/none.jsonl" import "$work/none.jsonl" --store "$work/new"
 failed "$work/folder" import "$work/folder" --store "$work/new"
+failed 'expected verifier, meta-verifier, generator, rft, iterate' train nope --out "$work/new"
+echo | failed 'the prompt from standard input is empty' generate --model models/small
 printf '{"broken\n' >"$work/broken.jsonl"
+failed 'no record was taken: all 1 are malformed' import "$work/broken.jsonl" --keep-going \
+    --store "$work/new"
 failed "$work/broken.jsonl line 1" import "$work/broken.jsonl" --store "$work/new"
 if [ -f models/small/model.safetensors ]; then
     # compete PROBLEMS OPTIONS...
@@ -166,21 +178,35 @@ done
 # No output takes the place of a store, of its own input, or of files that are no training's.
 status 0 "$program" world --split test --count 1 --store "$work/kept.db" --scores
 cp "$work/kept.db" "$work/before.db"
-for command in "export --store $work/kept.db --what dv --out $work/kept.db" \
-    "eval $work/kept.db --ratings --html $work/kept.db"; do
-    # shellcheck disable=SC2086 # words are wanted
-    "$program" $command >"$work/out" 2>"$work/err" && fail "written over a store: $command"
+ln -s kept.db "$work/link.db"
+echo '[[1,2]]' >"$work/tokens.json"
+for target in kept.db link.db; do
+    for command in "export --store $work/kept.db --what dv --out" \
+        'world --count 2 --export' 'world --write-tokenizer' 'bench gemm --json' \
+        "logits --model models/small --tokens $work/tokens.json --out" \
+        "eval $work/kept.db --run none --html" \
+        "train configs/train/tiny.json --out $work/run --dump-gradients"; do
+        # shellcheck disable=SC2086 # words are wanted
+        failed 'is a store, which is not written over' $command "$work/$target"
+    done
 done
 same "$work/kept.db" "$work/before.db"
-status 1 "$program" export --store "$work/kept.db" --what dv --out "$work/kept.db"
-says err 'is a store, which is not written over'
+failed "$work/kept.db: is a store; 'elenchus export --store" import "$work/kept.db" \
+    --store "$work/new"
+mkdir "$work/held"
+: >"$work/held/lock"
+cp "$work/kept.db" "$work/held"
+failed 'is a store, which is not written over' train configs/train/tiny.json --out "$work/held" \
+    --dump-gradients "$work/held/kept.db"
+same "$work/held/kept.db" "$work/before.db"
+# --store of a training adds to a store: it is not refused, the folder without a model is.
+failed config.json train verifier --out "$work/new" --model "$work/folder" --store "$work/kept.db"
 mkdir "$work/foreign"
 echo mine >"$work/foreign/metrics.jsonl"
 status 1 "$program" train configs/train/tiny.json --out "$work/foreign"
 says err 'holds no training'
 [ "$(cat "$work/foreign/metrics.jsonl")" = mine ] || fail 'a file was written over'
 [ "$(ls "$work/foreign")" = metrics.jsonl ] || fail 'something was added'
-echo '[[1,2]]' >"$work/tokens.json"
 status 1 "$program" logits --model models/small --tokens "$work/tokens.json" --out "$work/tokens.json"
 says err '--out would write over --tokens'
 
