@@ -45,7 +45,8 @@ enum el_store_flags {
 };
 
 /* Opens the file and brings an older version up to date (data/store_migrate.h). Refuses files that
- * are no stores (EL_EFORMAT) and stores of a newer program (EL_EREFUSED). */
+ * are no stores (EL_EFORMAT), stores of a newer program, and for writing those with several hard
+ * links (EL_EREFUSED): two names have two logs. */
 int el_store_open(const char *path, int flags, struct el_store **out, struct el_error *err);
 /* Brings what is committed into the file itself, so that the file alone (renamed, copied) is whole.
  * Closing does so, too, but cannot say that it failed. EL_EBUSY while another handle reads, EL_EIO
@@ -317,10 +318,9 @@ int el_store_run_set_done(struct el_store *s, int64_t id, struct el_error *err);
 void el_run_release(struct el_run *r);
 
 /* The write lock of a run: a kernel lock on one byte of "<store>.lock", so that it ends with the
- * process however that ends. The store is the file that symbolic links lead to; one with several
- * hard links is EL_EREFUSED. EL_EBUSY names the process that holds it. Held until unlock or close;
- * the handle that holds it already gets 0. Not for use inside a transaction. Reading a run needs no
- * lock. */
+ * process however that ends. The store is the file that symbolic links lead to. EL_EBUSY names the
+ * process that holds it. Held until unlock or close; the handle that holds it already gets 0. Not
+ * for use inside a transaction. Reading a run needs no lock. */
 int el_store_run_lock(struct el_store *s, int64_t run, struct el_error *err);
 void el_store_run_unlock(struct el_store *s, int64_t run);
 

@@ -424,6 +424,34 @@ static void version_1_keeps_what_it_holds(void **state)
     ok(el_store_check(f->store, &f->err));
 }
 
+/* Under two names there would be two logs. It is read, and nothing of it changes. */
+static void hard_links_are_not_written(void **state)
+{
+    struct fixture *f = *state;
+    char hard[128];
+    struct el_buf before, after;
+    el_buf_init(&before);
+    el_buf_init(&after);
+    snprintf(hard, sizeof hard, "%s/hard.db", f->dir);
+    make_old(f, 3); /* which a writer would bring up to date */
+    assert_int_equal(link(f->path, hard), 0);
+    ok(el_file_read(f->path, 0, &before, &f->err));
+    expect_open_error(f, 0, EL_EREFUSED, "has 2 names");
+    expect_open_error(f, EL_STORE_CREATE, EL_EREFUSED, "has 2 names");
+    ok(el_file_read(f->path, 0, &after, &f->err));
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.data, after.data, after.len);
+    el_buf_release(&before);
+    el_buf_release(&after);
+    ok(el_store_open(f->path, EL_STORE_READONLY, &f->store, &f->err));
+    close_store(f);
+    unlink(hard);
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
+    struct el_store *memory;
+    ok(el_store_open(":memory:", EL_STORE_CREATE, &memory, &f->err));
+    el_store_close(memory);
+}
+
 static int count_lines(void *user, int64_t step, const char *line, struct el_error *err)
 {
     (void)step, (void)line, (void)err;
@@ -536,6 +564,7 @@ int main(void)
         with_store(version_1_keeps_what_it_holds),
         with_store(version_2_keeps_what_it_holds),
         with_store(version_3_keeps_what_it_holds),
+        with_store(hard_links_are_not_written),
         with_store(an_empty_file_becomes_a_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
