@@ -36,11 +36,12 @@ struct el_store;
 
 enum el_store_flags {
     EL_STORE_CREATE = 1, /* make the file when it does not exist (otherwise EL_ENOTFOUND) */
-    /* Every write fails with EL_EIO. An old version stays as it is: it is read through a copy in
-     * memory, which is brought up to date. Nothing is left beside the file. A file, or a folder,
-     * that cannot be written is read all the same, as it was when it was opened and through a copy
-     * in memory; not while PATH-wal holds changes (EL_EIO), nor while somebody writes (EL_EBUSY).
-     */
+    /* Every write fails with EL_EIO. An old version stays as it is: versions 1 and 2 are read
+     * through a copy in memory, which is brought up to date (opening takes as much memory as the
+     * file has bytes, above 1 GiB EL_EREFUSED: open it once for writing), version 3 as it stands.
+     * Nothing is left beside the file. A file, or a folder, that cannot be written is read all the
+     * same, as it was when it was opened and through a copy in memory, of whatever size; not while
+     * PATH-wal holds changes (EL_EIO), nor while somebody writes (EL_EBUSY). */
     EL_STORE_READONLY = 2,
 };
 
