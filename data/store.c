@@ -8,6 +8,7 @@
 #include "data/store_row.h"
 #include "data/store_sql.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,6 +40,24 @@ static int use_wal(struct el_store *s, struct el_error *err)
     return s->flags & EL_STORE_READONLY ? 0 : el_sql_exec(s, "PRAGMA journal_mode = WAL", err);
 }
 
+/* Two hard links have two names, and nothing but the file in common: neither SQLite's log nor the
+ * locks of runs are shared between them. A store in memory has no name. */
+static int check_names(const struct el_store *s, struct el_error *err)
+{
+    const char *name = sqlite3_db_filename(s->db, "main");
+    struct stat st;
+    if (!name || !*name)
+        return 0;
+    if (stat(name, &st) < 0)
+        return el_error_set(err, EL_EIO, "%s: cannot look at: %s", name, strerror(errno));
+    if (st.st_nlink <= 1)
+        return 0;
+    return el_error_set(err, EL_EREFUSED,
+                        "%s: has %llu names (hard links), by which two programs could write it at "
+                        "once and damage it; use a copy (cp), or remove the other names",
+                        s->path, (unsigned long long)st.st_nlink);
+}
+
 static int open_database(struct el_store *s, struct el_error *err)
 {
     struct stat st;
@@ -53,7 +72,7 @@ static int open_database(struct el_store *s, struct el_error *err)
         return el_store_open_reader(s, err);
     int mode = SQLITE_OPEN_READWRITE | (makes ? SQLITE_OPEN_CREATE : 0);
     int rc = sqlite3_open_v2(s->path, &s->db, mode | SQLITE_OPEN_NOMUTEX, NULL);
-    return rc == SQLITE_OK ? 0 : el_sql_fail(s, rc, err);
+    return rc == SQLITE_OK ? check_names(s, err) : el_sql_fail(s, rc, err);
 }
 
 int el_store_open(const char *path, int flags, struct el_store **out, struct el_error *err)

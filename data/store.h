@@ -36,16 +36,18 @@ struct el_store;
 
 enum el_store_flags {
     EL_STORE_CREATE = 1, /* make the file when it does not exist (otherwise EL_ENOTFOUND) */
-    /* Every write fails with EL_EIO. An old version stays as it is: it is read through a copy in
-     * memory, which is brought up to date. Nothing is left beside the file. A file, or a folder,
-     * that cannot be written is read all the same, as it was when it was opened and through a copy
-     * in memory; not while PATH-wal holds changes (EL_EIO), nor while somebody writes (EL_EBUSY).
-     */
+    /* Every write fails with EL_EIO. An old version stays as it is: versions 1 and 2 are read
+     * through a copy in memory, which is brought up to date (opening takes as much memory as the
+     * file has bytes, above 1 GiB EL_EREFUSED: open it once for writing), version 3 as it stands.
+     * Nothing is left beside the file. A file, or a folder, that cannot be written is read all the
+     * same, as it was when it was opened and through a copy in memory, of whatever size; not while
+     * PATH-wal holds changes (EL_EIO), nor while somebody writes (EL_EBUSY). */
     EL_STORE_READONLY = 2,
 };
 
 /* Opens the file and brings an older version up to date (data/store_migrate.h). Refuses files that
- * are no stores (EL_EFORMAT) and stores of a newer program (EL_EREFUSED). */
+ * are no stores (EL_EFORMAT), stores of a newer program, and for writing those with several hard
+ * links (EL_EREFUSED): two names have two logs. */
 int el_store_open(const char *path, int flags, struct el_store **out, struct el_error *err);
 /* Brings what is committed into the file itself, so that the file alone (renamed, copied) is whole.
  * Closing does so, too, but cannot say that it failed. EL_EBUSY while another handle reads, EL_EIO
@@ -317,10 +319,9 @@ int el_store_run_set_done(struct el_store *s, int64_t id, struct el_error *err);
 void el_run_release(struct el_run *r);
 
 /* The write lock of a run: a kernel lock on one byte of "<store>.lock", so that it ends with the
- * process however that ends. The store is the file that symbolic links lead to; one with several
- * hard links is EL_EREFUSED. EL_EBUSY names the process that holds it. Held until unlock or close;
- * the handle that holds it already gets 0. Not for use inside a transaction. Reading a run needs no
- * lock. */
+ * process however that ends. The store is the file that symbolic links lead to. EL_EBUSY names the
+ * process that holds it. Held until unlock or close; the handle that holds it already gets 0. Not
+ * for use inside a transaction. Reading a run needs no lock. */
 int el_store_run_lock(struct el_store *s, int64_t run, struct el_error *err);
 void el_store_run_unlock(struct el_store *s, int64_t run);
 
@@ -352,8 +353,8 @@ int el_store_metric_each(struct el_store *s, int64_t run, el_metric_fn *fn, void
  *        (a reply to be tried again) | v
  *                               +----+ failed
  *
- * What failed because its prompt did not fit (its last result's finish is "refused") may be opened
- * again: el_store_run_reopen.
+ * What failed because its prompt did not fit (its last result's finish is "refused") takes a reply
+ * all the same when one comes, from a model with a larger context: el_store_job_put_result.
  *
  * A loop whose next jobs are a function of the stored results can be killed at any instant: what
  * was put is there, what was not is asked for again under the same key. */
@@ -384,6 +385,7 @@ struct el_job {
     const char *inputs;                  /* optional JSON: further references */
     enum el_job_state state;             /* (out) */
     int attempts;                        /* (out) results stored */
+    int refusals;                        /* (out) of these, prompts that did not fit */
     int outages;                         /* (out) */
     struct el_outcome last;              /* (out) the latest attempt */
     int64_t read_tokens, written_tokens; /* (out) prompts and replies of all attempts */
@@ -405,6 +407,9 @@ struct el_job_result {
     const struct el_meta_analysis *meta;
     const struct el_score *scores;
     int n_scores;
+    /* 1: it stands in the place of the run's jobs of the same problem, thread, round and role whose
+     * sample is the same or higher: where they were refused, they are no longer counted in drops */
+    int in_place;
     const char *drop_reason; /* required with EL_JOB_FAILED, otherwise NULL */
     int64_t drop_proof_bytes;
 };
@@ -415,6 +420,8 @@ int el_store_job_get(struct el_store *s, int64_t id, struct el_job *out, struct 
 int el_store_job_by_key(struct el_store *s, int64_t run, const char *key, struct el_job *out,
                         struct el_error *err);
 void el_job_release(struct el_job *j);
+/* 1: it failed because its prompt did not fit. */
+int el_job_was_refused(const struct el_job *j);
 
 /* Which jobs: run is required; problem 0, role NULL, thread -1, round -1, state -1 mean any. */
 struct el_job_filter {
@@ -432,7 +439,12 @@ int el_store_job_count(struct el_store *s, const struct el_job_filter *f, int64_
 
 /* Stores a reply, what it produced, and the job's new state, all or nothing. 1 stored; 0 this
  * attempt is stored already and nothing changed (the reply of before counts). EL_EINVAL when the
- * job is finished, or when the attempt is not the next one. */
+ * job is finished, or when the attempt is not the next one. With a reply that is stored the run is
+ * open, whether or not it was done.
+ *
+ * A job that failed by a refusal (finish "refused") takes a reply: it gets the number after the
+ * refusal's, whatever it says, and the refusal is no longer counted in drops; another refusal is
+ * stored already. */
 int el_store_job_put_result(struct el_store *s, int64_t job, const struct el_job_result *r,
                             struct el_error *err);
 
@@ -445,13 +457,6 @@ struct el_reply_text {
 int el_store_result_get(struct el_store *s, int64_t job, int attempt, struct el_reply_text *out,
                         struct el_error *err);
 void el_reply_text_release(struct el_reply_text *t);
-
-/* Opens the jobs of a run again whose prompt was refused, so that a larger context can take them;
- * they are pending and no longer counted in drops. Not those that failed with the reason `instead`
- * and in whose place (problem, thread, round, role) another job is done. Their next reply gets the
- * number after the refusal's, whatever it says; another refusal makes them failed as they were, and
- * adds no result. Returns how many they were. */
-int el_store_run_reopen(struct el_store *s, int64_t run, const char *instead, struct el_error *err);
 
 /* No reply came (network, server, out of memory). The job stays pending; only counted. */
 int el_store_job_outage(struct el_store *s, int64_t job, const char *why, struct el_error *err);

@@ -13,7 +13,9 @@
     "r.finish, r.prompt_tokens, r.cached_tokens, r.completion_tokens, r.logp_sum, r.wall_ms, "     \
     "r.proof, r.analysis, r.meta, "                                                                \
     "(SELECT SUM(x.prompt_tokens) FROM results AS x WHERE x.job = j.id), "                         \
-    "(SELECT SUM(x.completion_tokens) FROM results AS x WHERE x.job = j.id) FROM jobs AS j "       \
+    "(SELECT SUM(x.completion_tokens) FROM results AS x WHERE x.job = j.id), "                     \
+    "(SELECT COUNT(*) FROM results AS x WHERE x.job = j.id AND x.finish = 'refused') "             \
+    "FROM jobs AS j "                                                                              \
     "LEFT JOIN results AS r ON r.job = j.id AND r.attempt = j.attempts - 1 "
 /* With a problem given, its condition stands alone so that the index on it is used. */
 #define OF_PROBLEM "j.problem = ?2 "
@@ -72,6 +74,7 @@ static void read_row(struct el_sql *q, struct el_job *j)
     read_outcome(q, 14, &j->last);
     j->read_tokens = el_sql_col_int(q, 26);
     j->written_tokens = el_sql_col_int(q, 27);
+    j->refusals = (int)el_sql_col_int(q, 28);
     j->memory = NULL;
 }
 
@@ -233,4 +236,9 @@ void el_reply_text_release(struct el_reply_text *t)
 {
     el_free(t->memory);
     memset(t, 0, sizeof *t);
+}
+
+int el_job_was_refused(const struct el_job *j)
+{
+    return j->state == EL_JOB_FAILED && strcmp(j->last.finish, "refused") == 0;
 }

@@ -12,34 +12,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* Two hard links have two names, and nothing but the file in common. */
-static int check_names(const struct el_store *s, const char *name, struct el_error *err)
-{
-    struct stat st;
-    if (stat(name, &st) < 0)
-        return el_error_set(err, EL_EIO, "%s: cannot look at: %s", name, strerror(errno));
-    if (st.st_nlink <= 1)
-        return 0;
-    return el_error_set(err, EL_EREFUSED,
-                        "%s: has %llu names (hard links), by which two programs could write it at "
-                        "once and damage it; use a copy (cp), or remove the other names",
-                        s->path, (unsigned long long)st.st_nlink);
-}
 
 static int open_lock_file(struct el_store *s, struct el_error *err)
 {
     if (s->lock_fd >= 0)
         return 0;
     const char *name = sqlite3_db_filename(s->db, "main");
-    int rc = check_names(s, name, err);
-    if (rc < 0)
-        return rc;
     struct el_buf path;
     el_buf_init(&path);
-    rc = el_buf_printf(&path, "%s.lock", name);
+    int rc = el_buf_printf(&path, "%s.lock", name);
     if (rc < 0) {
         el_error_set(err, rc, "%s: out of memory", s->path);
     } else {
@@ -118,8 +100,8 @@ int el_store_run_lock(struct el_store *s, int64_t run, struct el_error *err)
     if (set_lock(s, run, F_WRLCK) < 0)
         return errno == EAGAIN || errno == EACCES
                    ? busy(s, run, err)
-                   : el_error_set(err, EL_EIO, "%s.lock: cannot lock: %s", s->path,
-                                  strerror(errno));
+                   : el_error_set(err, EL_EIO, "%s.lock: cannot lock: %s",
+                                  sqlite3_db_filename(s->db, "main"), strerror(errno));
     rc = write_holder(s, run, err);
     if (rc < 0) {
         set_lock(s, run, F_UNLCK);

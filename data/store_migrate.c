@@ -4,6 +4,9 @@
 
 enum { application_id = 1164731758 }; /* "Elen" */
 
+/* Bytes of an old store that a reader copies into memory. */
+static const int64_t copy_max = INT64_C(1) << 30;
+
 /* data/schema.sql, schema_2.sql and schema_4.sql, embedded at build time */
 extern const unsigned char el_schema_sql[], el_schema_2_sql[], el_schema_4_sql[];
 
@@ -98,11 +101,27 @@ static int one_step(struct el_store *s, el_migration_fn *const *table, int n_ste
     return rc < 0 ? rc : before + 1 < n_steps;
 }
 
-/* The copy in memory is brought up to date in place of the file. */
-static int migrate_copy(struct el_store *s, el_migration_fn *const *table, int n_steps,
-                        struct el_error *err)
+static int check_size(struct el_store *s, int64_t version, int n_steps, struct el_error *err)
 {
-    int rc = el_store_copy_reader(s, err);
+    int64_t pages = 0, bytes = 0;
+    int rc = query_int(s, "PRAGMA page_count", &pages, err);
+    if (rc == 0)
+        rc = query_int(s, "PRAGMA page_size", &bytes, err);
+    if (rc < 0 || pages <= copy_max / bytes)
+        return rc;
+    return el_error_set(err, EL_EREFUSED,
+                        "%s: store version %d is older than %d, and larger than the %d MiB that "
+                        "are read through memory; open it once for writing",
+                        s->path, (int)version, n_steps, (int)(copy_max >> 20));
+}
+
+/* The copy in memory is brought up to date in place of the file. */
+static int migrate_copy(struct el_store *s, int64_t version, el_migration_fn *const *table,
+                        int n_steps, struct el_error *err)
+{
+    int rc = check_size(s, version, n_steps, err);
+    if (rc == 0)
+        rc = el_store_copy_reader(s, err);
     if (rc < 0)
         return rc;
     s->flags &= ~EL_STORE_READONLY;
@@ -111,6 +130,39 @@ static int migrate_copy(struct el_store *s, el_migration_fn *const *table, int n
         rc = 0;
     s->flags |= EL_STORE_READONLY;
     return rc < 0 ? rc : el_store_configure(s, err);
+}
+
+/* What version 4 has more than version 3, beside the file. The views of version 3 mean the same. */
+static const char views_sql[] =
+    "CREATE TEMP VIEW withdrawn AS "
+    "SELECT s.id AS score "
+    "FROM decisions AS d JOIN scores AS s ON s.proof = d.proof AND s.rater = d.rater "
+    "WHERE s.rater_kind = 'label' AND d.score IS NOT s.id;\n"
+    "CREATE TEMP VIEW opinions AS "
+    "SELECT MAX(id) AS score FROM scores "
+    "WHERE halves IS NOT NULL AND rater_kind IN ('adjudicated', 'human', 'oracle', 'label') "
+    "AND id NOT IN (SELECT score FROM withdrawn) "
+    "GROUP BY proof, analysis, rater_kind, rater;\n";
+
+/* For SQLite a view is a change, even one that stands nowhere. */
+static int add_views(struct el_store *s, struct el_error *err)
+{
+    int rc = el_sql_exec(s, "PRAGMA query_only = OFF", err);
+    if (rc == 0)
+        rc = el_sql_script(s, views_sql, err);
+    return rc < 0 ? rc : el_sql_exec(s, "PRAGMA query_only = ON", err);
+}
+
+/* An old store that is opened for reading, which stays as it is. */
+static int read_old(struct el_store *s, int64_t version, el_migration_fn *const *table, int n_steps,
+                    struct el_error *err)
+{
+    if (version == 0)
+        return el_error_set(err, EL_EFORMAT, "%s: an empty file; expected a store made by elenchus",
+                            s->path);
+    if (version == 3 && n_steps == 4)
+        return add_views(s, err);
+    return migrate_copy(s, version, table, n_steps, err);
 }
 
 int el_store_migrate(struct el_store *s, el_migration_fn *const *table, int n_steps,
@@ -126,11 +178,8 @@ int el_store_migrate(struct el_store *s, el_migration_fn *const *table, int n_st
                             s->path, (int)version, n_steps);
     if (version == n_steps)
         return 0;
-    if (version == 0 && s->flags & EL_STORE_READONLY)
-        return el_error_set(err, EL_EFORMAT, "%s: an empty file; expected a store made by elenchus",
-                            s->path);
     if (s->flags & EL_STORE_READONLY)
-        return migrate_copy(s, table, n_steps, err);
+        return read_old(s, version, table, n_steps, err);
     while ((rc = one_step(s, table, n_steps, err)) == 1)
         ;
     return rc;

@@ -11,9 +11,10 @@
 /* Changes the tables and sets user_version; runs inside a transaction that the caller owns. */
 typedef int el_migration_fn(struct el_store *s, struct el_error *err);
 
-/* Brings the file to version n_steps by the steps it has not had; of a file that is opened
- * read-only a copy in memory. EL_EFORMAT: not a store. EL_EREFUSED: the file is newer than the
- * table. */
+/* Brings the file to version n_steps by the steps it has not had. Of a file that is opened
+ * read-only a copy in memory is brought there; version 3, which lacks views alone, gets temporary
+ * ones instead and keeps its number. EL_EFORMAT: not a store. EL_EREFUSED: the file is newer than
+ * the table, or old and too large for memory (1 GiB). */
 int el_store_migrate(struct el_store *s, el_migration_fn *const *table, int n_steps,
                      struct el_error *err);
 

@@ -95,10 +95,7 @@ static int copy_pages(struct el_store *s, sqlite3 *to, struct el_error *err)
     sqlite3_backup *b = sqlite3_backup_init(to, "main", s->db, "main");
     int rc = b ? sqlite3_backup_step(b, -1) : sqlite3_errcode(to);
     sqlite3_backup_finish(b);
-    if (rc == SQLITE_DONE)
-        return 0;
-    return el_error_set(err, rc == SQLITE_NOMEM ? EL_ENOMEM : EL_EIO,
-                        "%s: cannot be read into memory: %s", s->path, sqlite3_errstr(rc));
+    return rc == SQLITE_DONE ? 0 : el_sql_fail(s, rc, err);
 }
 
 int el_store_copy_reader(struct el_store *s, struct el_error *err)

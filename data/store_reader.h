@@ -17,7 +17,8 @@
 int el_store_open_reader(struct el_store *s, struct el_error *err);
 
 /* Replaces s->db by a copy in memory that can be changed, with what is committed now; the file is
- * closed. The new connection is not configured yet. On failure s->db is as it was. */
+ * closed. The new connection is not configured yet. On failure s->db is as it was: EL_EBUSY while
+ * somebody writes, EL_EFORMAT for a damaged file, EL_ENOMEM. */
 int el_store_copy_reader(struct el_store *s, struct el_error *err);
 
 #endif

@@ -12,11 +12,10 @@ static int is_refusal(const char *finish)
     return finish && strcmp(finish, "refused") == 0;
 }
 
-/* 0: the attempt is the next one of a pending job; 1: it is stored already. Of a job that was
- * opened again (el_store_run_reopen), whatever comes is next: *r gets its number, and *again says
- * that it is the refusal that is stored. */
+/* 0: the attempt is the next one of a job that takes one; 1: it is stored already. Behind a refusal
+ * every reply is the next one, and *r gets its number; another refusal says nothing new. */
 static int check_job(struct el_store *s, int64_t id, struct el_job_result *r, int64_t *run,
-                     int *again, struct el_error *err)
+                     struct el_error *err)
 {
     struct el_job job;
     int rc = el_store_job_get(s, id, &job, err);
@@ -24,10 +23,9 @@ static int check_job(struct el_store *s, int64_t id, struct el_job_result *r, in
         return rc;
     int attempt = r->outcome.attempt;
     *run = job.run;
-    *again = 0;
-    if (job.state == EL_JOB_PENDING && is_refusal(job.last.finish)) {
-        *again = is_refusal(r->outcome.finish);
-        r->outcome.attempt = *again ? job.attempts - 1 : job.attempts;
+    if (job.state == EL_JOB_FAILED && is_refusal(job.last.finish)) {
+        rc = is_refusal(r->outcome.finish);
+        r->outcome.attempt = job.attempts;
     } else if (attempt >= 0 && attempt < job.attempts)
         rc = 1;
     else if (job.state != EL_JOB_PENDING)
@@ -160,15 +158,18 @@ static int put(struct el_store *s, int64_t job, const struct el_job_result *give
                struct el_error *err)
 {
     int64_t run = 0;
-    int again = 0;
     struct made m = {0, 0, 0};
     struct el_job_result r = *given;
-    int rc = check_job(s, job, &r, &run, &again, err);
+    int rc = check_job(s, job, &r, &run, err);
     if (rc != 0)
         return rc < 0 ? rc : 0;
-    if (!again)
+    if (!is_refusal(r.outcome.finish))
+        rc = el_row_forget_refusals(s, job, r.in_place, err);
+    if (rc >= 0)
+        rc = el_row_open_run(s, run, err);
+    if (rc >= 0)
         rc = add_objects(s, &r, &m, err);
-    if (rc >= 0 && !again)
+    if (rc >= 0)
         rc = add_row(s, job, &r, &m, err);
     if (rc >= 0)
         rc = set_state(s, job, &r, err);

@@ -30,6 +30,13 @@ void el_row_read_author(struct el_sql *q, int i, struct el_author *a);
 /* EL_ENOTFOUND with "<path>: no <what> with id <id>". */
 int el_row_missing(struct el_store *s, const char *what, int64_t id, struct el_error *err);
 
+/* A reply is about to be stored for the job (data/store_refusal.c): a refusal of before is no
+ * longer counted in drops; with `places` nor are those of jobs in whose place it stands (`in_place`
+ * of struct el_job_result). Call it before the result is added. */
+int el_row_forget_refusals(struct el_store *s, int64_t job, int places, struct el_error *err);
+/* A run that takes a reply is not done, or not any more. */
+int el_row_open_run(struct el_store *s, int64_t run, struct el_error *err);
+
 /* Names of an enum: the index of name in names[0..n), or -1. */
 int el_name_index(const char *const *names, int n, const char *name);
 

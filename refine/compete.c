@@ -64,12 +64,10 @@ int el_compete_open(const struct el_compete_options *o, struct el_compete **out,
     int rc = open_run(c, warning, err);
     if (rc == 0)
         rc = el_store_run_lock(o->store, c->run, err);
-    if (rc >= 0) /* the context may be another one */
-        rc = el_store_run_reopen(o->store, c->run, "analysis_over_context", err);
-    if (rc >= 0)
+    if (rc == 0)
         rc = el_competition_init(&c->state, o->settings, o->contest->n, err);
     if (rc == 0)
-        rc = el_competition_load(&c->state, o->store, c->run, o->contest, err);
+        rc = el_competition_load_anew(&c->state, o->store, c->run, o->contest, err);
     if (rc == 0)
         rc = el_competition_start(&c->state, err);
     if (rc == 0)

@@ -88,6 +88,7 @@ static int describe_analysis(struct el_compete *c, struct el_flight *f)
     f->sampling = &c->o.settings->verifier;
     f->index = sample;
     f->attempt = v->attempts;
+    f->refusals = v->refusals;
     f->proof_bytes = t->bytes;
     f->row = (struct el_job){.id = v->job, .sample = sample, .proof = t->proof};
     return t->problem;

@@ -82,6 +82,7 @@ static int receive_attempt(struct el_compete *c, struct el_flight *f, const stru
                                      .failure = r->outcome.failure,
                                      .author = author};
     r->state = EL_JOB_DONE;
+    r->in_place = 1;
     if (has_proof(p)) {
         r->proof = &proof;
         r->self = p->analysis ? &self : NULL;
@@ -117,6 +118,7 @@ static int receive_analysis(struct el_compete *c, struct el_flight *f, const str
                                      .prompt_tokens = p->prompt_tokens,
                                      .completion_tokens = p->completion_tokens,
                                      .attempts = f->attempt + 1,
+                                     .refusals = f->refusals,
                                      .state = ok      ? EL_VOTE_DONE
                                               : again ? EL_VOTE_NONE
                                                       : EL_VOTE_DROPPED,

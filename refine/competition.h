@@ -76,6 +76,7 @@ struct el_vote_record {
     int64_t job, analysis; /* job 0: no row yet */
     int prompt_tokens, completion_tokens;
     int attempts; /* replies stored */
+    int refusals; /* of these, prompts that did not fit */
     signed char state, halves;
 };
 

@@ -121,7 +121,7 @@ static uint64_t stream_of(const struct el_flight *f)
     struct el_digest d;
     el_digest_init(&d);
     el_digest_str(&d, f->key);
-    el_digest_u64(&d, (uint64_t)f->attempt);
+    el_digest_u64(&d, (uint64_t)el_flight_tries(f));
     return el_digest_key(&d);
 }
 

@@ -16,8 +16,9 @@
  *
  * Job keys. The key of a job in the store is the digest of (seed, model digest, role, problem,
  * round, prompt hash, sampling parameters, thinking, sample index); the random stream of its
- * attempt a is keyed by the digest of (job key, a). So a reply does not depend on the run that asks
- * for it, nor on what else is asked.
+ * attempt a is keyed by the digest of (job key, a), where refusals are not counted. So a reply does
+ * not depend on the run that asks for it, nor on what else is asked, nor on whether a smaller
+ * context refused it once.
  *
  * Failures. A judge's reply that does not parse is asked for again with the next attempt number, up
  * to judge_retries times, then dropped and counted with the length of the proof. Infrastructure (no
@@ -43,6 +44,7 @@ struct el_flight {
     const struct el_sampling *sampling;
     int index;          /* the sample index of the key */
     int attempt;        /* replies of this job that are stored */
+    int refusals;       /* of these, prompts that did not fit: no tries of the model's */
     size_t proof_bytes; /* length of the proof concerned, 0: none */
     struct el_job row;  /* id (0: no row yet), problem, thread, round, sample, proof, analysis */
     char *inputs;       /* of the row: JSON, owned by the flight, or NULL */
@@ -130,7 +132,12 @@ int el_dispatch_put(struct el_dispatch *d, struct el_flight *f, const struct el_
 /* Stores that the prompt does not fit; the job has failed for `reason`. */
 int el_dispatch_put_refusal(struct el_dispatch *d, struct el_flight *f, const char *reason,
                             struct el_error *err);
-/* The origin of what the reply produced: job key and attempt. */
+/* The tries of before: stored replies, without refusals. */
+static inline int el_flight_tries(const struct el_flight *f)
+{
+    return f->attempt - f->refusals;
+}
+/* The origin of what the reply produced: job key and el_flight_tries. */
 enum { EL_ORIGIN_BYTES = 64 };
 void el_dispatch_origin(const struct el_flight *f, char out[EL_ORIGIN_BYTES]);
 

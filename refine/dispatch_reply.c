@@ -20,7 +20,7 @@ int el_dispatch_row(struct el_dispatch *d, struct el_flight *f, struct el_error 
 
 void el_dispatch_origin(const struct el_flight *f, char out[EL_ORIGIN_BYTES])
 {
-    snprintf(out, EL_ORIGIN_BYTES, "%s:%d", f->key, f->attempt);
+    snprintf(out, EL_ORIGIN_BYTES, "%s:%d", f->key, el_flight_tries(f));
 }
 
 /* ------------------------------------------------------------------------------------ parsing */
@@ -110,7 +110,7 @@ int el_dispatch_judge(const struct el_dispatch *d, const struct el_flight *f,
                       const struct el_parsed *p, struct el_job_result *r)
 {
     int ok = p->reply.failure == EL_REPLY_OK;
-    int again = !ok && f->attempt < d->o.judge_retries;
+    int again = !ok && el_flight_tries(f) < d->o.judge_retries;
     r->state = ok ? EL_JOB_DONE : again ? EL_JOB_PENDING : EL_JOB_FAILED;
     if (r->state == EL_JOB_FAILED) {
         r->drop_reason = r->outcome.failure;

@@ -108,14 +108,12 @@ int el_labeller_open(const struct el_label_options *o, struct el_labeller **out,
     int rc = open_run(c, warning, err);
     if (rc == 0)
         rc = el_store_run_lock(o->store, c->run, err);
-    if (rc >= 0) /* the context may be another one */
-        rc = el_store_run_reopen(o->store, c->run, "", err);
-    if (rc >= 0)
+    if (rc == 0)
         rc = name_labels(c, err);
     if (rc == 0)
         rc = el_labelling_init(&c->state, o->settings, err);
     if (rc == 0)
-        rc = el_labelling_load(&c->state, o->store, c->run, o->proofs, err);
+        rc = el_labelling_load_anew(&c->state, o->store, c->run, o->proofs, err);
     if (rc == 0)
         rc = el_labelling_start(&c->state, err);
     if (rc == 0)

@@ -36,6 +36,7 @@ static const struct el_label_item *describe_job(struct el_labeller *c, struct el
     f->problem_key = p->key;
     f->index = sample;
     f->attempt = v->attempts;
+    f->refusals = v->refusals;
     f->proof_bytes = x->bytes;
     f->row = (struct el_job){.id = v->job,
                              .problem = p->id,
@@ -127,6 +128,7 @@ int el_labeller_receive(void *self, struct el_flight *f, const struct el_parsed 
                                      .prompt_tokens = p->prompt_tokens,
                                      .completion_tokens = p->completion_tokens,
                                      .attempts = f->attempt + 1,
+                                     .refusals = f->refusals,
                                      .state = ok      ? EL_VOTE_DONE
                                               : again ? EL_VOTE_NONE
                                                       : EL_VOTE_DROPPED,

@@ -220,6 +220,7 @@ int el_label_proofs_around(struct el_label_proofs *p, struct el_store *s, int64_
 struct loader {
     struct el_labelling *state;
     struct el_store *store;
+    int anew;
 };
 
 static int strange(const struct el_job *j, const char *what, struct el_error *err)
@@ -228,16 +229,18 @@ static int strange(const struct el_job *j, const char *what, struct el_error *er
                         what);
 }
 
-static struct el_vote_record record_of(const struct el_job *j, int64_t row)
+static struct el_vote_record record_of(const struct loader *l, const struct el_job *j, int64_t row)
 {
+    int dropped = j->state == EL_JOB_FAILED && !(l->anew && el_job_was_refused(j));
     struct el_vote_record v = {.job = j->id,
                                .analysis = row,
                                .prompt_tokens = (int)j->last.prompt_tokens,
                                .completion_tokens = (int)j->last.completion_tokens,
                                .attempts = j->attempts,
-                               .state = j->state == EL_JOB_DONE     ? EL_VOTE_DONE
-                                        : j->state == EL_JOB_FAILED ? EL_VOTE_DROPPED
-                                                                    : EL_VOTE_NONE};
+                               .refusals = j->refusals,
+                               .state = j->state == EL_JOB_DONE ? EL_VOTE_DONE
+                                        : dropped               ? EL_VOTE_DROPPED
+                                                                : EL_VOTE_NONE};
     v.halves = v.state == EL_VOTE_DONE ? (signed char)j->last.halves : EL_SCORE_NONE;
     return v;
 }
@@ -252,7 +255,7 @@ static int load_analysis(void *user, const struct el_job *j, struct el_error *er
 {
     struct loader *l = user;
     int item = el_map_get(&l->state->by_proof, (uint64_t)j->proof);
-    struct el_vote_record v = record_of(j, j->last.analysis);
+    struct el_vote_record v = record_of(l, j, j->last.analysis);
     struct el_analysis a = {0};
     const char *wrong = v.state == EL_VOTE_DONE ? el_job_lacks(j, v.analysis) : NULL;
     if (item < 0)
@@ -273,7 +276,7 @@ static int load_meta(void *user, const struct el_job *j, struct el_error *err)
 {
     struct loader *l = user;
     int text = el_map_get(&l->state->by_analysis, (uint64_t)j->analysis);
-    struct el_vote_record v = record_of(j, j->last.meta);
+    struct el_vote_record v = record_of(l, j, j->last.meta);
     const char *wrong = v.state == EL_VOTE_DONE ? el_job_lacks(j, v.analysis) : NULL;
     if (text < 0)
         wrong = "its analysis is not one of the run's";
@@ -296,10 +299,10 @@ static int load_proofs(struct el_labelling *s, struct el_store *store,
     return rc < 0 ? rc : 0;
 }
 
-int el_labelling_load(struct el_labelling *s, struct el_store *store, int64_t run,
-                      const struct el_label_proofs *p, struct el_error *err)
+static int load(struct el_labelling *s, struct el_store *store, int64_t run,
+                const struct el_label_proofs *p, int anew, struct el_error *err)
 {
-    struct loader l = {.state = s, .store = store};
+    struct loader l = {.state = s, .store = store, .anew = anew};
     /* the proofs of one problem can be loaded alone */
     int64_t problem = p->contest.n == 1 ? p->contest.problems[0].id : 0;
     struct el_job_filter jobs = verifier_jobs(run, problem);
@@ -308,4 +311,16 @@ int el_labelling_load(struct el_labelling *s, struct el_store *store, int64_t ru
         rc = el_store_job_each(store, &jobs, load_analysis, &l, err);
     jobs.role = el_role_name(EL_ROLE_META_VERIFIER);
     return rc == 0 ? el_store_job_each(store, &jobs, load_meta, &l, err) : rc;
+}
+
+int el_labelling_load(struct el_labelling *s, struct el_store *store, int64_t run,
+                      const struct el_label_proofs *p, struct el_error *err)
+{
+    return load(s, store, run, p, 0, err);
+}
+
+int el_labelling_load_anew(struct el_labelling *s, struct el_store *store, int64_t run,
+                           const struct el_label_proofs *p, struct el_error *err)
+{
+    return load(s, store, run, p, 1, err);
 }

@@ -44,5 +44,10 @@ int el_label_proofs_around(struct el_label_proofs *p, struct el_store *s, int64_
  * EL_EFORMAT when rows cannot have come from such a run. */
 int el_labelling_load(struct el_labelling *s, struct el_store *store, int64_t run,
                       const struct el_label_proofs *p, struct el_error *err);
+/* The same for a run that goes on, where the context may be another one: what was refused counts as
+ * not asked yet. The store stays as it is: what is not wanted any more stays refused and counted as
+ * left out. */
+int el_labelling_load_anew(struct el_labelling *s, struct el_store *store, int64_t run,
+                           const struct el_label_proofs *p, struct el_error *err);
 
 #endif

@@ -70,6 +70,8 @@ struct loader {
     struct el_store *store;
     struct el_map problems; /* row id -> index */
     struct el_buf held;
+    int anew;
+    int thread, round, refused; /* anew: refusals of this attempt, until it is known how it ended */
 };
 
 static int strange(const struct el_job *j, const char *what, struct el_error *err)
@@ -99,10 +101,11 @@ static int hold_analysis(struct loader *l, const struct el_job *j, struct el_err
                               .prompt_tokens = (int)j->read_tokens,
                               .completion_tokens = (int)j->written_tokens,
                               .attempts = j->attempts,
+                              .refusals = j->refusals,
                               .halves = (signed char)j->last.halves}};
     if (j->state == EL_JOB_DONE)
         h.vote.state = EL_VOTE_DONE;
-    if (j->state == EL_JOB_FAILED)
+    if (j->state == EL_JOB_FAILED && !(l->anew && el_job_was_refused(j)))
         h.vote.state = EL_VOTE_DROPPED;
     if (h.vote.state != EL_VOTE_DONE)
         h.vote.halves = EL_SCORE_NONE;
@@ -121,6 +124,26 @@ static int text_of(struct loader *l, int problem, int64_t proof, struct el_error
         return rc;
     rc = el_competition_text(l->c, problem, p.text, strlen(p.text), proof, err);
     el_proof_release(&p);
+    return rc;
+}
+
+static int skip_refusal(struct loader *l, const struct el_job *j, int thread)
+{
+    if (l->thread != thread || l->round != j->round)
+        l->refused = 0;
+    l->thread = thread;
+    l->round = j->round;
+    l->refused++;
+    return 0;
+}
+
+/* What was skipped of an attempt that is stored. */
+static int load_skipped(struct loader *l, const struct el_job *j, int thread, struct el_error *err)
+{
+    int rc = 0, n = l->thread == thread && l->round == j->round ? l->refused : 0;
+    for (int i = 0; rc == 0 && i < n; i++)
+        rc = el_competition_refused(l->c, thread, j->round, i, err);
+    l->refused = 0;
     return rc;
 }
 
@@ -143,7 +166,7 @@ static int load_attempt(struct loader *l, const struct el_job *j, int problem, i
         return strange(j, "no such thread", err);
     int thread = problem * l->c->set.threads + j->thread;
     if (j->state == EL_JOB_FAILED)
-        return load_refusal(l, j, thread, err);
+        return l->anew ? skip_refusal(l, j, thread) : load_refusal(l, j, thread, err);
     if (j->state == EL_JOB_PENDING)
         return 0;
     int failure = j->last.failure ? el_reply_failure_from_name(j->last.failure) : EL_REPLY_OK;
@@ -151,8 +174,9 @@ static int load_attempt(struct loader *l, const struct el_job *j, int problem, i
         return strange(j, "an unknown failure", err);
     const char *lack =
         failure == EL_REPLY_OK ? el_job_lacks(j, j->last.proof && j->last.analysis) : NULL;
-    if (lack)
-        return strange(j, lack, err);
+    int rc = lack ? strange(j, lack, err) : load_skipped(l, j, thread, err);
+    if (rc < 0)
+        return rc;
     struct el_attempt a = {.job = j->id,
                            .proof = j->last.proof,
                            .self = j->last.analysis,
@@ -200,10 +224,10 @@ static int release_held(struct loader *l, struct el_error *err)
     return rc;
 }
 
-int el_competition_load(struct el_competition *c, struct el_store *s, int64_t run,
-                        const struct el_contest *contest, struct el_error *err)
+static int load(struct el_competition *c, struct el_store *s, int64_t run,
+                const struct el_contest *contest, int anew, struct el_error *err)
 {
-    struct loader l = {.c = c, .store = s};
+    struct loader l = {.c = c, .store = s, .anew = anew};
     el_map_init(&l.problems);
     el_buf_init(&l.held);
     int rc = 0;
@@ -218,4 +242,16 @@ int el_competition_load(struct el_competition *c, struct el_store *s, int64_t ru
     el_map_release(&l.problems);
     el_buf_release(&l.held);
     return rc;
+}
+
+int el_competition_load(struct el_competition *c, struct el_store *s, int64_t run,
+                        const struct el_contest *contest, struct el_error *err)
+{
+    return load(c, s, run, contest, 0, err);
+}
+
+int el_competition_load_anew(struct el_competition *c, struct el_store *s, int64_t run,
+                             const struct el_contest *contest, struct el_error *err)
+{
+    return load(c, s, run, contest, 1, err);
 }

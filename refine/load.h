@@ -25,6 +25,12 @@ void el_run_record_release(struct el_run_record *r);
  * problems is the contest's. EL_EFORMAT when the rows cannot have come from this competition. */
 int el_competition_load(struct el_competition *c, struct el_store *s, int64_t run,
                         const struct el_contest *contest, struct el_error *err);
+/* The same for a run that goes on, where the context may be another one: what was refused counts as
+ * not asked yet, except where it was asked, and answered, with fewer analyses. The store stays as
+ * it is: what is not wanted any more, as an analysis of a text that is no longer a final one, stays
+ * refused and counted as left out. */
+int el_competition_load_anew(struct el_competition *c, struct el_store *s, int64_t run,
+                             const struct el_contest *contest, struct el_error *err);
 
 /* What a job that is done, by a reply that could be read, lacks: a message, or NULL. `made` is the
  * row that it should have left, 0: none. No run of ours lacks anything; stores may be damaged, or

@@ -6,6 +6,7 @@
 #include "core/base/io.h"
 #include "core/base/rng.h"
 #include "data/store_migrate.h"
+#include "data/store_reader.h"
 #include "data/store_sql.h"
 
 #include <poll.h>
@@ -400,6 +401,23 @@ static void read_old(struct fixture *f, const char *sql)
     el_buf_release(&after);
 }
 
+/* A reader opens an old store, while one step or allocation after the other fails. */
+static void read_with_faults(struct fixture *f)
+{
+    for (int faults = 0; faults < 2; faults++)
+        for (long n = 1;; n++) {
+            struct el_store *s = NULL;
+            faults ? el_store_fail_after(n) : el_alloc_fail_after(n);
+            int rc = el_store_open(f->path, EL_STORE_READONLY, &s, &f->err);
+            el_store_fail_after(0);
+            el_alloc_fail_after(0);
+            el_store_close(s);
+            if (rc == 0)
+                break;
+            assert_int_equal(rc, faults ? EL_EIO : EL_ENOMEM);
+        }
+}
+
 /* What stands in a store of version 1 is there after it was opened, labels included. */
 static void version_1_keeps_what_it_holds(void **state)
 {
@@ -422,6 +440,77 @@ static void version_1_keeps_what_it_holds(void **state)
     assert_int_equal(count(f, "SELECT halves FROM dv WHERE proof = 1"), 1);
     assert_int_equal(count(f, "SELECT COUNT(*) FROM decisions"), 0);
     ok(el_store_check(f->store, &f->err));
+}
+
+static void open_raw(struct fixture *f, struct el_store *raw)
+{
+    *raw = (struct el_store){.path = f->path, .lock_fd = -1};
+    assert_int_equal(sqlite3_open(f->path, &raw->db), SQLITE_OK);
+}
+
+/* The copy says why there is none. */
+static void copies_name_their_failures(void **state)
+{
+    struct fixture *f = *state;
+    struct el_store raw;
+    sqlite3 *writer;
+    make_old(f, 1);
+    assert_int_equal(sqlite3_open(f->path, &writer), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(writer, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    open_raw(f, &raw);
+    assert_int_equal(el_store_copy_reader(&raw, &f->err), EL_EBUSY);
+    assert_non_null(strstr(f->err.msg, "another process is writing"));
+    sqlite3_close(raw.db);
+    sqlite3_close(writer);
+    ok(el_file_write(f->path, "this is a text, long enough to be no header\n", 44, &f->err));
+    open_raw(f, &raw);
+    assert_int_equal(el_store_copy_reader(&raw, &f->err), EL_EFORMAT);
+    assert_non_null(strstr(f->err.msg, "expected a store"));
+    sqlite3_close(raw.db);
+}
+
+/* A file with holes, whose header says that it has all these pages. */
+static void old_stores_beyond_memory_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    make_old(f, 2);
+    const uint32_t pages = (UINT32_C(1) << 30) / 4096 + 1;
+    const unsigned char size[] = {pages >> 24, pages >> 16 & 255, pages >> 8 & 255, pages & 255};
+    FILE *file = fopen(f->path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 28, SEEK_SET), 0);
+    assert_int_equal(fwrite(size, 1, 4, file), 4);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(truncate(f->path, (off_t)pages * 4096), 0);
+    expect_open_error(f, EL_STORE_READONLY, EL_EREFUSED, "open it once for writing");
+}
+
+/* Under two names there would be two logs. It is read, and nothing of it changes. */
+static void hard_links_are_not_written(void **state)
+{
+    struct fixture *f = *state;
+    char hard[128];
+    struct el_buf before, after;
+    el_buf_init(&before);
+    el_buf_init(&after);
+    snprintf(hard, sizeof hard, "%s/hard.db", f->dir);
+    make_old(f, 3); /* which a writer would bring up to date */
+    assert_int_equal(link(f->path, hard), 0);
+    ok(el_file_read(f->path, 0, &before, &f->err));
+    expect_open_error(f, 0, EL_EREFUSED, "has 2 names");
+    expect_open_error(f, EL_STORE_CREATE, EL_EREFUSED, "has 2 names");
+    ok(el_file_read(f->path, 0, &after, &f->err));
+    assert_int_equal(before.len, after.len);
+    assert_memory_equal(before.data, after.data, after.len);
+    el_buf_release(&before);
+    el_buf_release(&after);
+    ok(el_store_open(f->path, EL_STORE_READONLY, &f->store, &f->err));
+    close_store(f);
+    unlink(hard);
+    ok(el_store_open(f->path, 0, &f->store, &f->err));
+    struct el_store *memory;
+    ok(el_store_open(":memory:", EL_STORE_CREATE, &memory, &f->err));
+    el_store_close(memory);
 }
 
 static int count_lines(void *user, int64_t step, const char *line, struct el_error *err)
@@ -449,6 +538,7 @@ static void version_2_keeps_what_it_holds(void **state)
         "VALUES (1, 1, 'auto', 'queued', 'because', '{}', 0)";
     assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
+    read_with_faults(f);
     read_old(f, "SELECT COUNT(*) FROM human_queue WHERE proof = 1");
     ok(el_store_open(f->path, 0, &f->store, &f->err));
     assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), el_store_version);
@@ -462,8 +552,8 @@ static void version_2_keeps_what_it_holds(void **state)
     ok(el_store_check(f->store, &f->err));
 }
 
-/* A store of version 3, whose labels leave the withdrawn ones out already; with faults while a
- * reader opens it. */
+/* A store of version 3, whose labels leave the withdrawn ones out already: it is read as it
+ * stands. */
 static void version_3_keeps_what_it_holds(void **state)
 {
     struct fixture *f = *state;
@@ -485,21 +575,16 @@ static void version_3_keeps_what_it_holds(void **state)
         "VALUES (1, 2, 'auto', 'queued', 'because', '{}', 0)";
     assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    for (int faults = 0; faults < 2; faults++)
-        for (long n = 1;; n++) {
-            struct el_store *s = NULL;
-            faults ? el_store_fail_after(n) : el_alloc_fail_after(n);
-            int rc = el_store_open(f->path, EL_STORE_READONLY, &s, &f->err);
-            el_store_fail_after(0);
-            el_alloc_fail_after(0);
-            el_store_close(s);
-            if (rc == 0)
-                break;
-            assert_int_equal(rc, faults ? EL_EIO : EL_ENOMEM);
-        }
+    read_with_faults(f);
     ok(el_store_open(f->path, EL_STORE_READONLY, &f->store, &f->err));
     assert_int_equal(count(f, "SELECT COUNT(*) FROM dv"), 1);
     assert_int_equal(count(f, "SELECT score FROM withdrawn"), 2);
+    assert_int_equal(count(f, "SELECT score FROM opinions"), 1);
+    assert_string_not_equal(sqlite3_db_filename(f->store->db, "main"), ""); /* no copy */
+    assert_int_equal(count(f, "SELECT user_version FROM pragma_user_version"), 3);
+    struct el_problem p = {.set = "s", .external_id = "2", .statement = "X"};
+    assert_int_equal(el_store_problem_add(f->store, &p, NULL, NULL, &f->err), EL_EIO);
+    assert_true(el_sql_exec(f->store, "DELETE FROM drops", &f->err) < 0);
     close_store(f);
     ok(el_store_open(f->path, 0, &f->store, &f->err));
     assert_int_equal(count(f, "SELECT proof FROM dv"), 1);
@@ -536,6 +621,9 @@ int main(void)
         with_store(version_1_keeps_what_it_holds),
         with_store(version_2_keeps_what_it_holds),
         with_store(version_3_keeps_what_it_holds),
+        with_store(copies_name_their_failures),
+        with_store(old_stores_beyond_memory_are_refused),
+        with_store(hard_links_are_not_written),
         with_store(an_empty_file_becomes_a_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "data/store_sql.h"
 #include "tests/data/store_fixture.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -241,42 +242,71 @@ static int64_t drops(struct fixture *f)
     return count(f, "SELECT COUNT(*) FROM drops");
 }
 
-/* A refused prompt is no fact of the run: its job can be opened again, and is refused again or
- * answered, whatever number the reply thinks to have. */
-static void refusals_can_be_looked_at_anew(void **state)
+static int run_is_done(struct fixture *f, int64_t run)
+{
+    struct el_run r;
+    ok(el_store_run_get(f->store, run, &r, &f->err));
+    int done = r.done;
+    el_run_release(&r);
+    return done;
+}
+
+/* A refused prompt is no fact of the run: its job is refused again, or answered, whatever number
+ * the reply thinks to have. */
+static void refused_jobs_take_a_reply(void **state)
 {
     struct fixture *f = *state;
-    int64_t problem = make_problem(f, "1"), run = make_run(f, 7), id[3];
+    int64_t problem = make_problem(f, "1"), run = make_run(f, 7), id[4];
     struct el_job j = {.run = run, .role = "refiner", .problem = problem, .thread = 1, .round = 2};
-    for (int i = 0; i < 3; i++) { /* the last one stands in for those before it */
-        static const char *const keys[] = {"a", "b", "c"};
+    for (int i = 0; i < 4; i++) { /* each stands in for those before it; the last one elsewhere */
+        static const char *const keys[] = {"a", "b", "c", "d"};
         j.key = keys[i];
         j.sample = i;
+        j.round = 2 + (i == 3);
         ok(el_store_job_add(f->store, &j, &id[i], &f->err));
     }
-    struct el_job_result fewer = refusal("fewer"), none = refusal("none");
-    ok(el_store_job_put_result(f->store, id[0], &fewer, &f->err));
-    ok(el_store_job_put_result(f->store, id[1], &fewer, &f->err));
-    ok(el_store_job_put_result(f->store, id[2], &none, &f->err));
-    assert_int_equal(el_store_run_reopen(f->store, run, "fewer", &f->err), 3);
-    assert_int_equal(drops(f), 0);
-    assert_int_equal(el_store_run_reopen(f->store, run, "fewer", &f->err), 0);
-    for (int i = 0; i < 2; i++) { /* again: nothing but the state changes */
-        assert_int_equal(el_store_job_put_result(f->store, id[0], &fewer, &f->err), i == 0);
-        assert_int_equal(drops(f), 1);
-        assert_int_equal(count(f, "SELECT COUNT(*) FROM results"), 3);
-    }
-    const struct el_job_result answer = {
-        .state = EL_JOB_DONE, .outcome = {.halves = 2, .finish = "stop"}, .text = "yes"};
+    struct el_job_result no = refusal("fewer");
+    for (int i = 0; i < 4; i++)
+        ok(el_store_job_put_result(f->store, id[i], &no, &f->err));
+    ok(el_store_run_set_done(f->store, run, &f->err));
+    assert_int_equal(el_store_job_put_result(f->store, id[0], &no, &f->err), 0);
+    no.outcome.attempt = 1;
+    assert_int_equal(el_store_job_put_result(f->store, id[0], &no, &f->err), 0);
+    assert_int_equal(drops(f), 4);
+    assert_int_equal(count(f, "SELECT COUNT(*) FROM results"), 4);
+    assert_true(run_is_done(f, run));
+    struct el_job_result answer = reply(0, EL_JOB_DONE);
+    answer.in_place = 1;
     assert_int_equal(el_store_job_put_result(f->store, id[1], &answer, &f->err), 1);
+    assert_int_equal(el_store_job_put_result(f->store, id[1], &answer, &f->err), 0);
+    assert_false(run_is_done(f, run));
+    assert_int_equal(drops(f), 2); /* a and d */
     ok(el_store_job_get(f->store, id[1], &j, &f->err));
-    assert_true(j.state == EL_JOB_DONE && j.attempts == 2 && j.last.attempt == 1);
+    assert_true(j.state == EL_JOB_DONE && j.attempts == 2 && j.refusals == 1);
+    assert_int_equal(j.last.attempt, 1);
     el_job_release(&j);
-    /* what was answered with fewer stays so */
-    assert_int_equal(el_store_run_reopen(f->store, run, "fewer", &f->err), 0);
-    assert_int_equal(drops(f), 1);
-    assert_int_equal(el_store_run_reopen(f->store, run, "", &f->err), 1);
     ok(el_store_check(f->store, &f->err));
+}
+
+/* Of a judge: unreadable, refused, unreadable twice, each under its own number. */
+static void refusals_are_no_tries(void **state)
+{
+    struct fixture *f = *state;
+    int64_t job = make_job(f, make_run(f, 7), make_problem(f, "1"), "a", 0);
+    struct el_job_result bad = reply(0, EL_JOB_PENDING), no = refusal("context");
+    ok(el_store_job_put_result(f->store, job, &bad, &f->err));
+    no.outcome.attempt = 1;
+    ok(el_store_job_put_result(f->store, job, &no, &f->err));
+    for (int i = 2; i < 4; i++) {
+        bad.outcome.attempt = i;
+        assert_int_equal(el_store_job_put_result(f->store, job, &bad, &f->err), 1);
+        assert_int_equal(drops(f), 0);
+    }
+    struct el_job j;
+    ok(el_store_job_get(f->store, job, &j, &f->err));
+    assert_true(j.state == EL_JOB_PENDING && j.attempts == 4 && j.refusals == 1);
+    assert_false(el_job_was_refused(&j));
+    el_job_release(&j);
 }
 
 /* A store is one file, by whatever name. */
@@ -284,11 +314,10 @@ static void names_share_their_lock(void **state)
 {
     struct fixture *f = *state;
     int64_t run = make_run(f, 7);
-    char folder[96], file[128], through[160], hard[128], was[400];
+    char folder[96], file[128], through[160], was[400];
     snprintf(folder, sizeof folder, "%s.link", f->dir);
     snprintf(file, sizeof file, "%s/link.db", f->dir);
     snprintf(through, sizeof through, "%s/s.db", folder);
-    snprintf(hard, sizeof hard, "%s/hard.db", f->dir);
     assert_int_equal(symlink(f->dir, folder), 0);
     assert_int_equal(symlink("s.db", file), 0);
     assert_non_null(getcwd(was, sizeof was));
@@ -305,17 +334,14 @@ static void names_share_their_lock(void **state)
     unlink(folder);
     el_store_run_unlock(f->store, run);
 
-    assert_int_equal(link(f->path, hard), 0);
     struct el_store *second;
-    ok(el_store_open(f->path, 0, &second, &f->err));
-    assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EREFUSED);
-    assert_non_null(strstr(f->err.msg, "has 2 names"));
-    unlink(hard);
-    ok(el_store_run_lock(second, run, &f->err));
-    el_store_close(second);
-
     ok(el_store_open(f->path, EL_STORE_READONLY, &second, &f->err));
     assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EIO);
+    el_store_close(second);
+    ok(el_store_open(file, 0, &second, &f->err));
+    second->lock_fd = open("/dev/null", O_RDONLY); /* takes no lock for writing */
+    assert_int_equal(el_store_run_lock(second, run, &f->err), EL_EIO);
+    assert_non_null(strstr(f->err.msg, "s.db.lock: cannot lock")); /* not link.db.lock */
     el_store_close(second);
 }
 
@@ -360,7 +386,8 @@ int main(void)
         with_store(order_does_not_depend_on_arrival),
         with_store(runs_are_found_again),
         with_store(one_writer_per_run),
-        with_store(refusals_can_be_looked_at_anew),
+        with_store(refused_jobs_take_a_reply),
+        with_store(refusals_are_no_tries),
         with_store(names_share_their_lock),
         with_store(a_killed_writer_leaves_no_lock),
     };

@@ -210,6 +210,77 @@ static void test_context_ends_threads(void **state)
     }
 }
 
+/* A run that is stopped before the larger context has answered anything is the run of before; one
+ * that is stopped later goes on. */
+static void test_stopped_under_a_larger_context(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {.script = right_form, .refuse_over = 700};
+    s.feedback = EL_FEEDBACK_BOTH;
+    s.feedback_analyses = 3;
+    for (int verifier = 0; verifier < 2; verifier++) {
+        o.refuse_over = verifier ? 100 : 140;
+        o.stop_after = 0;
+        arena_remove_store(a);
+        must(a, arena_run(a, contest, &s, &o, NULL));
+        int was_done = is_done(a);
+        char *before = arena_report(a, "run");
+        o.refuse_over = 0;
+        o.stop_after = 1;
+        assert_int_equal(arena_run(a, contest, &s, &o, NULL), EL_EINTR);
+        char *after = arena_report(a, "run");
+        assert_string_equal(before, after);
+        assert_int_equal(is_done(a), was_done);
+        el_free(after);
+        o.stop_after = 5;
+        assert_int_equal(arena_run(a, contest, &s, &o, NULL), EL_EINTR);
+        assert_false(is_done(a));
+        after = arena_report(a, "run");
+        assert_string_not_equal(before, after);
+        el_free(before);
+        el_free(after);
+        o.stop_after = 0;
+        must(a, arena_run(a, contest, &s, &o, NULL));
+        assert_true(is_done(a));
+        cJSON *json = report(a);
+        assert_int_equal(left_out(json, "refiner", "prompt_over_context"), 0);
+        assert_int_equal(left_out(json, "verifier", "prompt_over_context"), 0);
+        assert_int_equal(number(json, "threads_ended", "spent"), 12);
+        cJSON_Delete(json);
+    }
+}
+
+/* What a judge says, and how often it is asked, does not depend on the refusal of before. */
+static void test_refusals_are_no_tries(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    s.judge_retries = 1;
+    s.threads = 8;
+    s.rounds = 1; /* a thread that ends early is judged more often than one that goes on */
+    for (int late = 0; late < 2; late++) {
+        struct fake_options o = {.judge_malformed = 0.6, .refuse_over = 120, .refuse_late = late};
+        struct fake_counts counts;
+        arena_remove_store(a);
+        must(a, arena_run(a, contest, &s, &o, &counts));
+        assert_int_equal(counts.analyses, 0);
+        assert_int_equal(counts.attempts, 24);
+        o.refuse_over = 0;
+        must(a, arena_run(a, contest, &s, &o, &counts));
+        assert_true(counts.analyses > 0);
+        cJSON *resumed = report(a);
+        arena_remove_store(a);
+        must(a, arena_run(a, contest, &s, &o, &counts));
+        cJSON *fresh = report(a);
+        cJSON_DeleteItemFromObject(resumed, "usage"); /* which counts refusals, too */
+        cJSON_DeleteItemFromObject(fresh, "usage");
+        assert_true(cJSON_Compare(resumed, fresh, 1));
+        cJSON_Delete(resumed);
+        cJSON_Delete(fresh);
+    }
+}
+
 /* Contexts that grow: what was refused is asked again, and what was asked with fewer analyses
  * stays. */
 static void test_a_larger_context_goes_on(void **state)
@@ -425,6 +496,8 @@ int main(void)
         T(test_outage_ends_the_run_but_not_for_good),
         T(test_context_drops_analyses),
         T(test_context_ends_threads),
+        T(test_stopped_under_a_larger_context),
+        T(test_refusals_are_no_tries),
         T(test_a_larger_context_goes_on),
         T(test_other_settings_are_refused),
         T(test_more_analyses_later),
