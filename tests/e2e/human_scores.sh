@@ -41,6 +41,8 @@ same "$work/human/model/domain.json" models/small/domain.json
 # As a judge it is measured, with a warning.
 status 0 "$program" eval "$work/s.db" --roles "$work/human/model" --temperature 0
 says err 'knows the small proof world alone, and 4 of 4 proofs and analyses are not of it'
+says out '3 proofs to judge and 0 analyses to rate over 2 problems'
+says out 'D_v: 3 items; left out: 1 as too long for the model'
 
 # The same command finds it finished.
 cp "$work/human/state.safetensors" "$work/state"
