@@ -49,6 +49,19 @@ cp "$work/human/state.safetensors" "$work/state"
 status 0 "$program" train "$work/verifier.json" --data "$work/s.db" --out "$work/human"
 same "$work/human/state.safetensors" "$work/state"
 
+# What labels the data lack is said before the first step.
+if grep -q 'warning: .* of D_v' "$work/err"; then fail 'a warning where all labels are there'; fi
+sed -e 's/"correct"/"incorrect"/' "$work/corpus.jsonl" >"$work/wrong.jsonl"
+status 0 "$program" import "$work/wrong.jsonl" --store "$work/wrong.db" \
+    --mapping configs/mappings/correct-incorrect.json
+sed 's/"max_steps": 3/"max_steps": 1/' "$work/verifier.json" >"$work/once.json"
+status 0 "$program" train "$work/once.json" --data "$work/wrong.db" --out "$work/wrong"
+says err 'warning: all 2 of D_v have score 0: the verifier can only learn to say 0'
+status 0 "$program" import "$work/corpus.jsonl" --store "$work/two.db" \
+    --mapping configs/mappings/correct-incorrect.json
+status 0 "$program" train "$work/once.json" --data "$work/two.db" --out "$work/two"
+says err 'warning: no item of D_v has score 0.5: label_balance leaves it out'
+
 # What cannot be is explained: nothing that fits; a role that has nothing to learn from.
 sed 's/"max_completion_length": 512/"max_completion_length": 1000/' "$work/verifier.json" >"$work/long.json"
 status 1 "$program" train "$work/long.json" --data "$work/s.db" --out "$work/long"
