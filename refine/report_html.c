@@ -29,7 +29,14 @@ static int put_head(const struct el_report *r, struct el_buf *out)
         rc = el_buf_puts(out, " (");
     if (rc == 0)
         rc = el_page_text(out, r->record.run.mode);
-    return rc == 0 ? el_buf_puts(out, ")</p>\n") : rc;
+    if (rc == 0)
+        rc = el_buf_puts(out, ")</p>\n");
+    return rc == 0 && !r->finished && r->attempts
+               ? el_buf_printf(out,
+                               "<p class=\"v0\">Unfinished: %lld threads have not ended%s.</p>\n",
+                               (long long)r->threads_by_state[EL_THREAD_NEW],
+                               r->threads_by_state[EL_THREAD_NEW] ? "" : ", analyses are missing")
+               : rc;
 }
 
 /* ------------------------------------------------------------------------------------- curves */
@@ -123,7 +130,7 @@ static int put_round(const struct el_report *r, int truth, int round, struct el_
         else
             rc = el_buf_printf(out, "<td>%.3f</td>", f->value);
     }
-    return rc == 0 ? el_buf_printf(out, "<td>%.1f%%</td><td>%.0f</td></tr>\n", 100 * x->finished,
+    return rc == 0 ? el_buf_printf(out, "<td>%.1f%%</td><td>%.0f</td></tr>\n", 100 * x->stopped,
                                    x->tokens)
                    : rc;
 }

@@ -468,6 +468,69 @@ static void test_svg_axis(void **state)
     el_buf_release(&b);
 }
 
+static double stopped_after(const cJSON *root, int round)
+{
+    const cJSON *x = cJSON_GetArrayItem(cJSON_GetObjectItem(root, "by_round"), round - 1);
+    return cJSON_GetObjectItem(x, "stopped")->valuedouble;
+}
+
+/* Threads under way have not stopped, those without a first attempt least of all. */
+static void test_unfinished(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {.room = 1, .stop_after = 3};
+    double stopped[2];
+    for (int whole = 0; whole < 2; whole++) {
+        int rc = arena_run(a, "world:test:5", &s, &o, NULL);
+        assert_int_equal(rc, whole ? 0 : EL_EINTR);
+        char *json = arena_report(a, "run");
+        cJSON *root = cJSON_Parse(json);
+        const cJSON *finished = cJSON_GetObjectItem(root, "finished");
+        assert_true(whole ? cJSON_IsTrue(finished) : cJSON_IsFalse(finished));
+        stopped[whole] = stopped_after(root, 3);
+        assert_true(stopped_after(root, 1) <= stopped[whole]);
+        cJSON_Delete(root);
+        el_free(json);
+        o.stop_after = 0;
+        el_stop_requested = 0;
+    }
+    assert_true(stopped[0] < 0.2 && stopped[1] == 1);
+}
+
+/* All threads have ended, the analyses are not all there. */
+static void test_unfinished_analyses(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    s.rounds = 1;
+    struct fake_options o = {.room = 1};
+    struct fake_counts all = {0};
+    must(a, arena_run(a, "world:test:3", &s, &o, &all));
+    arena_remove_store(a);
+    o.stop_after = all.attempts + all.analyses - 1;
+    assert_int_equal(arena_run(a, "world:test:3", &s, &o, NULL), EL_EINTR);
+    el_stop_requested = 0;
+    o.stop_after = 0;
+    struct el_store *store = NULL;
+    struct el_report r;
+    struct el_buf text;
+    must(a, el_store_open(a->path, EL_STORE_READONLY, &store, &a->err));
+    must(a, el_report_make(&r, store, "run", NULL, &a->err));
+    assert_int_equal(r.threads_by_state[EL_THREAD_NEW], 0);
+    assert_true(!r.finished && r.rounds[0].stopped == 1);
+    el_buf_init(&text);
+    must(a, el_report_text(&r, &text));
+    assert_non_null(strstr(text.data, "UNFINISHED: analyses are missing\n"));
+    el_buf_clear(&text);
+    must(a, el_report_html(&r, NULL, store, 0, &text, &a->err));
+    assert_non_null(
+        strstr(text.data, "Unfinished: 0 threads have not ended, analyses are missing"));
+    el_buf_release(&text);
+    el_report_release(&r);
+    el_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +544,8 @@ int main(void)
         T(test_page_is_balanced_and_complete),
         T(test_answers_are_told),
         T(test_no_votes),
+        T(test_unfinished),
+        T(test_unfinished_analyses),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_svg),
         cmocka_unit_test(test_svg_axis),
