@@ -45,6 +45,19 @@ static const int curve_measures[] = {EL_MEASURE_PASS, EL_MEASURE_BEST, EL_MEASUR
                                      EL_MEASURE_VERIFIER};
 static const char *const curve_names[] = {"Pass@1", "Best@k", "best of k", "by votes"};
 
+static int has_scores(const struct el_report *r, int truth, int round)
+{
+    return !isnan(r->rounds[round - 1].figure[truth][EL_MEASURE_PASS][EL_KIND_MEAN].value);
+}
+
+static int rounds_with_scores(const struct el_report *r, int truth)
+{
+    int n = 0;
+    for (int round = 1; round <= r->state.set.rounds; round++)
+        n += has_scores(r, truth, round);
+    return n;
+}
+
 /* One series per measure: (rounds) of x, y, lo, hi each. */
 static int put_chart(const struct el_report *r, int truth, double *block, struct el_buf *out)
 {
@@ -86,6 +99,12 @@ static int put_chart(const struct el_report *r, int truth, double *block, struct
     return rc == 0 ? el_buf_puts(out, "</figure>\n") : rc;
 }
 
+/* A curve has two points; one alone is a row of the table. */
+static int put_curves(const struct el_report *r, int truth, double *block, struct el_buf *out)
+{
+    return rounds_with_scores(r, truth) > 1 ? put_chart(r, truth, block, out) : 0;
+}
+
 static int put_charts(const struct el_report *r, struct el_buf *out)
 {
     double *block = el_alloc_array((size_t)r->state.set.rounds * 16, sizeof *block);
@@ -93,9 +112,9 @@ static int put_charts(const struct el_report *r, struct el_buf *out)
         return EL_ENOMEM;
     int rc = el_buf_puts(out, "<div class=\"charts\">");
     if (rc == 0 && r->exact)
-        rc = put_chart(r, EL_TRUTH_EXACT, block, out);
+        rc = put_curves(r, EL_TRUTH_EXACT, block, out);
     if (rc == 0 && r->has_votes)
-        rc = put_chart(r, EL_TRUTH_VOTES, block, out);
+        rc = put_curves(r, EL_TRUTH_VOTES, block, out);
     if (rc == 0)
         rc = el_buf_puts(out, "</div>\n");
     el_free(block);
@@ -120,7 +139,7 @@ static int put_round(const struct el_report *r, int truth, int round, struct el_
         {EL_MEASURE_ORACLE, EL_KIND_SHARE}, {EL_MEASURE_VERIFIER, EL_KIND_SHARE},
         {EL_MEASURE_PASS, EL_KIND_MEAN},    {EL_MEASURE_BEST, EL_KIND_MEAN}};
     const struct el_report_round *x = &r->rounds[round - 1];
-    if (isnan(x->figure[truth][EL_MEASURE_PASS][EL_KIND_MEAN].value))
+    if (!has_scores(r, truth, round))
         return 0;
     int rc = el_buf_printf(out, "<tr><td>%d</td>", round);
     for (int k = 0; rc == 0 && k < 6; k++) {
@@ -148,7 +167,12 @@ static int put_table(const struct el_report *r, int truth, struct el_buf *out)
         r->state.set.threads, r->state.set.threads, r->state.set.threads);
     for (int i = 1; rc == 0 && i <= r->state.set.rounds; i++)
         rc = put_round(r, truth, i, out);
-    return rc == 0 ? el_buf_puts(out, "</tbody></table></div>\n") : rc;
+    if (rc == 0)
+        rc = el_buf_puts(out, "</tbody></table></div>\n");
+    return rc == 0 && rounds_with_scores(r, truth) < r->state.set.rounds
+               ? el_buf_puts(out, "<p class=\"soft\">The other rounds have final proofs without "
+                                  "analyses; compete --analyse-all adds them.</p>\n")
+               : rc;
 }
 
 static int put_answers(const struct el_report *r, struct el_buf *out)

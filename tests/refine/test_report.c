@@ -531,6 +531,35 @@ static void test_unfinished_analyses(void **state)
     el_store_close(store);
 }
 
+/* Votes of the last round alone are no curve: the page has their row, and why there is no more. */
+static void test_votes_of_one_round(void **state)
+{
+    struct arena *a = *state;
+    const struct fake_options o = {0};
+    static const char *const curve = "Share scoring 1 by rounds, by votes";
+    static const char *const why = "The other rounds have final proofs without analyses";
+    struct el_settings s = arena_settings();
+    char *page = page_of(a, "world:test:5", &o, 0);
+    assert_null(strstr(page, curve));
+    assert_non_null(strstr(page, "Share scoring 1 by rounds, exact truth"));
+    assert_int_equal(count(page, why), 1);
+    assert_non_null(strstr(page, "Scored by the verifier's votes"));
+    el_free(page);
+    s.analyse_all = 1;
+    arena_remove_store(a);
+    struct el_store *store = run_and_open(a, "world:test:5", &s, &o);
+    struct el_report r;
+    struct el_buf out;
+    el_buf_init(&out);
+    must(a, el_report_make(&r, store, "run", NULL, &a->err));
+    must(a, el_report_html(&r, NULL, store, 0, &out, &a->err));
+    assert_non_null(strstr(out.data, curve));
+    assert_null(strstr(out.data, why));
+    el_buf_release(&out);
+    el_report_release(&r);
+    el_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,6 +575,7 @@ int main(void)
         T(test_no_votes),
         T(test_unfinished),
         T(test_unfinished_analyses),
+        T(test_votes_of_one_round),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_svg),
         cmocka_unit_test(test_svg_axis),
