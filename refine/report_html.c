@@ -43,7 +43,16 @@ static int put_head(const struct el_report *r, struct el_buf *out)
 
 static const int curve_measures[] = {EL_MEASURE_PASS, EL_MEASURE_BEST, EL_MEASURE_ORACLE,
                                      EL_MEASURE_VERIFIER};
-static const char *const curve_names[] = {"Pass@1", "Best@k", "best of k", "by votes"};
+
+/* The words of the table's head, with the number of threads. */
+static void name_curves(const struct el_report *r, char names[4][24])
+{
+    int k = r->state.set.threads;
+    snprintf(names[0], sizeof names[0], "Pass@1");
+    snprintf(names[1], sizeof names[1], "Best@%d", k);
+    snprintf(names[2], sizeof names[2], "best of %d", k);
+    snprintf(names[3], sizeof names[3], "by votes");
+}
 
 static int has_scores(const struct el_report *r, int truth, int round)
 {
@@ -62,6 +71,8 @@ static int rounds_with_scores(const struct el_report *r, int truth)
 static int put_chart(const struct el_report *r, int truth, double *block, struct el_buf *out)
 {
     struct el_svg_series series[4];
+    char names[4][24];
+    name_curves(r, names);
     int n = r->state.set.rounds, shown = 0;
     for (int i = 0; i < 4; i++) {
         double *x = block + 4 * n * i, *y = x + n, *lo = y + n, *hi = lo + n;
@@ -75,7 +86,7 @@ static int put_chart(const struct el_report *r, int truth, double *block, struct
         }
         if (isnan(y[n - 1]))
             continue;
-        series[shown] = (struct el_svg_series){.name = curve_names[i],
+        series[shown] = (struct el_svg_series){.name = names[i],
                                                .x = x,
                                                .y = y,
                                                .lo = lo,
@@ -89,6 +100,7 @@ static int put_chart(const struct el_report *r, int truth, double *block, struct
                                                     ? "Share scoring 1 by rounds, exact truth"
                                                     : "Share scoring 1 by rounds, by votes",
                                        .x_label = "rounds T",
+                                       .y_label = "share scoring 1",
                                        .series = series,
                                        .n_series = shown,
                                        .y_max = 1,

@@ -429,8 +429,13 @@ static void test_svg(void **state)
         {.name = "<a>", .x = x, .y = y, .lo = lo, .hi = hi, .n = 3, .dots = 1},
         {.name = "b", .x = x, .y = y, .n = 3, .colour = 1, .dots = 1},
         {.x = x, .y = y, .n = 3, .colour = 11, .dash = 2, .faint = 1}};
-    const struct el_svg_chart chart = {
-        .title = "t&", .x_label = "T", .series = series, .n_series = 3, .y_max = 1, .x_whole = 1};
+    const struct el_svg_chart chart = {.title = "t&",
+                                       .x_label = "T",
+                                       .y_label = "s<",
+                                       .series = series,
+                                       .n_series = 3,
+                                       .y_max = 1,
+                                       .x_whole = 1};
     const struct el_svg_chart empty = {.title = "none", .x_label = "T", .y_max = 1, .x_whole = 1};
     struct el_buf b;
     el_buf_init(&b);
@@ -439,6 +444,7 @@ static void test_svg(void **state)
     assert_int_equal(count(b.data, "<polygon"), 1);
     assert_null(strstr(b.data, "nan"));
     assert_non_null(strstr(b.data, "&lt;a&gt;"));
+    assert_non_null(strstr(b.data, "transform=\"rotate(-90 14 175)\">s&lt;</text>"));
     assert_int_equal(count(b.data, "class=\"line s11 dash2 faint\""), 1); /* without a name */
     assert_int_equal(el_svg_lines(&empty, &b), 0);
     assert_null(strstr(b.data, "inf"));
@@ -460,7 +466,7 @@ static void test_svg_axis(void **state)
     struct el_buf b;
     el_buf_init(&b);
     assert_int_equal(el_svg_lines(&chart, &b), 0);
-    assert_non_null(strstr(b.data, "points=\"56.0,316.0 245.3,175.0 434.7,34.0 624.0,34.0 \""));
+    assert_non_null(strstr(b.data, "points=\"72.0,316.0 256.0,175.0 440.0,34.0 624.0,34.0 \""));
     assert_non_null(strstr(b.data, ">0</text>"));
     assert_non_null(strstr(b.data, ">-0.001</text>"));
     assert_non_null(strstr(b.data, ">0.001</text>"));
@@ -542,6 +548,9 @@ static void test_votes_of_one_round(void **state)
     char *page = page_of(a, "world:test:5", &o, 0);
     assert_null(strstr(page, curve));
     assert_non_null(strstr(page, "Share scoring 1 by rounds, exact truth"));
+    assert_int_equal(count(page, ">share scoring 1</text>"), 1);
+    assert_int_equal(count(page, ">Best@4</text>"), 1); /* as the table has it */
+    assert_int_equal(count(page, ">best of 4</text>"), 1);
     assert_int_equal(count(page, why), 1);
     assert_non_null(strstr(page, "Scored by the verifier's votes"));
     el_free(page);

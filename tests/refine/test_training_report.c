@@ -408,12 +408,45 @@ static void test_page_of_one_run(void **state)
     assert_int_equal(count(page, "<figure>"), 4); /* reward and truth, kl, loss, <i> */
     assert_int_equal(count(page, "faint\""), 5);  /* each raw line behind its smooth one */
     assert_non_null(strstr(page, ">rewards/true/mean</text>"));
+    assert_int_equal(count(page, "rotate(-90"), 4); /* every axis has its name, and unit */
+    assert_non_null(strstr(page, ")\">reward</text>"));
+    assert_non_null(strstr(page, ")\">kl (nats per token)</text>"));
+    assert_non_null(strstr(page, ")\">loss</text>"));
     assert_non_null(strstr(page, "The same in every step: drops/judge 0.</p>"));
     assert_non_null(strstr(page, "&lt;i&gt;"));
     assert_null(strstr(page, "<i>"));
     el_free(page);
     drop(log);
     el_buf_release(&b);
+}
+
+/* 100 points from 10 to 11, and one of 10 - below. */
+static char *page_of_spike(double below)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    for (int i = 0; i < 100; i++)
+        el_buf_printf(&b, "{\"step\":%d,\"step_time\":%g}\n", i + 1,
+                      i == 50 ? 10 - below : 10 + (i % 11) * 0.1);
+    struct el_training_log *log = one_log(b.data);
+    struct el_training_runs runs = {.run = log, .n = 1};
+    char *page = page_of(&runs);
+    drop(log);
+    el_buf_release(&b);
+    return page;
+}
+
+/* The frame is made for all but the farthest 1%; it takes in what is near. */
+static void test_frame_takes_in_what_is_near(void **state)
+{
+    (void)state;
+    char *page = page_of_spike(0.1);
+    assert_null(strstr(page, "beyond the frame"));
+    assert_non_null(strstr(page, ")\">step_time (s)</text>"));
+    el_free(page);
+    page = page_of_spike(0.4);
+    assert_non_null(strstr(page, "(1 beyond the frame)"));
+    el_free(page);
 }
 
 static void test_page_of_several_runs(void **state)
@@ -516,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_plan_has_every_metric_once),
         cmocka_unit_test(test_curves),
         cmocka_unit_test(test_page_of_one_run),
+        F(test_frame_takes_in_what_is_near),
         F(test_page_of_several_runs),
         cmocka_unit_test(test_extreme_numbers),
         F(test_every_allocation_may_fail),
