@@ -267,6 +267,19 @@ static int put_run(const struct el_training_runs *runs, int i, struct el_buf *ou
                    : rc;
 }
 
+static int put_scope(const struct el_training_log *log, struct el_buf *out)
+{
+    struct el_buf text;
+    el_buf_init(&text);
+    int rc = el_training_log_scope(log, &text);
+    if (rc == 0)
+        rc = el_buf_puts(out, "<p>");
+    if (rc == 0)
+        rc = el_page_text(out, text.data);
+    el_buf_release(&text);
+    return rc == 0 ? el_buf_puts(out, ".</p>\n") : rc;
+}
+
 static int put_malformed(const struct el_training_log *log, struct el_buf *out)
 {
     int rc = el_buf_puts(out, "<p class=\"v0\">");
@@ -303,7 +316,12 @@ static int put_head(const struct el_training_runs *runs, struct el_buf *out)
     for (int i = 0; rc == 0 && i < runs->n; i++)
         rc = put_run(runs, i, out);
     if (rc == 0)
-        rc = el_buf_puts(out, "</ul>\n<p class=\"soft\">Pale lines: as measured. Strong lines: "
+        rc = el_buf_puts(out, "</ul>\n");
+    for (int i = 0; rc == 0 && i < runs->n; i++)
+        if (runs->run[i].last_of)
+            rc = put_scope(&runs->run[i], out);
+    if (rc == 0)
+        rc = el_buf_puts(out, "<p class=\"soft\">Pale lines: as measured. Strong lines: "
                               "means over a twentieth of the steps around each point.");
     if (rc == 0 && has_arms(runs))
         rc = el_buf_puts(out, " Bands: 95% intervals of the strong line over the runs of an arm "
