@@ -31,12 +31,13 @@ static int put_head(const struct el_report *r, struct el_buf *out)
         rc = el_page_text(out, r->record.run.mode);
     if (rc == 0)
         rc = el_buf_puts(out, ")</p>\n");
-    return rc == 0 && !r->finished && r->attempts
-               ? el_buf_printf(out,
-                               "<p class=\"v0\">Unfinished: %lld threads have not ended%s.</p>\n",
-                               (long long)r->threads_by_state[EL_THREAD_NEW],
-                               r->threads_by_state[EL_THREAD_NEW] ? "" : ", analyses are missing")
-               : rc;
+    int64_t open = r->threads_by_state[EL_THREAD_NEW];
+    if (rc < 0 || r->finished || !r->attempts)
+        return rc;
+    return open ? el_buf_printf(out,
+                                "<p class=\"v0\">Unfinished: %lld threads have not ended.</p>\n",
+                                (long long)open)
+                : el_buf_puts(out, "<p class=\"v0\">Unfinished: analyses are missing.</p>\n");
 }
 
 /* ------------------------------------------------------------------------------------- curves */
