@@ -141,14 +141,37 @@ static void print_cost(const struct el_compete *c)
     fputc('\n', stderr);
 }
 
-static int run(struct el_compete_options *o, struct el_error *err)
+/* Problems and run come into the store together or not at all: another run of that name leaves no
+ * problems behind. */
+static int open_run(struct el_compete_options *o, const char *source, struct el_contest *contest,
+                    struct el_compete **c, char *warning, struct el_error *err)
+{
+    int rc = el_store_begin(o->store, err);
+    if (rc < 0)
+        return rc;
+    o->contest = contest;
+    rc = el_contest_read(contest, source, o->store, err);
+    if (rc == 0)
+        rc = el_compete_open(o, c, warning, err);
+    if (rc < 0) {
+        el_store_rollback(o->store);
+        return rc;
+    }
+    rc = el_store_commit(o->store, err);
+    if (rc < 0)
+        el_compete_close(*c);
+    return rc;
+}
+
+static int run(struct el_compete_options *o, const char *source, struct el_contest *contest,
+               struct el_error *err)
 {
     struct el_compete *c = NULL;
     struct cli_progress progress;
     char warning[256];
     cli_progress_init(&progress, o->settings->name, "replies");
     o->progress = &progress.base;
-    int rc = el_compete_open(o, &c, warning, err);
+    int rc = open_run(o, source, contest, &c, warning, err);
     if (rc < 0)
         return rc;
     if (*warning)
@@ -180,8 +203,8 @@ static int print_report(struct el_store *store, const char *name, int json, stru
     return rc;
 }
 
-/* With the problems known: the model, the run, the report. */
-static int compete(const struct flags *f, struct el_settings *s, const struct el_contest *contest,
+/* The model, the problems with the run, the report. */
+static int compete(const struct flags *f, struct el_settings *s, const char *source,
                    const struct el_prompt_set *prompts, struct el_store *store,
                    struct el_error *err)
 {
@@ -193,30 +216,28 @@ static int compete(const struct flags *f, struct el_settings *s, const struct el
                                            .context = f->context,
                                            .threads = f->cpu_threads};
     struct el_backend *backend = NULL;
-    int rc = el_contest_check_domain(contest, f->model, err);
-    if (rc == 0)
-        rc = cli_model_open(&local, &backend, err);
+    struct el_contest contest;
+    el_contest_init(&contest);
+    int rc = cli_model_open(&local, &backend, err);
     struct el_compete_options o = {.store = store,
                                    .settings = s,
-                                   .contest = contest,
                                    .prompts = prompts,
                                    .generator = backend,
                                    .verifier = backend};
     if (rc == 0)
-        rc = run(&o, err);
+        rc = run(&o, source, &contest, err);
     el_backend_free(backend);
+    el_contest_release(&contest);
     return rc < 0 ? rc : print_report(store, s->name, f->json, err);
 }
 
-/* A store that is not there yet is made only for problems that can be read and a model that takes
- * them: who has mistyped a name finds nothing left behind. */
+/* Nothing is written, and no model is loaded, for problems that cannot be read or that the model
+ * does not take: who has mistyped a name finds nothing left behind. */
 static int rehearse(const char *source, const struct flags *f, struct el_error *err)
 {
     struct el_inspection found;
     struct el_store *store = NULL;
     struct el_contest contest;
-    if (el_path_exists(f->store))
-        return 0;
     el_contest_init(&contest);
     int rc = el_inspect(f->model, &found, err);
     if (rc == 0)
@@ -234,9 +255,7 @@ static int command(const char *source, const struct flags *f, struct el_error *e
 {
     struct el_settings settings;
     struct el_store *store = NULL;
-    struct el_contest contest;
     struct el_prompt_set *prompts = NULL;
-    el_contest_init(&contest);
     int rc = make_settings(&settings, f, err);
     if (rc == 0)
         rc = read_topk(&settings, f, err);
@@ -247,10 +266,7 @@ static int command(const char *source, const struct flags *f, struct el_error *e
     if (rc == 0)
         rc = el_store_open(f->store, EL_STORE_CREATE, &store, err);
     if (rc == 0)
-        rc = el_contest_read(&contest, source, store, err);
-    if (rc == 0)
-        rc = compete(f, &settings, &contest, prompts, store, err);
-    el_contest_release(&contest);
+        rc = compete(f, &settings, source, prompts, store, err);
     el_prompt_set_free(prompts);
     el_store_close(store);
     return rc;

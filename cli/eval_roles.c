@@ -54,6 +54,8 @@ static int measure(const struct cli_eval_roles *o, const char *model, struct el_
         e->progress = &progress.base;
         rc = el_role_eval(e, r, err);
         cli_progress_finish(&progress);
+        if (rc == EL_ENOTFOUND)
+            el_error_prefix(err, "%s", model);
     }
     el_backend_free(b);
     el_prompt_set_free(prompts);

@@ -53,6 +53,12 @@ void el_json_count(struct el_json_out *j, const char *key, int64_t value)
     check(j, el_buf_printf(j->buf, "%lld", (long long)value));
 }
 
+void el_json_truth(struct el_json_out *j, const char *key, int value)
+{
+    put_key(j, key);
+    check(j, el_buf_puts(j->buf, value ? "true" : "false"));
+}
+
 void el_json_figure(struct el_json_out *j, const char *key, const struct el_figure *f)
 {
     el_json_open(j, key, '{');

@@ -17,6 +17,7 @@ void el_json_open(struct el_json_out *j, const char *key, char bracket);
 void el_json_close(struct el_json_out *j, char bracket);
 void el_json_text(struct el_json_out *j, const char *key, const char *value);
 void el_json_number(struct el_json_out *j, const char *key, double value); /* NaN: null */
+void el_json_truth(struct el_json_out *j, const char *key, int value);     /* true, false */
 void el_json_count(struct el_json_out *j, const char *key, int64_t value);
 void el_json_figure(struct el_json_out *j, const char *key, const struct el_figure *f);
 

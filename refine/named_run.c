@@ -19,6 +19,7 @@ static int copy(struct el_named_run *to, const struct el_run *run, struct el_err
     snprintf(to->model, sizeof to->model, "%s", run->model_digest);
     snprintf(to->prompts, sizeof to->prompts, "%s", run->prompt_digest);
     snprintf(to->mode, sizeof to->mode, "%s", run->mode);
+    to->done = run->done;
     to->config = el_strdup(run->config);
     return to->config ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for a run");
 }

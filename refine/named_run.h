@@ -11,6 +11,7 @@ struct el_named_run {
     int64_t id;
     char key[EL_DIGEST_HEX], model[EL_DIGEST_HEX], prompts[EL_DIGEST_HEX];
     char mode[128];
+    int done;     /* it came to its end, whatever is added to it since */
     char *config; /* the identity */
     cJSON *json;  /* the same, parsed */
 };

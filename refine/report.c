@@ -155,7 +155,7 @@ static int count_attention(struct el_report *r, struct el_error *err)
     return 0;
 }
 
-static enum el_thread_state state_of(const struct el_competition *c, int thread)
+enum el_thread_state el_report_thread_state(const struct el_competition *c, int thread)
 {
     int round = c->threads[thread].round;
     const struct el_attempt *last = round ? el_competition_at(c, thread, round) : NULL;
@@ -173,12 +173,13 @@ int el_report_count(struct el_report *r, struct el_store *s, struct el_error *er
 {
     const struct el_competition *c = &r->state;
     for (int t = 0; t < el_competition_threads(c); t++) {
-        r->threads_by_state[state_of(c, t)]++;
+        r->threads_by_state[el_report_thread_state(c, t)]++;
         for (int i = 1; i <= c->threads[t].round; i++) {
             r->attempts++;
             r->failures[el_competition_at(c, t, i)->failure]++;
         }
     }
+    r->finished = r->record.run.done && r->threads_by_state[EL_THREAD_NEW] == 0;
     for (int x = 0; x < c->n_texts; x++)
         for (int i = 0; i < c->texts[x].cap; i++) {
             int length_class = el_length_class(c->texts[x].bytes);

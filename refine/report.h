@@ -43,7 +43,7 @@ struct el_report_round {
     /* By exact truth: share of final proofs whose final answer is wrong (a witness that does not
      * hold, or no proof); share of those with a right one that still score below 1. */
     struct el_figure answer_error, trace_error;
-    double finished;                  /* share of threads that made no further attempt */
+    double stopped; /* share of threads that had ended; those under way have not */
     double tokens, completion_tokens; /* cumulative mean per thread */
 };
 
@@ -69,8 +69,10 @@ struct el_report {
     struct el_run_record record;
     struct el_contest contest;
     struct el_competition state;
-    int exact;                      /* the problems are of the small world */
-    int has_votes;                  /* after the last round, every final proof has votes */
+    int finished;  /* all threads have ended, and compete has come to its end with all the analyses
+                      that it was asked for; more of them may be on their way */
+    int exact;     /* the problems are of the small world */
+    int has_votes; /* after the last round, every final proof has votes */
     int votes_min, votes_max;       /* per final proof with votes */
     signed char *truth;             /* (texts) exact score in halves, EL_SCORE_NONE unknown */
     signed char *answer_holds;      /* (texts) 1: every claim has a witness that holds */

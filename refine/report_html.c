@@ -29,19 +29,51 @@ static int put_head(const struct el_report *r, struct el_buf *out)
         rc = el_buf_puts(out, " (");
     if (rc == 0)
         rc = el_page_text(out, r->record.run.mode);
-    return rc == 0 ? el_buf_puts(out, ")</p>\n") : rc;
+    if (rc == 0)
+        rc = el_buf_puts(out, ")</p>\n");
+    int64_t open = r->threads_by_state[EL_THREAD_NEW];
+    if (rc < 0 || r->finished || !r->attempts)
+        return rc;
+    return open ? el_buf_printf(out,
+                                "<p class=\"v0\">Unfinished: %lld threads have not ended.</p>\n",
+                                (long long)open)
+                : el_buf_puts(out, "<p class=\"v0\">Unfinished: analyses are missing.</p>\n");
 }
 
 /* ------------------------------------------------------------------------------------- curves */
 
 static const int curve_measures[] = {EL_MEASURE_PASS, EL_MEASURE_BEST, EL_MEASURE_ORACLE,
                                      EL_MEASURE_VERIFIER};
-static const char *const curve_names[] = {"Pass@1", "Best@k", "best of k", "by votes"};
+
+/* The words of the table's head, with the number of threads. */
+static void name_curves(const struct el_report *r, char names[4][24])
+{
+    int k = r->state.set.threads;
+    snprintf(names[0], sizeof names[0], "Pass@1");
+    snprintf(names[1], sizeof names[1], "Best@%d", k);
+    snprintf(names[2], sizeof names[2], "best of %d", k);
+    snprintf(names[3], sizeof names[3], "by votes");
+}
+
+static int has_scores(const struct el_report *r, int truth, int round)
+{
+    return !isnan(r->rounds[round - 1].figure[truth][EL_MEASURE_PASS][EL_KIND_MEAN].value);
+}
+
+static int rounds_with_scores(const struct el_report *r, int truth)
+{
+    int n = 0;
+    for (int round = 1; round <= r->state.set.rounds; round++)
+        n += has_scores(r, truth, round);
+    return n;
+}
 
 /* One series per measure: (rounds) of x, y, lo, hi each. */
 static int put_chart(const struct el_report *r, int truth, double *block, struct el_buf *out)
 {
     struct el_svg_series series[4];
+    char names[4][24];
+    name_curves(r, names);
     int n = r->state.set.rounds, shown = 0;
     for (int i = 0; i < 4; i++) {
         double *x = block + 4 * n * i, *y = x + n, *lo = y + n, *hi = lo + n;
@@ -55,7 +87,7 @@ static int put_chart(const struct el_report *r, int truth, double *block, struct
         }
         if (isnan(y[n - 1]))
             continue;
-        series[shown] = (struct el_svg_series){.name = curve_names[i],
+        series[shown] = (struct el_svg_series){.name = names[i],
                                                .x = x,
                                                .y = y,
                                                .lo = lo,
@@ -69,6 +101,7 @@ static int put_chart(const struct el_report *r, int truth, double *block, struct
                                                     ? "Share scoring 1 by rounds, exact truth"
                                                     : "Share scoring 1 by rounds, by votes",
                                        .x_label = "rounds T",
+                                       .y_label = "share scoring 1",
                                        .series = series,
                                        .n_series = shown,
                                        .y_max = 1,
@@ -79,6 +112,12 @@ static int put_chart(const struct el_report *r, int truth, double *block, struct
     return rc == 0 ? el_buf_puts(out, "</figure>\n") : rc;
 }
 
+/* A curve has two points; one alone is a row of the table. */
+static int put_curves(const struct el_report *r, int truth, double *block, struct el_buf *out)
+{
+    return rounds_with_scores(r, truth) > 1 ? put_chart(r, truth, block, out) : 0;
+}
+
 static int put_charts(const struct el_report *r, struct el_buf *out)
 {
     double *block = el_alloc_array((size_t)r->state.set.rounds * 16, sizeof *block);
@@ -86,9 +125,9 @@ static int put_charts(const struct el_report *r, struct el_buf *out)
         return EL_ENOMEM;
     int rc = el_buf_puts(out, "<div class=\"charts\">");
     if (rc == 0 && r->exact)
-        rc = put_chart(r, EL_TRUTH_EXACT, block, out);
+        rc = put_curves(r, EL_TRUTH_EXACT, block, out);
     if (rc == 0 && r->has_votes)
-        rc = put_chart(r, EL_TRUTH_VOTES, block, out);
+        rc = put_curves(r, EL_TRUTH_VOTES, block, out);
     if (rc == 0)
         rc = el_buf_puts(out, "</div>\n");
     el_free(block);
@@ -113,7 +152,7 @@ static int put_round(const struct el_report *r, int truth, int round, struct el_
         {EL_MEASURE_ORACLE, EL_KIND_SHARE}, {EL_MEASURE_VERIFIER, EL_KIND_SHARE},
         {EL_MEASURE_PASS, EL_KIND_MEAN},    {EL_MEASURE_BEST, EL_KIND_MEAN}};
     const struct el_report_round *x = &r->rounds[round - 1];
-    if (isnan(x->figure[truth][EL_MEASURE_PASS][EL_KIND_MEAN].value))
+    if (!has_scores(r, truth, round))
         return 0;
     int rc = el_buf_printf(out, "<tr><td>%d</td>", round);
     for (int k = 0; rc == 0 && k < 6; k++) {
@@ -123,7 +162,7 @@ static int put_round(const struct el_report *r, int truth, int round, struct el_
         else
             rc = el_buf_printf(out, "<td>%.3f</td>", f->value);
     }
-    return rc == 0 ? el_buf_printf(out, "<td>%.1f%%</td><td>%.0f</td></tr>\n", 100 * x->finished,
+    return rc == 0 ? el_buf_printf(out, "<td>%.1f%%</td><td>%.0f</td></tr>\n", 100 * x->stopped,
                                    x->tokens)
                    : rc;
 }
@@ -141,7 +180,12 @@ static int put_table(const struct el_report *r, int truth, struct el_buf *out)
         r->state.set.threads, r->state.set.threads, r->state.set.threads);
     for (int i = 1; rc == 0 && i <= r->state.set.rounds; i++)
         rc = put_round(r, truth, i, out);
-    return rc == 0 ? el_buf_puts(out, "</tbody></table></div>\n") : rc;
+    if (rc == 0)
+        rc = el_buf_puts(out, "</tbody></table></div>\n");
+    return rc == 0 && rounds_with_scores(r, truth) < r->state.set.rounds
+               ? el_buf_puts(out, "<p class=\"soft\">The other rounds have final proofs without "
+                                  "analyses; compete --analyse-all adds them.</p>\n")
+               : rc;
 }
 
 static int put_answers(const struct el_report *r, struct el_buf *out)

@@ -12,6 +12,7 @@ static void put_settings(const struct el_report *r, struct el_json_out *j)
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)s->seed);
     el_json_text(j, "run", s->name);
+    el_json_truth(j, "finished", r->finished);
     el_json_text(j, "model", r->record.run.model);
     el_json_text(j, "mode", r->record.run.mode);
     el_json_count(j, "problems", r->contest.n);
@@ -31,7 +32,7 @@ static void put_round(const struct el_report *r, int round, struct el_json_out *
     const struct el_report_round *x = &r->rounds[round - 1];
     el_json_open(j, NULL, '{');
     el_json_count(j, "T", round);
-    el_json_number(j, "stopped", x->finished);
+    el_json_number(j, "stopped", x->stopped);
     el_json_number(j, "tokens", x->tokens);
     el_json_number(j, "completion_tokens", x->completion_tokens);
     if (r->exact) {

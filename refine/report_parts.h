@@ -14,6 +14,9 @@ int el_report_score(struct el_report *r, struct el_figures *f, struct el_error *
 /* Failures, drops, usage, attention. */
 int el_report_count(struct el_report *r, struct el_store *s, struct el_error *err);
 
+/* Out of what is stored: SOLVED, SPENT, REFUSED; NEW: under way. */
+enum el_thread_state el_report_thread_state(const struct el_competition *c, int thread);
+
 double *el_report_cell(const struct el_report *r, int truth, int measure, int kind, int round);
 
 /* The score of a text by one truth, 0, 0.5, 1; NaN unknown (not: missing). */

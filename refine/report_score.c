@@ -169,12 +169,12 @@ static int count_tokens(struct el_report *r)
         return EL_ENOMEM;
     el_report_tokens(c, NULL, threads / c->set.threads, tokens, tokens + rounds);
     for (int round = 1; round <= rounds; round++) {
-        int64_t goes_on = 0;
+        int64_t ended = 0;
         for (int t = 0; t < threads; t++)
-            goes_on += c->threads[t].round > round;
+            ended += c->threads[t].round <= round && el_report_thread_state(c, t) != EL_THREAD_NEW;
         r->rounds[round - 1].tokens = tokens[round - 1];
         r->rounds[round - 1].completion_tokens = tokens[rounds + round - 1];
-        r->rounds[round - 1].finished = 1 - (double)goes_on / threads;
+        r->rounds[round - 1].stopped = (double)ended / threads;
     }
     el_free(tokens);
     return 0;

@@ -22,8 +22,10 @@ static int put_head(const struct el_report *r, struct el_buf *out)
                            s->generator.top_p, s->generator.top_k);
     int64_t open = r->threads_by_state[EL_THREAD_NEW];
     if (rc == 0 && open)
-        rc = el_buf_printf(out, "UNFINISHED: %lld threads have not ended\n", (long long)open);
-    return rc;
+        return el_buf_printf(out, "UNFINISHED: %lld threads have not ended\n", (long long)open);
+    return rc == 0 && !r->finished && r->attempts
+               ? el_buf_puts(out, "UNFINISHED: analyses are missing\n")
+               : rc;
 }
 
 /* "0.213 [0.180,0.246]", or blanks of the same width. */
@@ -54,7 +56,7 @@ static int put_round(const struct el_report *r, int truth, int round, struct el_
     short_text(&x->figure[truth][EL_MEASURE_PASS][EL_KIND_MEAN], pass_mean);
     short_text(&x->figure[truth][EL_MEASURE_BEST][EL_KIND_MEAN], best_mean);
     return el_buf_printf(out, "%3d  %s  %s  %s     %s     %s   %s   %5.1f%%  %8.0f\n", round, pass,
-                         best, oracle, votes, pass_mean, best_mean, 100 * x->finished, x->tokens);
+                         best, oracle, votes, pass_mean, best_mean, 100 * x->stopped, x->tokens);
 }
 
 static int put_table(const struct el_report *r, int truth, struct el_buf *out)

@@ -9,7 +9,7 @@
 enum {
     width = 640,
     height = 360,
-    left = 56,
+    left = 72,
     right = 16,
     with_legend = 34,
     without = 12,
@@ -99,6 +99,29 @@ static int put_tick(double value, struct el_buf *out)
     return el_buf_printf(out, "%g</text>", value == 0 ? 0 : value);
 }
 
+static int put_x_label(const struct el_svg_chart *c, struct el_buf *out)
+{
+    int rc = el_buf_printf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">",
+                           (left + width - right) / 2, height - 6);
+    if (rc == 0)
+        rc = el_html_escape(out, c->x_label, strlen(c->x_label));
+    return rc == 0 ? el_buf_puts(out, "</text>") : rc;
+}
+
+static int put_y_label(const struct el_svg_chart *c, const struct scale *s, struct el_buf *out)
+{
+    if (!c->y_label)
+        return 0;
+    int middle = (s->top + height - bottom) / 2;
+    int rc = el_buf_printf(out,
+                           "<text x=\"14\" y=\"%d\" text-anchor=\"middle\" "
+                           "transform=\"rotate(-90 14 %d)\">",
+                           middle, middle);
+    if (rc == 0)
+        rc = el_html_escape(out, c->y_label, strlen(c->y_label));
+    return rc == 0 ? el_buf_puts(out, "</text>") : rc;
+}
+
 static int put_axes(const struct el_svg_chart *c, const struct scale *s, struct el_buf *out)
 {
     int rc = 0;
@@ -126,11 +149,8 @@ static int put_axes(const struct el_svg_chart *c, const struct scale *s, struct 
             rc = put_tick((first + k) * step, out);
     }
     if (rc == 0)
-        rc = el_buf_printf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">",
-                           (left + width - right) / 2, height - 6);
-    if (rc == 0)
-        rc = el_html_escape(out, c->x_label, strlen(c->x_label));
-    return rc == 0 ? el_buf_puts(out, "</text>") : rc;
+        rc = put_x_label(c, out);
+    return rc == 0 ? put_y_label(c, s, out) : rc;
 }
 
 static int put_band(const struct el_svg_series *s, int index, const struct scale *scale,

@@ -18,7 +18,7 @@ struct el_svg_series {
 };
 
 struct el_svg_chart {
-    const char *title, *x_label;
+    const char *title, *x_label, *y_label; /* y_label along the axis; NULL: none */
     const struct el_svg_series *series;
     int n_series;
     double y_min, y_max; /* the y axis; what lies outside is drawn at its ends */

@@ -48,19 +48,25 @@ static int is_metric(const cJSON *f)
     return cJSON_IsNumber(f) && strcmp(f->string, "step") != 0 && !is_absent(f);
 }
 
-/* Names are printed on terminals. */
+/* What is printed on terminals. */
+static int is_text(const char *s)
+{
+    size_t n = strlen(s);
+    for (size_t i = 0, len; i < n; i += len) {
+        len = el_utf8_length(s + i, n - i);
+        if (len == 0 || (unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+            return 0;
+    }
+    return 1;
+}
+
 static int check_name(const char *name, struct el_error *err)
 {
     size_t n = strlen(name);
     if (n == 0 || n > name_max)
         return el_error_set(err, EL_EFORMAT, "field '%.60s': expected a name of 1 to %d bytes",
                             name, name_max);
-    for (size_t i = 0, len; i < n; i += len) {
-        len = el_utf8_length(name + i, n - i);
-        if (len == 0 || (unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-            return el_error_set(err, EL_EFORMAT, "a field's name is not text");
-    }
-    return 0;
+    return is_text(name) ? 0 : el_error_set(err, EL_EFORMAT, "a field's name is not text");
 }
 
 /* What is wrong with one field, which may go into the last row when `same` is set. */
@@ -249,6 +255,8 @@ void el_training_log_release(struct el_training_log *log)
         el_free(log->metric[i].hi);
         el_free(log->metric[i].tail);
     }
+    el_free(log->last_of);
+    el_free(log->start);
     el_free(log->recipe);
     el_free(log->arm);
     el_free(log->step);
@@ -280,6 +288,50 @@ static int load_note(struct el_training_log *log, const char *dir, struct el_err
     return rc == EL_ENOMEM ? el_error_set(err, rc, "%s: out of memory", dir) : 0;
 }
 
+/* The start of a training from a model: "start_digest" of roles and of means over phases,
+ * "start_weights_digest" of stages. */
+static const char *start_of(const cJSON *o)
+{
+    static const char *const keys[] = {"start_digest", "start_weights_digest"};
+    for (int i = 0; i < 2; i++) {
+        const char *start = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, keys[i]));
+        if (start)
+            return start;
+    }
+    return "";
+}
+
+/* A model folder keeps the log of what trained it last; without a readable training.json the log is
+ * taken as it is. */
+static int load_history(struct el_training_log *log, const char *dir, struct el_error *err)
+{
+    cJSON *o = NULL;
+    char *path = el_path_join(dir, "training.json");
+    if (!path)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory", dir);
+    int rc = el_path_exists(path) ? el_json_load(path, &o, NULL) : EL_ENOTFOUND;
+    const char *recipe = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(o, "recipe"));
+    if (rc == 0 && recipe && is_text(recipe) && is_text(start_of(o))) {
+        log->last_of = el_strdup(recipe);
+        log->start = el_strdup(start_of(o));
+        rc = log->last_of && log->start ? 0 : EL_ENOMEM;
+    }
+    cJSON_Delete(o);
+    el_free(path);
+    return rc == EL_ENOMEM ? el_error_set(err, rc, "%s: out of memory", dir) : 0;
+}
+
+int el_training_log_scope(const struct el_training_log *log, struct el_buf *out)
+{
+    int rc = el_buf_printf(out, "%s: the log of the last phase alone (recipe %s", log->path,
+                           log->last_of);
+    if (rc == 0 && log->start[0])
+        rc = el_buf_printf(out, ", which started from the model %.16s", log->start);
+    return rc == 0 ? el_buf_printf(out, "); earlier phases%s are not in it",
+                                   log->start[0] ? ", and that model's own training," : "")
+                   : rc;
+}
+
 static int load(struct el_training_log *log, const char *dir, struct el_error *err)
 {
     struct el_buf text;
@@ -291,6 +343,8 @@ static int load(struct el_training_log *log, const char *dir, struct el_error *e
         rc = el_training_log_parse(log, path, text.data, text.len, err);
     if (rc == 0)
         rc = load_note(log, dir, err);
+    if (rc == 0)
+        rc = load_history(log, dir, err);
     el_free(path);
     el_buf_release(&text);
     return rc;

@@ -9,6 +9,7 @@
 #ifndef EL_REFINE_TRAINING_LOG_H
 #define EL_REFINE_TRAINING_LOG_H
 
+#include "core/base/buf.h"
 #include "core/base/error.h"
 
 #include <stddef.h>
@@ -28,6 +29,10 @@ struct el_training_metric {
 struct el_training_log {
     char *path, *name;
     char *recipe, *arm; /* of run.json beside the metrics (training/run_note.h); NULL without it */
+    /* Of training.json beside the metrics, as a model folder has it, else NULL: the recipe, of
+     * which the log is the last phase, and the digest of the weights that began it ("" where it
+     * began with new ones). */
+    char *last_of, *start;
     uint64_t seed;
     int seeds;     /* 0: a run; else an arm of so many */
     int64_t *step; /* (rows), rising */
@@ -54,10 +59,13 @@ void el_training_log_release(struct el_training_log *log);
 const struct el_training_metric *el_training_log_metric(const struct el_training_log *log,
                                                         const char *name);
 const double *el_training_log_values(const struct el_training_log *log, const char *name);
+/* Appends, for a log with last_of, what is not in it, as one sentence without a newline. 0 or
+ * EL_ENOMEM. */
+int el_training_log_scope(const struct el_training_log *log, struct el_buf *out);
 
-/* Reads the metrics.jsonl, and run.json where there is one, of n folders (1..EL_TRAINING_RUNS). A
- * run is called by as many of the last parts of its path as tell the runs apart. EL_EINVAL when a
- * folder is given twice, or for too many. Release it after success. */
+/* Reads the metrics.jsonl, with run.json and training.json where there are any, of n folders
+ * (1..EL_TRAINING_RUNS). A run is called by as many of the last parts of its path as tell the runs
+ * apart. EL_EINVAL when a folder is given twice, or for too many. Release it after success. */
 int el_training_runs_load(struct el_training_runs *runs, const char *const *dirs, int n,
                           struct el_error *err);
 void el_training_runs_release(struct el_training_runs *runs);

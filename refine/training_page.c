@@ -108,6 +108,16 @@ static void make_series(struct drawing *d, const struct el_training_chart *c)
     }
 }
 
+/* A frame that nearly holds everything is made to. */
+static void take_in_what_is_near(struct el_svg_chart *chart, double min, double max)
+{
+    double near = 0.1 * (chart->y_max - chart->y_min), pad = 0.2 * near;
+    if (min < chart->y_min && min >= chart->y_min - near)
+        chart->y_min = min - pad;
+    if (max > chart->y_max && max <= chart->y_max + near)
+        chart->y_max = max + pad;
+}
+
 static void find_axis(const struct drawing *d, const struct el_training_chart *c,
                       struct el_svg_chart *chart)
 {
@@ -125,6 +135,7 @@ static void find_axis(const struct drawing *d, const struct el_training_chart *c
     int from_zero = lo >= 0 && lo <= 0.5 * hi;
     chart->y_min = from_zero ? 0 : lo - pad;
     chart->y_max = hi <= 0 && lo < 0 && hi > 0.5 * lo ? 0 : hi + pad;
+    take_in_what_is_near(chart, min, max);
     if (c->share && min >= 0 && max <= 1)
         chart->y_min = 0, chart->y_max = 1;
 }
@@ -161,6 +172,7 @@ static int put_chart(struct drawing *d, const struct el_training_chart *c, struc
     make_series(d, c);
     struct el_svg_chart chart = {.title = c->title,
                                  .x_label = "step",
+                                 .y_label = c->axis,
                                  .series = d->series,
                                  .n_series = d->n_series,
                                  .x_whole = 1};
@@ -255,6 +267,19 @@ static int put_run(const struct el_training_runs *runs, int i, struct el_buf *ou
                    : rc;
 }
 
+static int put_scope(const struct el_training_log *log, struct el_buf *out)
+{
+    struct el_buf text;
+    el_buf_init(&text);
+    int rc = el_training_log_scope(log, &text);
+    if (rc == 0)
+        rc = el_buf_puts(out, "<p>");
+    if (rc == 0)
+        rc = el_page_text(out, text.data);
+    el_buf_release(&text);
+    return rc == 0 ? el_buf_puts(out, ".</p>\n") : rc;
+}
+
 static int put_malformed(const struct el_training_log *log, struct el_buf *out)
 {
     int rc = el_buf_puts(out, "<p class=\"v0\">");
@@ -291,7 +316,12 @@ static int put_head(const struct el_training_runs *runs, struct el_buf *out)
     for (int i = 0; rc == 0 && i < runs->n; i++)
         rc = put_run(runs, i, out);
     if (rc == 0)
-        rc = el_buf_puts(out, "</ul>\n<p class=\"soft\">Pale lines: as measured. Strong lines: "
+        rc = el_buf_puts(out, "</ul>\n");
+    for (int i = 0; rc == 0 && i < runs->n; i++)
+        if (runs->run[i].last_of)
+            rc = put_scope(&runs->run[i], out);
+    if (rc == 0)
+        rc = el_buf_puts(out, "<p class=\"soft\">Pale lines: as measured. Strong lines: "
                               "means over a twentieth of the steps around each point.");
     if (rc == 0 && has_arms(runs))
         rc = el_buf_puts(out, " Bands: 95% intervals of the strong line over the runs of an arm "

@@ -95,6 +95,29 @@ static const struct entry {
     {"Other", NULL, {""}, {0}, 0, 0},
 };
 
+/* -------------------------------------------------------------------------------------- units */
+
+/* Of single metrics; the first pattern that fits decides. */
+static const struct {
+    const char *pattern, *unit;
+} units[] = {{"loss_lm", "nats per token"},
+             {"loss_kl", "nats"},
+             {"indexer_kl", "nats"},
+             {"kl", "nats per token"},
+             {"entropy", "nats per token"},
+             {"sampling/sampling_logp_difference/", "nats"},
+             {"trajectory_staleness", "updates"},
+             {"top_p_kept_vocab_per_token", "ids"},
+             {"completions/clipped_ratio", NULL},
+             {"completions/", "tokens"},
+             {"drops/judge_proof_bytes", "bytes"},
+             {"step_time", "s"},
+             {"time/", "s"},
+             {"num_tokens", "tokens"},
+             {"trained/tokens", "tokens"},
+             {"trained/rows", "rows"},
+             {"targets", "tokens"}};
+
 /* --------------------------------------------------------------------------------- directions */
 
 /* The first pattern that fits decides; one that ends in '/' fits all that begin so. */
@@ -144,6 +167,35 @@ static int better(const char *name)
         if (fits(directions[i].pattern, name))
             return directions[i].better;
     return 0;
+}
+
+/* What several metrics of one chart measure together, by one of them. */
+static const struct {
+    const char *pattern, *axis;
+} axes[] = {{"reward", "reward"},
+            {"rewards/", "reward"},
+            {"clip_ratio/", "fraction"},
+            {"off_policy_mask_fraction", "fraction"},
+            {"sampling/sampling_logp_difference/", "difference (nats)"},
+            {"sampling/importance_sampling_ratio/", "ratio"},
+            {"sampling/", "share that differs"},
+            {"completions/", "length (tokens)"},
+            {"trained/", "tokens, rows"}};
+
+static const char *axis_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++)
+        if (fits(axes[i].pattern, name))
+            return axes[i].axis;
+    return "value";
+}
+
+static const char *unit_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (fits(units[i].pattern, name))
+            return units[i].unit;
+    return NULL;
 }
 
 /* ------------------------------------------------------------------------------------ figures */
@@ -219,6 +271,19 @@ static void short_title(const char *prefix, const char *name, char *out, size_t 
         snprintf(out, size, "%.*s", (int)n, from);
 }
 
+/* The axis is as long as some 50 letters. */
+static void name_axis(struct el_training_chart *c)
+{
+    const char *name = strlen(c->metric[0]) <= 42 ? c->metric[0] : "value";
+    const char *unit = unit_of(c->metric[0]);
+    if (c->n > 1)
+        snprintf(c->axis, sizeof c->axis, "%s", axis_of(c->metric[0]));
+    else if (unit)
+        snprintf(c->axis, sizeof c->axis, "%s (%s)", name, unit);
+    else
+        snprintf(c->axis, sizeof c->axis, "%s", name);
+}
+
 static void place_together(struct el_training_plan *plan, const struct entry *e, struct naming *all)
 {
     struct el_training_chart *c = &plan->chart[plan->n];
@@ -232,7 +297,10 @@ static void place_together(struct el_training_plan *plan, const struct entry *e,
         c->label[c->n] = e->label[k] ? e->label[k] : all->name[i];
         c->metric[c->n++] = all->name[i];
     }
-    plan->n += c->n > 0;
+    if (c->n == 0)
+        return;
+    name_axis(c);
+    plan->n++;
 }
 
 static void place_each(struct el_training_plan *plan, const struct entry *e, struct naming *all)
@@ -247,6 +315,7 @@ static void place_each(struct el_training_plan *plan, const struct entry *e, str
                                         .n = 1,
                                         .share = e->share};
         short_title(e->metric[0], all->name[i], c->title, sizeof c->title);
+        name_axis(c);
         all->placed[i] = 1;
     }
 }

@@ -25,6 +25,7 @@ void el_training_figures(const struct el_training_log *log, const struct el_trai
 struct el_training_chart {
     const char *group;
     char title[128];
+    char axis[64]; /* what the y axis measures, with its unit where there is one */
     const char *metric[3], *label[3]; /* (n) */
     int n;
     int share; /* 1: the axis is 0..1 where the values allow it */

@@ -70,6 +70,11 @@ static int put_run(const struct el_training_log *log, struct el_buf *out)
     if (rc == 0 && log->n_malformed)
         rc = el_buf_printf(out, "; %d malformed line%s left out", log->n_malformed,
                            log->n_malformed == 1 ? "" : "s");
+    if (rc == 0 && log->last_of) {
+        rc = el_buf_putc(out, '\n');
+        if (rc == 0)
+            rc = el_training_log_scope(log, out);
+    }
     return rc == 0 ? el_buf_putc(out, '\n') : rc;
 }
 
@@ -166,6 +171,10 @@ static void put_run_json(struct el_json_out *j, const struct el_training_log *lo
         el_json_count(j, "seeds", log->seeds);
     el_json_count(j, "steps", log->rows);
     el_json_count(j, "last_step", log->step[log->rows - 1]);
+    if (log->last_of) {
+        el_json_text(j, "last_phase_of", log->last_of);
+        el_json_text(j, "started_from", log->start);
+    }
     el_json_count(j, "malformed", log->n_malformed);
     el_json_open(j, "malformed_lines", '[');
     for (int i = 0; i < log->n_malformed && i < EL_TRAINING_NAMED; i++) {

@@ -27,6 +27,7 @@ says "$work/page.html" '</html>'
 grep -qE '(src|href)="https?:' "$work/page.html" && fail 'the page refers to the network'
 status 0 "$program" eval "$work/a.db" --run whole --json
 cp "$work/out" "$work/whole.json"
+says out '"finished": true'
 
 unwritable "$program" eval "$work/a.db" --run whole
 unwritable "$program" eval "$work/a.db" --run whole --json

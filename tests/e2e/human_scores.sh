@@ -41,11 +41,26 @@ same "$work/human/model/domain.json" models/small/domain.json
 # As a judge it is measured, with a warning.
 status 0 "$program" eval "$work/s.db" --roles "$work/human/model" --temperature 0
 says err 'knows the small proof world alone, and 4 of 4 proofs and analyses are not of it'
+says out '3 proofs to judge and 0 analyses to rate over 2 problems'
+says out 'D_v: 3 items; left out: 1 as too long for the model'
 
 # The same command finds it finished.
 cp "$work/human/state.safetensors" "$work/state"
 status 0 "$program" train "$work/verifier.json" --data "$work/s.db" --out "$work/human"
 same "$work/human/state.safetensors" "$work/state"
+
+# What labels the data lack is said before the first step.
+if grep -q 'warning: .* of D_v' "$work/err"; then fail 'a warning where all labels are there'; fi
+sed -e 's/"correct"/"incorrect"/' "$work/corpus.jsonl" >"$work/wrong.jsonl"
+status 0 "$program" import "$work/wrong.jsonl" --store "$work/wrong.db" \
+    --mapping configs/mappings/correct-incorrect.json
+sed 's/"max_steps": 3/"max_steps": 1/' "$work/verifier.json" >"$work/once.json"
+status 0 "$program" train "$work/once.json" --data "$work/wrong.db" --out "$work/wrong"
+says err 'warning: all 2 of D_v have score 0: the verifier can only learn to say 0'
+status 0 "$program" import "$work/corpus.jsonl" --store "$work/two.db" \
+    --mapping configs/mappings/correct-incorrect.json
+status 0 "$program" train "$work/once.json" --data "$work/two.db" --out "$work/two"
+says err 'warning: no item of D_v has score 0.5: label_balance leaves it out'
 
 # What cannot be is explained: nothing that fits; a role that has nothing to learn from.
 sed 's/"max_completion_length": 512/"max_completion_length": 1000/' "$work/verifier.json" >"$work/long.json"

@@ -429,8 +429,13 @@ static void test_svg(void **state)
         {.name = "<a>", .x = x, .y = y, .lo = lo, .hi = hi, .n = 3, .dots = 1},
         {.name = "b", .x = x, .y = y, .n = 3, .colour = 1, .dots = 1},
         {.x = x, .y = y, .n = 3, .colour = 11, .dash = 2, .faint = 1}};
-    const struct el_svg_chart chart = {
-        .title = "t&", .x_label = "T", .series = series, .n_series = 3, .y_max = 1, .x_whole = 1};
+    const struct el_svg_chart chart = {.title = "t&",
+                                       .x_label = "T",
+                                       .y_label = "s<",
+                                       .series = series,
+                                       .n_series = 3,
+                                       .y_max = 1,
+                                       .x_whole = 1};
     const struct el_svg_chart empty = {.title = "none", .x_label = "T", .y_max = 1, .x_whole = 1};
     struct el_buf b;
     el_buf_init(&b);
@@ -439,6 +444,7 @@ static void test_svg(void **state)
     assert_int_equal(count(b.data, "<polygon"), 1);
     assert_null(strstr(b.data, "nan"));
     assert_non_null(strstr(b.data, "&lt;a&gt;"));
+    assert_non_null(strstr(b.data, "transform=\"rotate(-90 14 175)\">s&lt;</text>"));
     assert_int_equal(count(b.data, "class=\"line s11 dash2 faint\""), 1); /* without a name */
     assert_int_equal(el_svg_lines(&empty, &b), 0);
     assert_null(strstr(b.data, "inf"));
@@ -460,12 +466,106 @@ static void test_svg_axis(void **state)
     struct el_buf b;
     el_buf_init(&b);
     assert_int_equal(el_svg_lines(&chart, &b), 0);
-    assert_non_null(strstr(b.data, "points=\"56.0,316.0 245.3,175.0 434.7,34.0 624.0,34.0 \""));
+    assert_non_null(strstr(b.data, "points=\"72.0,316.0 256.0,175.0 440.0,34.0 624.0,34.0 \""));
     assert_non_null(strstr(b.data, ">0</text>"));
     assert_non_null(strstr(b.data, ">-0.001</text>"));
     assert_non_null(strstr(b.data, ">0.001</text>"));
     assert_null(strstr(b.data, "circle"));
     el_buf_release(&b);
+}
+
+static double stopped_after(const cJSON *root, int round)
+{
+    const cJSON *x = cJSON_GetArrayItem(cJSON_GetObjectItem(root, "by_round"), round - 1);
+    return cJSON_GetObjectItem(x, "stopped")->valuedouble;
+}
+
+/* Threads under way have not stopped, those without a first attempt least of all. */
+static void test_unfinished(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    struct fake_options o = {.room = 1, .stop_after = 3};
+    double stopped[2];
+    for (int whole = 0; whole < 2; whole++) {
+        int rc = arena_run(a, "world:test:5", &s, &o, NULL);
+        assert_int_equal(rc, whole ? 0 : EL_EINTR);
+        char *json = arena_report(a, "run");
+        cJSON *root = cJSON_Parse(json);
+        const cJSON *finished = cJSON_GetObjectItem(root, "finished");
+        assert_true(whole ? cJSON_IsTrue(finished) : cJSON_IsFalse(finished));
+        stopped[whole] = stopped_after(root, 3);
+        assert_true(stopped_after(root, 1) <= stopped[whole]);
+        cJSON_Delete(root);
+        el_free(json);
+        o.stop_after = 0;
+        el_stop_requested = 0;
+    }
+    assert_true(stopped[0] < 0.2 && stopped[1] == 1);
+}
+
+/* All threads have ended, the analyses are not all there. */
+static void test_unfinished_analyses(void **state)
+{
+    struct arena *a = *state;
+    struct el_settings s = arena_settings();
+    s.rounds = 1;
+    struct fake_options o = {.room = 1};
+    struct fake_counts all = {0};
+    must(a, arena_run(a, "world:test:3", &s, &o, &all));
+    arena_remove_store(a);
+    o.stop_after = all.attempts + all.analyses - 1;
+    assert_int_equal(arena_run(a, "world:test:3", &s, &o, NULL), EL_EINTR);
+    el_stop_requested = 0;
+    o.stop_after = 0;
+    struct el_store *store = NULL;
+    struct el_report r;
+    struct el_buf text;
+    must(a, el_store_open(a->path, EL_STORE_READONLY, &store, &a->err));
+    must(a, el_report_make(&r, store, "run", NULL, &a->err));
+    assert_int_equal(r.threads_by_state[EL_THREAD_NEW], 0);
+    assert_true(!r.finished && r.rounds[0].stopped == 1);
+    el_buf_init(&text);
+    must(a, el_report_text(&r, &text));
+    assert_non_null(strstr(text.data, "UNFINISHED: analyses are missing\n"));
+    el_buf_clear(&text);
+    must(a, el_report_html(&r, NULL, store, 0, &text, &a->err));
+    assert_non_null(strstr(text.data, ">Unfinished: analyses are missing.</p>"));
+    el_buf_release(&text);
+    el_report_release(&r);
+    el_store_close(store);
+}
+
+/* Votes of the last round alone are no curve: the page has their row, and why there is no more. */
+static void test_votes_of_one_round(void **state)
+{
+    struct arena *a = *state;
+    const struct fake_options o = {0};
+    static const char *const curve = "Share scoring 1 by rounds, by votes";
+    static const char *const why = "The other rounds have final proofs without analyses";
+    struct el_settings s = arena_settings();
+    char *page = page_of(a, "world:test:5", &o, 0);
+    assert_null(strstr(page, curve));
+    assert_non_null(strstr(page, "Share scoring 1 by rounds, exact truth"));
+    assert_int_equal(count(page, ">share scoring 1</text>"), 1);
+    assert_int_equal(count(page, ">Best@4</text>"), 1); /* as the table has it */
+    assert_int_equal(count(page, ">best of 4</text>"), 1);
+    assert_int_equal(count(page, why), 1);
+    assert_non_null(strstr(page, "Scored by the verifier's votes"));
+    el_free(page);
+    s.analyse_all = 1;
+    arena_remove_store(a);
+    struct el_store *store = run_and_open(a, "world:test:5", &s, &o);
+    struct el_report r;
+    struct el_buf out;
+    el_buf_init(&out);
+    must(a, el_report_make(&r, store, "run", NULL, &a->err));
+    must(a, el_report_html(&r, NULL, store, 0, &out, &a->err));
+    assert_non_null(strstr(out.data, curve));
+    assert_null(strstr(out.data, why));
+    el_buf_release(&out);
+    el_report_release(&r);
+    el_store_close(store);
 }
 
 int main(void)
@@ -481,6 +581,9 @@ int main(void)
         T(test_page_is_balanced_and_complete),
         T(test_answers_are_told),
         T(test_no_votes),
+        T(test_unfinished),
+        T(test_unfinished_analyses),
+        T(test_votes_of_one_round),
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_svg),
         cmocka_unit_test(test_svg_axis),

@@ -187,6 +187,8 @@ static int drop_folders(void **state)
         char path[200];
         snprintf(path, sizeof path, "%s/metrics.jsonl", f->path[i]);
         unlink(path);
+        snprintf(path, sizeof path, "%s/training.json", f->path[i]);
+        unlink(path);
         rmdir(f->path[i]);
         *strrchr(f->path[i], '/') = '\0';
         rmdir(f->path[i]);
@@ -408,12 +410,45 @@ static void test_page_of_one_run(void **state)
     assert_int_equal(count(page, "<figure>"), 4); /* reward and truth, kl, loss, <i> */
     assert_int_equal(count(page, "faint\""), 5);  /* each raw line behind its smooth one */
     assert_non_null(strstr(page, ">rewards/true/mean</text>"));
+    assert_int_equal(count(page, "rotate(-90"), 4); /* every axis has its name, and unit */
+    assert_non_null(strstr(page, ")\">reward</text>"));
+    assert_non_null(strstr(page, ")\">kl (nats per token)</text>"));
+    assert_non_null(strstr(page, ")\">loss</text>"));
     assert_non_null(strstr(page, "The same in every step: drops/judge 0.</p>"));
     assert_non_null(strstr(page, "&lt;i&gt;"));
     assert_null(strstr(page, "<i>"));
     el_free(page);
     drop(log);
     el_buf_release(&b);
+}
+
+/* 100 points from 10 to 11, and one of 10 - below. */
+static char *page_of_spike(double below)
+{
+    struct el_buf b;
+    el_buf_init(&b);
+    for (int i = 0; i < 100; i++)
+        el_buf_printf(&b, "{\"step\":%d,\"step_time\":%g}\n", i + 1,
+                      i == 50 ? 10 - below : 10 + (i % 11) * 0.1);
+    struct el_training_log *log = one_log(b.data);
+    struct el_training_runs runs = {.run = log, .n = 1};
+    char *page = page_of(&runs);
+    drop(log);
+    el_buf_release(&b);
+    return page;
+}
+
+/* The frame is made for all but the farthest 1%; it takes in what is near. */
+static void test_frame_takes_in_what_is_near(void **state)
+{
+    (void)state;
+    char *page = page_of_spike(0.1);
+    assert_null(strstr(page, "beyond the frame"));
+    assert_non_null(strstr(page, ")\">step_time (s)</text>"));
+    el_free(page);
+    page = page_of_spike(0.4);
+    assert_non_null(strstr(page, "(1 beyond the frame)"));
+    el_free(page);
 }
 
 static void test_page_of_several_runs(void **state)
@@ -474,6 +509,46 @@ static int report(const struct folders *f, struct el_buf *b)
 /* A report is whole or none: what there was no memory to read is not left out. sign: as
  * el_alloc_fail_after has it; -1, when one allocation alone fails, which nothing behind it hides.
  */
+static void write_history(const char *dir, const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/training.json", dir);
+    assert_int_equal(el_file_write(path, text, strlen(text), &err), 0);
+}
+
+/* A model folder has the log of its last phase, which is not taken for the whole training. */
+static void test_last_phase_is_told(void **state)
+{
+    struct folders *f = *state;
+    const char *dir = f->path[3];
+    static const char *const told =
+        "the log of the last phase alone (recipe configs/<all>.json, which started from the model "
+        "0123456789abcdef); earlier phases, and that model's own training, are not in it\n";
+    struct el_training_runs runs;
+    struct el_buf b;
+    el_buf_init(&b);
+    write_history(dir, "{\"recipe\":\"configs/<all>.json\",\"start_digest\":"
+                       "\"0123456789abcdef0123456789abcdef\"}");
+    assert_int_equal(el_training_runs_load(&runs, &dir, 1, &err), 0);
+    assert_int_equal(el_training_text(&runs, &b, &err), 0);
+    assert_non_null(strstr(b.data, told));
+    el_buf_clear(&b);
+    assert_int_equal(el_training_json(&runs, &b, &err), 0);
+    assert_non_null(strstr(b.data, "\"last_phase_of\": \"configs/<all>.json\", \"started_from\": "
+                                   "\"0123456789abcdef0123456789abcdef\""));
+    char *page = page_of(&runs);
+    assert_balanced(page);
+    assert_non_null(
+        strstr(page, "(recipe configs/&lt;all&gt;.json, which started from the model "));
+    el_free(page);
+    el_training_runs_release(&runs);
+    write_history(dir, "{\"recipe\":\"\\u001b[2J\"}"); /* nothing for a terminal */
+    assert_int_equal(el_training_runs_load(&runs, &dir, 1, &err), 0);
+    assert_null(runs.run[0].last_of);
+    el_training_runs_release(&runs);
+    el_buf_release(&b);
+}
+
 static void fail_each_of_report(const struct folders *f, int sign)
 {
     struct el_buf whole, b;
@@ -498,6 +573,8 @@ static void fail_each_of_report(const struct folders *f, int sign)
 
 static void test_every_allocation_may_fail(void **state)
 {
+    const struct folders *f = *state;
+    write_history(f->path[0], "{\"recipe\":\"r\",\"start_weights_digest\":\"d\"}");
     fail_each_of_report(*state, 1);
     fail_each_of_report(*state, -1);
 }
@@ -516,6 +593,8 @@ int main(void)
         cmocka_unit_test(test_plan_has_every_metric_once),
         cmocka_unit_test(test_curves),
         cmocka_unit_test(test_page_of_one_run),
+        F(test_frame_takes_in_what_is_near),
+        F(test_last_phase_is_told),
         F(test_page_of_several_runs),
         cmocka_unit_test(test_extreme_numbers),
         F(test_every_allocation_may_fail),

@@ -21,7 +21,7 @@ struct scripted {
         char *prompt;
         uint64_t key;
         int64_t tag;
-        int again;
+        int again, full;
         double temperature;
     } seen[4096];
 };
@@ -50,6 +50,7 @@ static inline int scripted_submit(struct el_backend *b, const struct el_request 
     s->seen[s->asked].prompt = el_strdup(r->messages[0].content);
     s->seen[s->asked].key = r->key;
     s->seen[s->asked].tag = r->tag;
+    s->seen[s->asked].full = r->want_full;
     s->seen[s->asked].temperature = r->sampling.temperature;
     s->seen[s->asked++].again = again;
     s->in_flight++;

@@ -597,6 +597,78 @@ static void flatterer(void **state)
     el_buf_release(&text);
 }
 
+/* Perfect about proofs of the first problem; there is no room for the rest. */
+static const char *short_of_room(void *user, const char *prompt, int again)
+{
+    const struct el_dataset *d = user;
+    const char *reply = perfect(user, prompt, again);
+    for (size_t i = 0; i < d[0].n; i++)
+        if (asks_about(prompt, &d[0].item[i]))
+            return strcmp(d[0].item[i].problem_key, d[0].item[0].problem_key) == 0 ? reply : NULL;
+    return NULL;
+}
+
+static const char *no_room(void *user, const char *prompt, int again)
+{
+    (void)user, (void)prompt, (void)again;
+    return NULL;
+}
+
+/* What does not fit is not asked, is counted, and is in no mean. */
+static void too_long_to_judge(void **state)
+{
+    (void)state;
+    static struct scripted s;
+    struct el_dataset d[2];
+    struct el_role_report r;
+    struct el_error err = {0};
+    struct el_buf text;
+    char said[200];
+    int64_t fit = 0;
+    assert_int_equal(el_dataset_load(&d[0], store, EL_DATASET_DV, NULL, &err), 0);
+    assert_int_equal(el_dataset_load(&d[1], store, EL_DATASET_DMV, NULL, &err), 0);
+    for (size_t i = 0; i < d[0].n; i++)
+        fit += strcmp(d[0].item[i].problem_key, d[0].item[0].problem_key) == 0;
+    scripted_open(&s, short_of_room, d);
+    struct el_role_eval e = {.backend = &s.base,
+                             .prompts = prompts,
+                             .dv = &d[0],
+                             .dmv = &d[1],
+                             .sampling = {.temperature = 1, .top_p = 1, .max_tokens = 9},
+                             .samples = 2,
+                             .resamples = 50};
+    assert_int_equal(el_role_eval(&e, &r, &err), 0);
+    assert_int_equal(r.asked[0], fit);
+    assert_int_equal(r.too_long[0], (int64_t)d[0].n - fit);
+    assert_true(r.asked[1] == 0 && r.too_long[1] == (int64_t)d[1].n);
+    assert_true(r.analyses == 2 * fit && r.ratings == 0 && r.problems == 1);
+    assert_true(s.seen[0].full); /* nor what would be cut off */
+    near(r.metric[EL_ROLE_V_FORMAT].value, 1);
+    near(r.metric[EL_ROLE_V_ACCURACY].lo, 1);
+    el_buf_init(&text);
+    assert_int_equal(el_role_report_text(&r, &text), 0);
+    snprintf(said, sizeof said, "%d proofs to judge and 0 analyses to rate over 1 problem, 2 rep",
+             (int)fit);
+    assert_non_null(strstr(text.data, said));
+    snprintf(said, sizeof said, "\nD_v: %d items; left out: %d as too long for the model\n",
+             (int)fit, (int)((int64_t)d[0].n - fit));
+    assert_non_null(strstr(text.data, said));
+    assert_null(strstr(text.data, "meta_verifier"));
+    el_buf_clear(&text);
+    assert_int_equal(el_role_report_json(&r, &text), 0);
+    snprintf(said, sizeof said, "\"analyses_too_long\":%d,", (int)d[1].n);
+    assert_non_null(strstr(text.data, said));
+    el_buf_release(&text);
+    scripted_close(&s);
+    scripted_open(&s, no_room, d);
+    s.base.context_limit = 10;
+    assert_int_equal(el_role_eval(&e, &r, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "fits the model: it takes 10 tokens, of which 9 are kept"));
+    scripted_close(&s);
+    el_dataset_release(&d[0]);
+    el_dataset_release(&d[1]);
+}
+
 /* Several models: means over them, intervals over them, each of them. */
 static void models_together(void **state)
 {
@@ -606,7 +678,8 @@ static void models_together(void **state)
     struct el_buf out;
     el_buf_init(&out);
     for (int i = 0; i < 4; i++) {
-        r[i] = (struct el_role_report){.problems = 5, .analyses = 10, .ratings = 0};
+        r[i] = (struct el_role_report){.problems = 5, .analyses = 10, .asked = {10}};
+        r[i].too_long[0] = i == 1 ? 3 : 0;
         for (int k = 0; k < EL_ROLE_METRICS; k++)
             r[i].metric[k].value = k < EL_ROLE_M_FORMAT ? 0.1 * (i + 1) : NAN;
         r[i].verifier_balanced.value = 0.2 * (i + 1);
@@ -614,7 +687,9 @@ static void models_together(void **state)
     }
     const struct el_role_arm arms[] = {{"three", models, r, 3}, {"one", models + 3, r + 3, 1}};
     assert_int_equal(el_role_arms_text(arms, 2, &out), 0);
-    assert_non_null(strstr(out.data, "\nthree: 3 models: m1, m\"2, m3\n"));
+    assert_non_null(strstr(out.data, "Each model: 10 proofs to judge and 0 analyses to rate over"));
+    assert_non_null(strstr(out.data, "\nthree: 3 models: m1, m\"2, m3\nm\"2:\nD_v: 10 items; left "
+                                     "out: 3 as too long for the model\n  verifier/format"));
     /* 0.2 +- 4.3027 * 0.1 / sqrt(3) */
     assert_non_null(strstr(out.data,
                            "  verifier/accuracy               0.200  [-0.048, 0.448]  0.100 "
@@ -653,6 +728,7 @@ int main(void)
         cmocka_unit_test(nothing_there),
         cmocka_unit_test(perfect_judge),
         cmocka_unit_test(flatterer),
+        cmocka_unit_test(too_long_to_judge),
         cmocka_unit_test(models_together),
     };
     return cmocka_run_group_tests(tests, enter, leave);

@@ -20,6 +20,36 @@ static void say_what_has_no_room(const struct el_rl_run *t, const char *name, si
                   name, n, of, what, t->recipe.sampling.max_tokens, t->tasks.context);
 }
 
+static const char *const scores[] = {"0", "0.5", "1"};
+
+/* The reward of one label alone is full as soon as the model says nothing else. */
+static int say_only_label(const struct el_rl_run *t, const struct el_dataset *d, const char *who)
+{
+    for (int k = 0; k < 3; k++)
+        if (d->by_class[k] == d->n) {
+            el_rl_say(t, "warning: all %zu of %s have score %s: the %s can only learn to say %s",
+                      d->n, el_dataset_name(d->what), scores[k], who, scores[k]);
+            return 1;
+        }
+    return 0;
+}
+
+/* A label without items is drawn never, whatever label_balance asks for. */
+static void say_missing_labels(const struct el_rl_run *t, enum el_dataset_what what)
+{
+    const struct el_dataset *d = &t->tasks.data[what];
+    enum el_role judge = what == EL_DATASET_DV ? EL_ROLE_VERIFIER : EL_ROLE_META_VERIFIER;
+    const char *who = what == EL_DATASET_DV ? "verifier" : "meta-verifier";
+    if (!d->n || !(t->tasks.share[judge] > 0) || say_only_label(t, d, who))
+        return;
+    for (int k = 0; k < 3; k++)
+        if (d->by_class[k] == 0 && t->recipe.label_balance[k] > 0)
+            el_rl_say(t,
+                      "warning: no item of %s has score %s: label_balance leaves it out, and "
+                      "nothing teaches the %s when to say %s",
+                      el_dataset_name(what), scores[k], who, scores[k]);
+}
+
 static void say_what_there_is(const struct el_rl_run *t)
 {
     const struct el_rl_tasks *x = &t->tasks;
@@ -31,6 +61,7 @@ static void say_what_there_is(const struct el_rl_run *t)
         el_buf_release(&line);
         say_what_has_no_room(t, el_dataset_name(x->data[i].what), x->no_room[i], x->data[i].n,
                              "items");
+        say_missing_labels(t, (enum el_dataset_what)i);
     }
     say_what_has_no_room(t, "problems to prove", x->no_room_problems,
                          (size_t)t->recipe.prompts_per_step, "of the first step");

@@ -54,6 +54,15 @@ static int put_line(const struct el_role_arm *a, int column, struct el_buf *out)
     return rc == 0 ? el_buf_putc(out, '\n') : rc;
 }
 
+static int put_left_out(const struct el_role_arm *a, int i, struct el_buf *out)
+{
+    const struct el_role_report *r = &a->report[i];
+    if (r->too_long[EL_DATASET_DV] + r->too_long[EL_DATASET_DMV] == 0)
+        return 0;
+    int rc = el_buf_printf(out, "%s:\n", a->model[i]);
+    return rc == 0 ? el_role_report_left_out(r, out) : rc;
+}
+
 static int put_arm(const struct el_role_arm *a, struct el_buf *out)
 {
     int rc = el_buf_printf(out, "\n%s: %d model%s", a->name, a->n, a->n == 1 ? "" : "s");
@@ -61,6 +70,8 @@ static int put_arm(const struct el_role_arm *a, struct el_buf *out)
         rc = el_buf_printf(out, "%s%s", i ? ", " : ": ", a->model[i]);
     if (rc == 0)
         rc = el_buf_putc(out, '\n');
+    for (int i = 0; i < a->n && rc == 0; i++)
+        rc = put_left_out(a, i, out);
     for (int k = 0; k < COLUMNS && rc == 0; k++)
         rc = put_line(a, k, out);
     return rc;
@@ -68,13 +79,13 @@ static int put_arm(const struct el_role_arm *a, struct el_buf *out)
 
 int el_role_arms_text(const struct el_role_arm *arm, int n, struct el_buf *out)
 {
-    const struct el_role_report *r = &arm->report[0];
-    int rc =
-        el_buf_printf(out,
-                      "Each model: %lld analyses and %lld ratings of them over %d problems. Mean "
-                      "over the models of an arm,\n[95%% interval over them, Student's t], each "
-                      "model. A reply without a legal score is wrong and of quality 0.\n",
-                      (long long)r->analyses, (long long)r->ratings, r->problems);
+    int rc = el_buf_puts(out, "Each model: ");
+    if (rc == 0)
+        rc = el_role_report_asked(&arm->report[0], out);
+    if (rc == 0)
+        rc = el_buf_puts(out, ". Mean over the models of an arm,\n[95% interval over them, "
+                              "Student's t], each model. A reply without a legal score is wrong "
+                              "and of quality 0.\n");
     for (int i = 0; i < n && rc == 0; i++)
         rc = put_arm(&arm[i], out);
     return rc;

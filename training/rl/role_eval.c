@@ -12,7 +12,8 @@
 struct question {
     const struct el_dataset_item *item;
     enum el_role role;
-    int problem; /* number in 0..problems-1 */
+    int left_out; /* it does not fit the model */
+    int problem;  /* number in 0..problems-1 */
     struct el_buf prompt;
 };
 
@@ -55,12 +56,19 @@ static int add_set(struct bench *b, const struct el_dataset *d, enum el_role rol
     return rc;
 }
 
+static int same_problem(const struct question *q, const struct question *x)
+{
+    return !q->left_out && strcmp(q->item->problem_key, x->item->problem_key) == 0;
+}
+
 /* Equal problems of both sets are one problem of the bootstrap. */
 static void number_problems(struct bench *b)
 {
     for (int i = 0; i < b->n; i++) {
         int k = i;
-        while (k > 0 && strcmp(b->q[k - 1].item->problem_key, b->q[i].item->problem_key) != 0)
+        if (b->q[i].left_out)
+            continue;
+        while (k > 0 && !same_problem(&b->q[k - 1], &b->q[i]))
             k--;
         b->q[i].problem = k > 0 ? b->q[k - 1].problem : b->problems++;
     }
@@ -120,9 +128,7 @@ static int take(struct bench *b, const struct question *q, const struct el_compl
     struct el_reply reply = {.failure = EL_REPLY_EMPTY};
     struct el_reply_context ctx = {
         c->finish == EL_FINISH_LENGTH ? EL_REPLY_CUT_OFF : EL_REPLY_ENDED, 0};
-    int rc = c->finish == EL_FINISH_REFUSED
-                 ? 0
-                 : el_role_parse(q->role, b->parser, c->text, c->text_len, &ctx, &reply, err);
+    int rc = el_role_parse(q->role, b->parser, c->text, c->text_len, &ctx, &reply, err);
     int said = reply.failure == EL_REPLY_OK ? reply.halves : EL_SCORE_NONE;
     if (q->role == EL_ROLE_VERIFIER) {
         b->out->analyses++;
@@ -150,22 +156,66 @@ static uint64_t key_of(const struct bench *b, const struct question *q, int samp
     return el_digest_key(&d);
 }
 
+/* A verdict that the context would cut off says nothing of the judge. */
+static void prepare(const struct bench *b, struct el_rl_ask *asks)
+{
+    int samples = b->e->samples;
+    for (int i = 0; i < b->n * samples; i++)
+        asks[i] = (struct el_rl_ask){.prompt = b->q[i / samples].prompt.data,
+                                     .sampling = b->e->sampling,
+                                     .key = key_of(b, &b->q[i / samples], i % samples),
+                                     .full = 1};
+}
+
+/* All samples of a question have one prompt, which fits or not. */
+static int leave_out(struct bench *b, const struct el_rl_ask *asks, struct el_error *err)
+{
+    struct el_role_report *r = b->out;
+    for (int i = 0; i < b->n; i++) {
+        struct question *q = &b->q[i];
+        enum el_dataset_what what = q->role == EL_ROLE_VERIFIER ? EL_DATASET_DV : EL_DATASET_DMV;
+        q->left_out = asks[i * b->e->samples].out.finish == EL_FINISH_REFUSED;
+        r->too_long[what] += q->left_out;
+        r->asked[what] += !q->left_out;
+    }
+    if (r->asked[EL_DATASET_DV] + r->asked[EL_DATASET_DMV] > 0)
+        return 0;
+    return el_error_set(err, EL_ENOTFOUND,
+                        "none of %d proofs and analyses fits the model: it takes %d tokens, of "
+                        "which %d are kept for the reply",
+                        b->n, b->e->backend->context_limit, b->e->sampling.max_tokens);
+}
+
+static int count_all(struct bench *b, const struct el_rl_ask *asks, struct el_error *err)
+{
+    int samples = b->e->samples, rc = 0;
+    number_problems(b);
+    b->out->problems = b->problems;
+    size_t cells = (size_t)EL_ROLE_METRICS * (size_t)b->problems;
+    b->num = el_alloc_array(cells, sizeof *b->num);
+    b->den = el_alloc_array(cells, sizeof *b->den);
+    if (!b->num || !b->den)
+        return el_error_set(err, EL_ENOMEM, "out of memory for counts");
+    for (int i = 0; i < b->n * samples && rc == 0; i++)
+        if (!b->q[i / samples].left_out)
+            rc = take(b, &b->q[i / samples], &asks[i].out, err);
+    return rc;
+}
+
 static int ask(struct bench *b, struct el_error *err)
 {
-    int samples = b->e->samples, n = b->n * samples;
+    int n = b->n * b->e->samples;
     struct el_rl_ask *asks = el_alloc_array((size_t)n, sizeof *asks);
     if (!asks)
         return el_error_set(err, EL_ENOMEM, "out of memory for %d questions", n);
-    for (int i = 0; i < n; i++)
-        asks[i] = (struct el_rl_ask){.prompt = b->q[i / samples].prompt.data,
-                                     .sampling = b->e->sampling,
-                                     .key = key_of(b, &b->q[i / samples], i % samples)};
+    prepare(b, asks);
     int rc = el_rl_ask_all(b->e->backend, asks, n, b->e->progress, err);
-    for (int i = 0; i < n; i++) {
-        if (rc == 0)
-            rc = take(b, &b->q[i / samples], &asks[i].out, err);
+    if (rc == 0)
+        rc = leave_out(b, asks, err);
+    if (rc == 0)
+        rc = count_all(b, asks, err);
+    for (int i = 0; i < n; i++)
         el_completion_release(&asks[i].out);
-    }
     el_free(asks);
     return rc;
 }
@@ -233,23 +283,15 @@ static int measure(struct bench *b, struct el_error *err)
     int rc = add_set(b, b->e->dv, EL_ROLE_VERIFIER, err);
     if (rc == 0)
         rc = add_set(b, b->e->dmv, EL_ROLE_META_VERIFIER, err);
-    if (rc < 0)
-        return rc;
-    number_problems(b);
-    size_t cells = (size_t)EL_ROLE_METRICS * (size_t)b->problems;
-    b->num = el_alloc_array(cells, sizeof *b->num);
-    b->den = el_alloc_array(cells, sizeof *b->den);
-    if (!b->num || !b->den)
-        return el_error_set(err, EL_ENOMEM, "out of memory for counts");
-    rc = ask(b, err);
-    b->out->problems = b->problems;
+    if (rc == 0)
+        rc = ask(b, err);
     return rc == 0 ? intervals(b, err) : rc;
 }
 
 int el_role_eval(const struct el_role_eval *e, struct el_role_report *out, struct el_error *err)
 {
     struct bench b = {.e = e, .out = out};
-    *out = (struct el_role_report){0};
+    *out = (struct el_role_report){.samples = e->samples};
     size_t n = chosen(&b, e->dv) + chosen(&b, e->dmv);
     if (n == 0 || e->samples < 1 || e->resamples < 1)
         return el_error_set(err, EL_EINVAL,
@@ -309,20 +351,47 @@ static int put_all(const struct el_role_report *r, struct el_buf *out, int json)
     return rc;
 }
 
+int el_role_report_left_out(const struct el_role_report *r, struct el_buf *out)
+{
+    int rc = 0;
+    for (int what = 0; what < 2 && rc == 0; what++)
+        if (r->too_long[what])
+            rc = el_buf_printf(out, "%s: %lld items; left out: %lld as too long for the model\n",
+                               el_dataset_name((enum el_dataset_what)what),
+                               (long long)r->asked[what], (long long)r->too_long[what]);
+    return rc;
+}
+
+int el_role_report_asked(const struct el_role_report *r, struct el_buf *out)
+{
+    long long proofs = r->asked[EL_DATASET_DV], analyses = r->asked[EL_DATASET_DMV];
+    int rc =
+        el_buf_printf(out, "%lld proof%s to judge and %lld %s to rate over %d problem%s", proofs,
+                      proofs == 1 ? "" : "s", analyses, analyses == 1 ? "analysis" : "analyses",
+                      r->problems, r->problems == 1 ? "" : "s");
+    return rc == 0 && r->samples > 1 ? el_buf_printf(out, ", %d replies to each", r->samples) : rc;
+}
+
 int el_role_report_text(const struct el_role_report *r, struct el_buf *out)
 {
-    int rc = el_buf_printf(out,
-                           "%lld analyses and %lld ratings of them over %d problems; 95%% "
-                           "intervals, bootstrap over problems.\nA reply without a legal score is "
-                           "wrong and of quality 0.\n",
-                           (long long)r->analyses, (long long)r->ratings, r->problems);
+    int rc = el_role_report_asked(r, out);
+    if (rc == 0)
+        rc = el_buf_puts(out, "; 95% intervals, bootstrap over problems.\nA reply without a legal "
+                              "score is wrong and of quality 0.\n");
+    if (rc == 0)
+        rc = el_role_report_left_out(r, out);
     return rc == 0 ? put_all(r, out, 0) : rc;
 }
 
 int el_role_report_json(const struct el_role_report *r, struct el_buf *out)
 {
-    int rc = el_buf_printf(out, "{\"problems\":%d,\"analyses\":%lld,\"ratings\":%lld", r->problems,
-                           (long long)r->analyses, (long long)r->ratings);
+    int rc = el_buf_printf(
+        out,
+        "{\"problems\":%d,\"proofs_to_judge\":%lld,\"proofs_too_long\":%lld,"
+        "\"analyses_to_rate\":%lld,\"analyses_too_long\":%lld,\"analyses\":%lld,\"ratings\":%lld",
+        r->problems, (long long)r->asked[EL_DATASET_DV], (long long)r->too_long[EL_DATASET_DV],
+        (long long)r->asked[EL_DATASET_DMV], (long long)r->too_long[EL_DATASET_DMV],
+        (long long)r->analyses, (long long)r->ratings);
     if (rc == 0)
         rc = put_all(r, out, 1);
     return rc == 0 ? el_buf_puts(out, "}\n") : rc;

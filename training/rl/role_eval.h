@@ -11,7 +11,8 @@
 #include "roles/role.h"
 
 /* Each is a ratio of sums over analyses, with a percentile bootstrap over problems. A reply without
- * a legal score is wrong, of quality 0, names no defect and invents none. */
+ * a legal score is wrong, of quality 0, names no defect and invents none. Items that with
+ * sampling.max_tokens do not fit the model are not asked about and count nowhere. */
 enum el_role_metric {
     /* verifier: s the true score, s' its own */
     EL_ROLE_V_FORMAT,   /* replies with a legal score */
@@ -42,8 +43,11 @@ struct el_role_value {
 };
 
 struct el_role_report {
-    int problems;
+    int problems;              /* of what was asked */
+    int samples;               /* replies to each item */
     int64_t analyses, ratings; /* replies of the verifier, of the meta-verifier */
+    /* Items by enum el_dataset_what: proofs to judge and analyses to rate. */
+    int64_t asked[2], too_long[2]; /* what was asked about; what does not fit the model */
     struct el_role_value metric[EL_ROLE_METRICS];
     struct el_role_value verifier_balanced, meta_balanced;
 };
@@ -60,9 +64,16 @@ struct el_role_eval {
     struct el_progress *progress;
 };
 
-/* A pure function of model, data and options. */
+/* A pure function of model, data and options. EL_ENOTFOUND when nothing fits the model. */
 int el_role_eval(const struct el_role_eval *e, struct el_role_report *out, struct el_error *err);
 
+/* Appends, where there is something to say, lines such as
+ *     D_v: 8 items; left out: 324 as too long for the model
+ * 0 or EL_ENOMEM. */
+int el_role_report_left_out(const struct el_role_report *r, struct el_buf *out);
+/* Appends "8 proofs to judge and 0 analyses to rate over 5 problems", with the replies to each
+ * where there are several. 0 or EL_ENOMEM. */
+int el_role_report_asked(const struct el_role_report *r, struct el_buf *out);
 /* Appends a table for people, or one JSON object. 0 or EL_ENOMEM. */
 int el_role_report_text(const struct el_role_report *r, struct el_buf *out);
 int el_role_report_json(const struct el_role_report *r, struct el_buf *out);
