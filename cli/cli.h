@@ -116,6 +116,10 @@ struct cli_progress {
     double start, last;  /* when the first update came, when it was drawn last */
     int64_t start_done;  /* work found done already, which says nothing about the speed */
     int64_t done, total;
+    struct cli_mark {
+        double at;
+        int64_t left;
+    } past, next;  /* what was left a while ago: says how fast it becomes less now */
     int64_t drawn; /* `done` of the line drawn last, -1: none yet */
     char note[80];
 };

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 enum { bar_width = 20, least_bar = 4 };
-static const double redraw_seconds = 0.1, line_seconds = 5, quiet_loading = 1;
+static const double redraw_seconds = 0.1, line_seconds = 5, quiet_loading = 1, shortest_window = 5;
 
 static void put_duration(char *out, size_t n, double seconds)
 {
@@ -33,7 +33,30 @@ struct parts {
     char bar[64], count[96], unit[48], share[32], rate[96], eta[48];
 };
 
-/* Speed and remaining time, both from the work done since the first update. */
+/* How long the rest will take, by how fast it became less of late: work may become slower, and less
+ * in total. `rate`: the speed since the first update, for when nothing became less. */
+static double remaining(const struct cli_progress *p, double now, double rate)
+{
+    double left = (double)(p->total - p->done), fell = (double)p->past.left - left;
+    return fell > 0 && now > p->past.at ? left * (now - p->past.at) / fell : left / rate;
+}
+
+/* Keeps what was left between a fifth and two fifths of the time ago. */
+static void mark(struct cli_progress *p, double now)
+{
+    const struct cli_mark here = {now, p->total - p->done};
+    double window = (now - p->start) / 5;
+    if (p->total <= 0)
+        return;
+    if (p->past.at == 0)
+        p->past = p->next = here;
+    if (window >= shortest_window && now - p->next.at >= window) {
+        p->past = p->next;
+        p->next = here;
+    }
+}
+
+/* The speed since the first update, and the remaining time. */
 static void put_rate(const struct cli_progress *p, double now, struct parts *l)
 {
     double seconds = now - p->start, done = (double)(p->done - p->start_done);
@@ -48,7 +71,7 @@ static void put_rate(const struct cli_progress *p, double now, struct parts *l)
     snprintf(l->rate, sizeof l->rate, "  %s %.40s/s", number, p->unit);
     if (p->total <= p->done)
         return;
-    put_duration(left, sizeof left, (double)(p->total - p->done) / rate);
+    put_duration(left, sizeof left, remaining(p, now, rate));
     snprintf(l->eta, sizeof l->eta, "  ETA %s", left);
 }
 
@@ -130,9 +153,11 @@ static void update(struct el_progress *base, int64_t done, int64_t total, const 
         p->begun = 1;
         p->start = now;
         p->start_done = done;
+        p->past.at = 0;
     }
     p->done = done;
     p->total = total;
+    mark(p, now);
     snprintf(p->note, sizeof p->note, "%s", note ? note : "");
     if (is_due(p, now))
         draw(p, now);

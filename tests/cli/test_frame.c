@@ -182,6 +182,27 @@ static void plain_lines_come_every_five_seconds(void **state)
     screen_close(&s);
 }
 
+/* 100 units in a hundred seconds, then 100 at a tenth of the speed, while the total becomes less.
+ */
+static void the_time_left_is_that_of_the_present_speed(void **state)
+{
+    (void)state;
+    struct screen s;
+    screen_open(&s, 0);
+    for (int i = 0; i < 100; i++, clock_now += 1)
+        el_progress_update(&s.p.base, i, 400, NULL);
+    for (int i = 0; i < 100; i++, clock_now += 10)
+        el_progress_update(&s.p.base, 100 + i, 400, NULL);
+    el_progress_update(&s.p.base, 200, 400, NULL); /* 200 are left, at one in ten seconds */
+    fflush(s.p.out);
+    assert_non_null(strstr(s.text, "200/400 tokens (50%)  0.18 tokens/s  ETA 33:20\n"));
+    for (int i = 0; i <= 100; i++, clock_now += 10) /* for each that is done one more falls away */
+        el_progress_update(&s.p.base, 200 + i / 2, 400 - i / 2, NULL);
+    fflush(s.p.out);
+    assert_non_null(strstr(s.text, "250/350 tokens (71%)  0.12 tokens/s  ETA 16:40\n"));
+    screen_close(&s);
+}
+
 static void a_terminal_line_is_redrawn_and_cut(void **state)
 {
     (void)state;
@@ -346,6 +367,7 @@ int main(void)
         cmocka_unit_test(options_and_arguments_mix),
         cmocka_unit_test(wrong_usage_is_status_2),
         cmocka_unit_test(plain_lines_come_every_five_seconds),
+        cmocka_unit_test(the_time_left_is_that_of_the_present_speed),
         cmocka_unit_test(a_terminal_line_is_redrawn_and_cut),
         cmocka_unit_test(a_narrow_terminal_keeps_share_and_eta),
         cmocka_unit_test(the_rate_leaves_out_work_found_done),

@@ -41,6 +41,13 @@ says err 'nothing to do'
 same "$work/out" "$work/report"
 status 1 compete "$work/a.db" whole --rounds 4
 says err whole
+# Problems of a run that is refused do not come into the store.
+status 0 "$program" export --store "$work/a.db" --what problems --out "$work/problems"
+# shellcheck disable=SC2086 # a list of options
+status 1 "$program" compete world:test:5 --model "$model" --run whole --store "$work/a.db" $settings
+says err 'other problems'
+status 0 "$program" export --store "$work/a.db" --what problems --out "$work/still"
+same "$work/still" "$work/problems"
 # The largest seed is one like any other, and not the default.
 status 0 compete "$work/a.db" last --threads 1 --rounds 1 --seed 18446744073709551615
 status 1 compete "$work/a.db" last --threads 1 --rounds 1 --seed 1
