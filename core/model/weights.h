@@ -10,6 +10,13 @@
 #include "core/model/layout.h"
 #include "core/tensor/device.h"
 
+/* The config.json that weights were loaded with, as a file: another one takes its place when
+ * somebody saves another model there. All 0 for weights that were not loaded. */
+struct el_weights_origin {
+    uint64_t device, inode;
+    int64_t seconds, nanoseconds; /* of its last change */
+};
+
 struct el_weights {
     struct el_config config;
     struct el_layout layout;
@@ -19,6 +26,7 @@ struct el_weights {
     float *rope_cos, *rope_sin; /* device, (rope_positions, dr/2) */
     int rope_positions;         /* = config.max_position_embeddings */
     float softmax_scale;
+    struct el_weights_origin origin;
     /* Of config and values: set by create and load, renewed by el_weights_digest alone. */
     char digest[EL_DIGEST_HEX];
 };
