@@ -55,10 +55,10 @@ int el_weights_load(const char *dir, struct el_device *d, struct el_weights **ou
 /* Writes dir/config.json and dir/model.safetensors (dir is made if need be), each atomically, the
  * weights in config.dtype (BF16 rounds to nearest even; tensors flagged F32 stay F32). Both files
  * are complete on the disk before anything of the folder changes. Then a config.json that differs
- * from the new one is removed, the weights are replaced, and config.json takes its place, each step
- * on the disk before the next: whoever looks in between, or after a crash there, finds old or new
- * weights with their own configuration, or no config.json. A NaN or Inf is EL_ENUMERIC and nothing
- * is replaced. */
+ * from the new one is removed, the weights are replaced, and config.json takes its place (an equal
+ * one stays as it is), each step on the disk before the next: whoever looks in between, or after a
+ * crash there, finds old or new weights with their own configuration, or no config.json. A NaN or
+ * Inf is EL_ENUMERIC and nothing is replaced. */
 int el_weights_save(const struct el_weights *w, const char *dir, struct el_error *err);
 
 /* Recomputes w->digest from the current values. */
