@@ -178,6 +178,52 @@ static void nothing_fits(void **state)
     el_buf_release(&said);
 }
 
+/* A first checkpoint of what nothing fits, as if it were of before that was refused: the open run
+ * finds a damaged one, which this replaces. */
+static void begun_before(const struct el_rl_options *o)
+{
+    struct el_rl_run t;
+    struct el_error err = {0};
+    char path[300];
+    assert_int_equal(el_dir_make(o->out, &err), 0);
+    snprintf(path, sizeof path, "%s/state.safetensors", o->out);
+    replace(path, "damaged");
+    assert_int_equal(el_rl_run_open(&t, o, &err), EL_EFORMAT);
+    const struct el_state_owner owner = {t.owner, 1};
+    assert_int_equal(el_rotation_save(&t.checkpoints, &t.state, &t.trainer, &owner, &err), 0);
+    el_rl_run_close(&t);
+}
+
+/* Runs that began before it was refused go on, and give their models out. */
+static void what_has_begun_goes_on(void **state)
+{
+    (void)state;
+    char changes[500];
+    struct el_error err = {0};
+    snprintf(changes, sizeof changes,
+             "\"model\":\"%s\",\"max_completion_length\":16,\"max_steps\":1,\"roles\":{"
+             "\"verifier\":1}",
+             short_sighted(16));
+    struct el_rl_options o = {.recipe = recipe("begun.json", changes),
+                              .out = at("begun"),
+                              .threads = 1,
+                              .export_only = 1,
+                              .over = {.seed = -1}};
+    const struct el_rl_options opened = {
+        .recipe = o.recipe, .out = o.out, .threads = 1, .over = {.seed = -1}};
+    begun_before(&opened);
+    if (el_rl_train(&o, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_int_equal(access(at("begun/model/config.json"), F_OK), 0);
+    struct el_buf said = said_by(o.recipe, o.out, 0);
+    heard(&said, "max_completion_length is 16, and ");
+    heard(&said, "takes 16 tokens, prompt included: steps from here on drop every prompt");
+    el_buf_release(&said);
+    cJSON *line = metrics(o.out, 0);
+    assert_true(value(line, "drops/prompt") == 4);
+    cJSON_Delete(line);
+}
+
 /* A prompt of a run's own data whose replies the context might cut off is not sampled but counted,
  * in a step and by rejection sampling; the start says how many there are. */
 static void prompts_without_room_are_counted(void **state)
@@ -210,6 +256,7 @@ int main(void)
         cmocka_unit_test(sampling_resumes),
         cmocka_unit_test(files_of_another_recipe),
         cmocka_unit_test(nothing_fits),
+        cmocka_unit_test(what_has_begun_goes_on),
         cmocka_unit_test(prompts_without_room_are_counted),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

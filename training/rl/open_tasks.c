@@ -10,14 +10,16 @@
 /* ---- What is said about it ---- */
 
 /* What a run of its own data drops on its way. */
-static void say_what_has_no_room(const struct el_rl_run *t, const char *name, size_t n, size_t of,
-                                 const char *what)
+static void say_what_has_no_room(const struct el_rl_run *t, enum el_role role)
 {
-    if (n)
+    const struct el_rl_own *own = &t->tasks.own[role];
+    if (own->no_room)
         el_rl_say(t,
                   "%s: %zu of %zu %s leave less than max_completion_length (%d) of the model's %d "
                   "tokens; where they are drawn they are dropped (drops/prompt)",
-                  name, n, of, what, t->recipe.sampling.max_tokens, t->tasks.context);
+                  el_role_name(role), own->no_room, own->asked,
+                  role == EL_ROLE_GENERATOR ? "problems looked at" : "items",
+                  t->recipe.sampling.max_tokens, t->tasks.context);
 }
 
 static void say_what_there_is(const struct el_rl_run *t)
@@ -29,11 +31,9 @@ static void say_what_there_is(const struct el_rl_run *t)
         if (x->data[i].n && el_dataset_describe(&x->data[i], &line) == 0)
             el_rl_say(t, "%s", line.data);
         el_buf_release(&line);
-        say_what_has_no_room(t, el_dataset_name(x->data[i].what), x->no_room[i], x->data[i].n,
-                             "items");
     }
-    say_what_has_no_room(t, "problems to prove", x->no_room_problems,
-                         (size_t)t->recipe.prompts_per_step, "of the first step");
+    for (int i = 0; i < EL_ROLES; i++)
+        say_what_has_no_room(t, (enum el_role)i);
     if (x->too_long)
         el_rl_say(t, "problems: %zu; left out: %zu as too long for the model", x->n_provable,
                   x->too_long);
@@ -75,7 +75,8 @@ int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err)
     const char *path = t->recipe.store ? t->recipe.store : t->data_path;
     int rc = t->recipe.store ? 0 : el_rl_make_data(t, err);
     if (rc == 0)
-        rc = el_rl_tasks_open(&t->tasks, &t->recipe, t->prompts, path, t->model_dir, err);
+        rc = el_rl_tasks_open(&t->tasks, &t->recipe, t->prompts, path, t->model_dir, t->goes_on,
+                              err);
     if (rc < 0)
         return rc;
     say_what_there_is(t);

@@ -51,6 +51,7 @@ struct el_rl_run {
     char *tokenizer_path, *data_path;
     char *judge_tokenizer_path; /* of a judge of its own; NULL: there is none */
     struct el_rotation checkpoints;
+    int goes_on; /* there was a checkpoint when it was opened */
     int lock;
     struct el_prompt_set *prompts;
     struct el_reply_parser *parser;
