@@ -3,6 +3,7 @@
 #include "training/rl/run.h"
 
 #include "core/base/alloc.h"
+#include "core/base/io.h"
 #include "refine/contest.h"
 
 #include <string.h>
@@ -70,10 +71,21 @@ static int say_what_means_nothing(const struct el_rl_run *t, const char *dir, st
     return 0;
 }
 
+/* An export writes no data: another training may run in the folder. */
+static int own_data(struct el_rl_run *t, struct el_error *err)
+{
+    if (!t->o->export_only || el_path_exists(t->data_path))
+        return el_rl_make_data(t, err);
+    return el_error_set(err, EL_ENOTFOUND,
+                        "%s: is not there, and decides whose the checkpoint is; 'train' without "
+                        "--export makes it again",
+                        t->data_path);
+}
+
 int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err)
 {
     const char *path = t->recipe.store ? t->recipe.store : t->data_path;
-    int rc = t->recipe.store ? 0 : el_rl_make_data(t, err);
+    int rc = t->recipe.store ? 0 : own_data(t, err);
     if (rc == 0)
         rc = el_rl_tasks_open(&t->tasks, &t->recipe, t->prompts, path, t->model_dir, t->goes_on,
                               err);

@@ -31,7 +31,7 @@ char *el_rl_folder(const struct el_rl_run *t, const char *dir)
 
 static int open_paths(struct el_rl_run *t, struct el_error *err)
 {
-    int rc = el_dir_make(t->o->out, err);
+    int rc = t->o->export_only ? 0 : el_dir_make(t->o->out, err);
     if (rc == 0)
         rc = el_rotation_init(&t->checkpoints, t->o->out, t->recipe.save_total_limit, err);
     if (rc < 0)

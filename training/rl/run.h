@@ -34,7 +34,8 @@ struct el_rl_options {
     const char *isa;    /* op table by name; NULL: the fastest */
     int threads;        /* 0: OMP_NUM_THREADS, or one per core */
     const char *record; /* a store that keeps the run and its metrics, too; may be NULL */
-    int export_only;    /* write OUT/model from the checkpoint as it stands, and stop */
+    int export_only;    /* write OUT/model, and nothing else, from the checkpoint as it stands, and
+                           stop; EL_ENOTFOUND without one, or without data that the run has made */
     struct el_rl_overrides over;
     struct el_progress *progress;
     struct el_progress *loading; /* el_weights_load's, one model after the other; may be NULL, as
