@@ -22,24 +22,43 @@ static void cut_line_breaks(struct el_buf *b)
 /* What the small world puts into its examples (el_world_fill), the first n of them by file. */
 static const char *const filled[] = {"statement", "proof", "analysis"};
 
-static int is_filled(const char *name, int n)
+/* The group text[0..n) as el_world_fill would replace it. */
+static int is_filled(const char *text, size_t n, int files)
 {
-    for (int i = 0; i < n; i++)
-        if (strcmp(name, filled[i]) == 0)
-            return 1;
-    return 0;
-}
-
-/* 1: the text has {name} or {?name}, which `found` becomes. */
-static int has_placeholder(const char *text, const char *name, char *found, size_t size)
-{
-    static const char *const forms[] = {"{%s}", "{?%s}"};
-    for (int i = 0; i < 2; i++) {
-        snprintf(found, size, forms[i], name);
-        if (strstr(text, found))
+    char form[40];
+    for (int i = 0; i < files; i++) {
+        snprintf(form, sizeof form, "{%s}", filled[i]);
+        if (strlen(form) == n && memcmp(text, form, n) == 0)
             return 1;
     }
     return 0;
+}
+
+/* Whether the roles would read the group text[0..n), braces included, as a placeholder, or as the
+ * begin or end of a condition on one: they pass over blanks around the name. */
+static int is_placeholder(const char *text, size_t n)
+{
+    size_t marked = text[1] == '?' || text[1] == '/';
+    struct el_slice name = el_slice_trim(el_slice_of(text + 1 + marked, n - 2 - marked));
+    for (int k = 0; el_prompt_placeholder(k); k++) {
+        struct el_slice known = el_slice_str(el_prompt_placeholder(k));
+        if (known.len == name.len && memcmp(known.data, name.data, name.len) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* The first placeholder that stays in the text; NULL: none. *n: with its braces. */
+static const char *find_unfilled(const char *text, int files, size_t *n)
+{
+    for (; (text = strchr(text, '{')); text++) {
+        size_t inside = strcspn(text + 1, "{}\r\n");
+        *n = inside + 2;
+        if (text[1 + inside] == '}' && inside && !is_filled(text, *n, files) &&
+            is_placeholder(text, *n))
+            return text;
+    }
+    return NULL;
 }
 
 /* Templates of the roles know more than this mixture can fill: left in the text it would be learned
@@ -54,13 +73,12 @@ static int check_template(int i, const char *path, const char *text, struct el_e
             return el_error_set(err, EL_EFORMAT, "%s: %s is missing, which training shows", path,
                                 found);
     }
-    for (int k = 0; el_prompt_placeholder(k); k++)
-        if (!is_filled(el_prompt_placeholder(k), n[i]) &&
-            has_placeholder(text, el_prompt_placeholder(k), found, sizeof found))
-            return el_error_set(err, EL_EFORMAT,
-                                "%s: has %s, which the small world's training cannot fill", path,
-                                found);
-    return 0;
+    size_t length;
+    const char *unfilled = find_unfilled(text, n[i], &length);
+    return unfilled ? el_error_set(err, EL_EFORMAT,
+                                   "%s: has %.*s, which the small world's training cannot fill",
+                                   path, (int)length, unfilled)
+                    : 0;
 }
 
 static int read_prompts(struct el_recipe *r, const char *root, struct el_error *err)

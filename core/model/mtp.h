@@ -16,8 +16,8 @@
 #include "core/model/pass.h"
 
 /* Loads MTP layer 0 of a folder that `model` was loaded from; absent embedding and head are the
- * model's. EL_ENOTFOUND when config.json announces none, otherwise errors as el_weights_load. Free
- * with el_weights_free. */
+ * model's. EL_ENOTFOUND when config.json announces none, EL_EBUSY when it is another than the model
+ * was loaded with, otherwise errors as el_weights_load. Free with el_weights_free. */
 int el_mtp_load(const char *dir, const struct el_weights *model, struct el_weights **out,
                 struct el_progress *progress, struct el_error *err);
 

@@ -10,6 +10,13 @@
 #include "core/model/layout.h"
 #include "core/tensor/device.h"
 
+/* The config.json that weights were loaded with, as a file: another one takes its place when
+ * somebody saves another model there. All 0 for weights that were not loaded. */
+struct el_weights_origin {
+    uint64_t device, inode;
+    int64_t seconds, nanoseconds; /* of its last change */
+};
+
 struct el_weights {
     struct el_config config;
     struct el_layout layout;
@@ -19,6 +26,7 @@ struct el_weights {
     float *rope_cos, *rope_sin; /* device, (rope_positions, dr/2) */
     int rope_positions;         /* = config.max_position_embeddings */
     float softmax_scale;
+    struct el_weights_origin origin;
     /* Of config and values: set by create and load, renewed by el_weights_digest alone. */
     char digest[EL_DIGEST_HEX];
 };
@@ -47,10 +55,10 @@ int el_weights_load(const char *dir, struct el_device *d, struct el_weights **ou
 /* Writes dir/config.json and dir/model.safetensors (dir is made if need be), each atomically, the
  * weights in config.dtype (BF16 rounds to nearest even; tensors flagged F32 stay F32). Both files
  * are complete on the disk before anything of the folder changes. Then a config.json that differs
- * from the new one is removed, the weights are replaced, and config.json takes its place, each step
- * on the disk before the next: whoever looks in between, or after a crash there, finds old or new
- * weights with their own configuration, or no config.json. A NaN or Inf is EL_ENUMERIC and nothing
- * is replaced. */
+ * from the new one is removed, the weights are replaced, and config.json takes its place (an equal
+ * one stays as it is), each step on the disk before the next: whoever looks in between, or after a
+ * crash there, finds old or new weights with their own configuration, or no config.json. A NaN or
+ * Inf is EL_ENUMERIC and nothing is replaced. */
 int el_weights_save(const struct el_weights *w, const char *dir, struct el_error *err);
 
 /* Recomputes w->digest from the current values. */

@@ -213,27 +213,39 @@ static int load_values(struct el_weights *w, struct el_checkpoint *k, struct el_
     return rc;
 }
 
-/* A writer takes config.json away before it replaces the weights, so the weights that were opened
- * belong to the config.json that was read if that is still there. */
-static int check_config(const char *path, const struct stat *read, struct el_error *err)
+/* All 0 where there is no file. */
+static struct el_weights_origin look_at(const char *path)
 {
     struct stat now;
-    if (stat(path, &now) == 0 && now.st_dev == read->st_dev && now.st_ino == read->st_ino &&
-        now.st_mtim.tv_sec == read->st_mtim.tv_sec && now.st_mtim.tv_nsec == read->st_mtim.tv_nsec)
+    if (stat(path, &now) != 0)
+        return (struct el_weights_origin){0};
+    return (struct el_weights_origin){.device = now.st_dev,
+                                      .inode = now.st_ino,
+                                      .seconds = now.st_mtim.tv_sec,
+                                      .nanoseconds = now.st_mtim.tv_nsec};
+}
+
+/* A writer takes config.json away before it replaces the weights, so the weights that were opened
+ * belong to the config.json that was read if that is still there. */
+static int check_config(const char *path, const struct el_weights_origin *read,
+                        struct el_error *err)
+{
+    struct el_weights_origin now = look_at(path);
+    if (now.device == read->device && now.inode == read->inode && now.seconds == read->seconds &&
+        now.nanoseconds == read->nanoseconds)
         return 0;
     return el_error_set(err, EL_EBUSY, "%s: changed while the model was opened; somebody saves it",
                         path);
 }
 
-static int load_model(struct el_weights *w, const char *dir, const char *config,
-                      const struct stat *read, int *skipped, struct el_progress *progress,
-                      struct el_error *err)
+static int load_model(struct el_weights *w, const char *dir, const char *config, int *skipped,
+                      struct el_progress *progress, struct el_error *err)
 {
     struct el_checkpoint k;
     int rc = el_checkpoint_open(&k, dir, &w->config, &w->layout, err);
     if (rc < 0)
-        return check_config(config, read, err) < 0 ? EL_EBUSY : rc;
-    rc = check_config(config, read, err);
+        return check_config(config, &w->origin, err) < 0 ? EL_EBUSY : rc;
+    rc = check_config(config, &w->origin, err);
     if (rc == 0)
         rc = load_values(w, &k, progress, err);
     if (rc == 0 && skipped)
@@ -248,14 +260,14 @@ static int load_folder(const char *dir, const char *config, struct el_device *d,
 {
     struct el_config c;
     struct el_weights *w;
-    struct stat read = {0};
-    stat(config, &read); /* where it fails, reading does, too */
+    const struct el_weights_origin read = look_at(config); /* before it is read */
     int rc = el_config_load(config, &c, err);
     if (rc == 0)
         rc = el_weights_new(&c, d, &w, err);
     if (rc < 0)
         return rc;
-    rc = load_model(w, dir, config, &read, skipped, progress, err);
+    w->origin = read;
+    rc = load_model(w, dir, config, skipped, progress, err);
     if (rc < 0)
         el_weights_free(w);
     else
@@ -295,11 +307,29 @@ static int new_mtp(const struct el_weights *model, struct el_weights **out, stru
     return 0;
 }
 
+/* Values of the folder that the model came from, unless another one was saved there since. */
+static int load_layer(struct el_weights *mtp, const char *dir, const struct el_weights *model,
+                      struct el_progress *progress, struct el_error *err)
+{
+    struct el_checkpoint k;
+    char *config = el_path_join(dir, "config.json");
+    if (!config)
+        return el_error_set(err, EL_ENOMEM, "%s: out of memory while loading", dir);
+    int rc = el_checkpoint_open_mtp(&k, dir, &model->config, &mtp->layout, err), opened = rc == 0;
+    if (model->origin.inode && check_config(config, &model->origin, err) < 0)
+        rc = EL_EBUSY;
+    if (rc == 0)
+        rc = load_values(mtp, &k, progress, err);
+    if (opened)
+        el_checkpoint_release(&k);
+    el_free(config);
+    return rc;
+}
+
 int el_mtp_load(const char *dir, const struct el_weights *model, struct el_weights **out,
                 struct el_progress *progress, struct el_error *err)
 {
     struct el_weights *w;
-    struct el_checkpoint k;
     if (model->config.num_nextn_predict_layers < 1)
         return el_error_set(err, EL_ENOTFOUND,
                             "%s: config.json announces no MTP layer (num_nextn_predict_layers 0)",
@@ -307,11 +337,7 @@ int el_mtp_load(const char *dir, const struct el_weights *model, struct el_weigh
     int rc = new_mtp(model, &w, err);
     if (rc < 0)
         return rc;
-    rc = el_checkpoint_open_mtp(&k, dir, &model->config, &w->layout, err);
-    if (rc == 0) {
-        rc = load_values(w, &k, progress, err);
-        el_checkpoint_release(&k);
-    }
+    rc = load_layer(w, dir, model, progress, err);
     if (rc < 0)
         el_weights_free(w);
     else

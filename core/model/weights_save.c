@@ -48,31 +48,33 @@ static int begin(struct save *s, struct el_error *err)
 
 /* Takes a config.json away that says something else than `text`: from here until the new one is in
  * its place the folder has none, and is refused, rather than the old one beside new weights. What
- * it said is appended to `old`. */
+ * it said is appended to `old`. 1: it says `text`, and stays. */
 static int retire(const char *config_path, const char *text, struct el_buf *old,
                   struct el_error *err)
 {
     if (!el_path_exists(config_path))
         return 0;
     int rc = el_file_read(config_path, 0, old, err);
-    if (rc == 0 && (old->len != strlen(text) || memcmp(old->data, text, old->len) != 0))
-        rc = el_file_remove(config_path, err);
-    return rc;
+    if (rc < 0)
+        return rc;
+    if (old->len == strlen(text) && memcmp(old->data, text, old->len) == 0)
+        return 1;
+    return el_file_remove(config_path, err);
 }
 
-/* With both files on the disk: weights, then what they are read by. */
+/* With both files on the disk: weights, then what they are read by. 1: that is there already. */
 static int replace(struct save *s, const char *config_path, const char *text, struct el_error *err)
 {
     struct el_buf old;
     el_buf_init(&old);
-    int rc = retire(config_path, text, &old, err);
-    if (rc == 0) {
+    int stays = retire(config_path, text, &old, err), rc = stays;
+    if (rc >= 0) {
         rc = el_st_writer_commit(&s->writer, err);
         if (rc < 0 && old.len && !el_path_exists(config_path)) /* the old weights are still there */
             el_file_write(config_path, old.data, old.len, NULL);
     }
     el_buf_release(&old);
-    return rc;
+    return rc < 0 ? rc : stays;
 }
 
 static int publish(struct save *s, const char *config_path, const char *text, struct el_error *err)
@@ -90,6 +92,8 @@ static int publish(struct save *s, const char *config_path, const char *text, st
         if (rc == 0)
             return el_atomic_commit(&config, err);
         el_atomic_discard(&config);
+        if (rc > 0)
+            return 0;
     }
     el_st_writer_discard(&s->writer);
     return rc;

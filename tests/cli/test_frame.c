@@ -196,8 +196,10 @@ static void the_time_left_is_that_of_the_present_speed(void **state)
     el_progress_update(&s.p.base, 200, 400, NULL); /* 200 are left, at one in ten seconds */
     fflush(s.p.out);
     assert_non_null(strstr(s.text, "200/400 tokens (50%)  0.18 tokens/s  ETA 33:20\n"));
-    for (int i = 0; i <= 100; i++, clock_now += 10) /* for each that is done one more falls away */
-        el_progress_update(&s.p.base, 200 + i / 2, 400 - i / 2, NULL);
+    for (int i = 1; i <= 50; i++) { /* for each that is done one more falls away */
+        clock_now += 20;
+        el_progress_update(&s.p.base, 200 + i, 400 - i, NULL);
+    }
     fflush(s.p.out);
     assert_non_null(strstr(s.text, "250/350 tokens (71%)  0.12 tokens/s  ETA 16:40\n"));
     screen_close(&s);

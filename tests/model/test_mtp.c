@@ -183,7 +183,9 @@ static void absent_embedding_and_head_are_the_models(void **state)
     assert_memory_equal(mtp->view.embed, w->view.embed, bytes);
     assert_memory_equal(mtp->view.lm_head, w->view.lm_head, bytes);
     el_weights_free(mtp);
+    el_weights_free(w);
     copy_without(dir, needed);
+    golden_must(el_weights_load(dir, el_device_host(), &w, NULL, NULL, &err));
     assert_int_equal(el_mtp_load(dir, w, &mtp, NULL, &why), EL_EFORMAT);
     assert_non_null(strstr(why.msg, "model.layers.2.eh_proj.weight' is missing"));
     w->config.num_nextn_predict_layers = 0;
@@ -194,6 +196,36 @@ static void absent_embedding_and_head_are_the_models(void **state)
         unlink(path);
     }
     assert_int_equal(rmdir(dir), 0);
+}
+
+static void save_meanwhile(struct el_progress *p, int64_t done, int64_t total, const char *note)
+{
+    static const char *const nothing[] = {NULL};
+    (void)note;
+    if (done < total || !p->user)
+        return;
+    copy_without(p->user, nothing);
+    p->user = NULL;
+}
+
+/* A model that is saved between the two leaves no layer of one behind the weights of another. */
+static void a_layer_is_of_the_model(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {NULL};
+    char dir[] = "/tmp/el_mtp_XXXXXX", command[64];
+    struct el_weights *w, *mtp;
+    struct el_error why = {0};
+    assert_non_null(mkdtemp(dir));
+    struct el_progress progress = {save_meanwhile, dir};
+    copy_without(dir, nothing);
+    golden_must(el_weights_load(dir, el_device_host(), &w, NULL, &progress, &err));
+    assert_null(progress.user);
+    assert_int_equal(el_mtp_load(dir, w, &mtp, NULL, &why), EL_EBUSY);
+    assert_non_null(strstr(why.msg, "config.json: changed while the model was opened"));
+    el_weights_free(w);
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
 }
 
 /* The layer goes along into other formats and files, and is loaded from there. */
@@ -258,6 +290,7 @@ int main(void)
         cmocka_unit_test(golden_vectors_on_the_guard_device),
         cmocka_unit_test(the_hidden_state_matters),
         cmocka_unit_test(absent_embedding_and_head_are_the_models),
+        cmocka_unit_test(a_layer_is_of_the_model),
         cmocka_unit_test(a_converted_layer_is_loaded),
         cmocka_unit_test(allocation_failures),
     };

@@ -41,7 +41,7 @@ static int run(const char *text, const char *model, struct el_error *err)
 {
     struct el_error io = {0};
     const struct el_rl_options o = {
-        .recipe = path, .out = out, .over = {.model = model, .seed = -1}};
+        .recipe = path, .out = out, .root = EL_SOURCE_DIR, .over = {.model = model, .seed = -1}};
     assert_int_equal(el_file_write(path, text, strlen(text), &io), 0);
     return el_rl_iterate(&o, err);
 }
@@ -119,6 +119,54 @@ static void phases(void **state)
 #undef TINY
 }
 
+static void put(const char *dir, const char *name, const char *text)
+{
+    char file[300];
+    struct el_error err = {0};
+    snprintf(file, sizeof file, "%s/%s/%s", out, dir, name);
+    assert_int_equal(el_file_write(file, text, strlen(text), &err), 0);
+}
+
+static int has(const char *name)
+{
+    char file[300];
+    snprintf(file, sizeof file, "%s/model/%s", out, name);
+    return el_path_exists(file);
+}
+
+/* Whoever reads the model of the end while it is replaced finds no config.json, rather than the new
+ * one beside the old weights; nothing of the old one stays. */
+static void the_end_is_whole_or_none(void **state)
+{
+    (void)state;
+    static const char plan[] =
+        "{\"model\":\"" EL_SOURCE_DIR "/models/small\",\"phases\":[{\"name\":\"first\","
+        "\"recipe\":\"" EL_SOURCE_DIR "/configs/train/tiny-rl.json\"}]}";
+    char file[300];
+    struct el_error err = {0};
+    strcat(out, ".end");
+    snprintf(file, sizeof file, "%s/1.first/model", out);
+    assert_int_equal(el_dir_make(file, &err), 0);
+    put("1.first/model", "training.json", "{\"steps\":1000}"); /* all that a finished one says */
+    put("1.first/model", "config.json", "new");
+    put("1.first/model", "tokenizer.json", "new");
+    put("1.first/model", "model.safetensors", "new");
+    snprintf(file, sizeof file, "%s/model/model.safetensors", out); /* cannot be replaced */
+    assert_int_equal(el_dir_make(file, &err), 0);
+    put("model", "config.json", "old");
+    put("model", "domain.json", "old");
+    assert_int_equal(run(plan, NULL, &err), EL_EIO);
+    assert_non_null(strstr(err.msg, "model/model.safetensors"));
+    assert_false(has("config.json"));
+    assert_int_equal(rmdir(file), 0);
+    if (run(plan, NULL, &err) < 0)
+        fail_msg("%s", err.msg);
+    assert_true(has("config.json") && has("training.json") && has("tokenizer.json"));
+    assert_false(has("domain.json"));
+    snprintf(file, sizeof file, "rm -r %s", out);
+    assert_int_equal(system(file), 0);
+}
+
 /* A plan of configs/train is read, which a folder that cannot be made shows, and so are the recipes
  * of its phases. */
 static void check_shipped(const char *name)
@@ -166,6 +214,7 @@ static void kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(wrong_plans), cmocka_unit_test(phases),
-                                       cmocka_unit_test(shipped), cmocka_unit_test(kinds)};
+                                       cmocka_unit_test(shipped), cmocka_unit_test(kinds),
+                                       cmocka_unit_test(the_end_is_whole_or_none)};
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -499,6 +499,35 @@ static void human_scores(void **state)
     el_buf_release(&said);
 }
 
+/* Another training may run in the folder, or be about to make its data. */
+static void export_writes_the_model_alone(void **state)
+{
+    (void)state;
+    struct el_error err = {0};
+    struct el_rl_options o = {.recipe = recipe("alone.json", "\"data\":{\"world\":12},\"roles\":{"
+                                                             "\"verifier\":1},\"judge\":\"oracle\","
+                                                             "\"max_steps\":1"),
+                              .out = at("alone"),
+                              .threads = 1,
+                              .over = {.seed = -1}};
+    if (el_rl_train(&o, &err) < 0)
+        fail_msg("%s", err.msg);
+    o.export_only = 1;
+    assert_int_equal(unlink(at("alone/lock")), 0);
+    assert_int_equal(unlink(at("alone/model/training.json")), 0);
+    assert_int_equal(el_rl_train(&o, &err), 0);
+    assert_int_equal(access(at("alone/model/training.json"), F_OK), 0);
+    assert_int_equal(unlink(at("alone/data.db")), 0);
+    assert_int_equal(el_rl_train(&o, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "alone/data.db: is not there"));
+    assert_int_equal(access(at("alone/data.db"), F_OK), -1);
+    assert_int_equal(access(at("alone/lock"), F_OK), -1);
+    o.out = at("never");
+    assert_int_equal(el_rl_train(&o, &err), EL_ENOTFOUND);
+    assert_non_null(strstr(err.msg, "never/state.safetensors: there is no checkpoint to export"));
+    assert_int_equal(access(o.out, F_OK), -1);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -533,6 +562,7 @@ int main(void)
         cmocka_unit_test(own_data_of_the_valid_split),
         cmocka_unit_test(nothing_to_learn),
         cmocka_unit_test(human_scores),
+        cmocka_unit_test(export_writes_the_model_alone),
         cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, enter_folder, leave_folder);

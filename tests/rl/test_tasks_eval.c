@@ -380,7 +380,7 @@ static void problems_too_long_for_the_model(void **state)
     const double share[EL_ROLES] = {1, 0, 0, 0}, even[3] = {1, 1, 1};
     struct el_rl_recipe r = recipe_of(share, even);
     char uncountable[] = "Show y.";
-    const struct el_rl_room room = {count_bytes, uncountable, 1000};
+    const struct el_rl_room room = {.tokens = count_bytes, .user = uncountable, .context = 1000};
     struct el_rl_tasks t;
     struct el_error err = {0};
     struct el_store *s = open_imported();
@@ -408,21 +408,64 @@ static void own_data_without_room(void **state)
     r.world = 3;
     r.sampling.max_tokens = 100;
     assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
-    assert_true(t.no_room[0] == 0 && t.no_room[1] == 0 && t.no_room_problems == 0);
+    for (int i = 0; i < EL_ROLES; i++)
+        assert_int_equal(t.own[i].no_room, 0);
     room.context = (int)longest_prompt(&t) + 99;
     strcpy(digest, t.digest);
     el_rl_tasks_release(&t);
     assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
-    assert_true(t.no_room[1] > 0 && t.no_room[1] < t.data[1].n);
+    size_t without = 0;
+    for (int i = 0; i < EL_ROLES; i++) {
+        assert_true(t.own[i].no_room < t.own[i].asked || !(judges[i] > 0));
+        without += t.own[i].no_room;
+    }
+    assert_true(without > 0 && t.own[EL_ROLE_REFINER].asked == t.n_refinable);
     assert_int_equal(t.data[1].left_out[EL_LEFT_OUT_TOO_LONG], 0);
     assert_string_equal(t.digest, digest);
     el_rl_tasks_release(&t);
     room.context = 120;
     assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_ENOTFOUND);
     assert_non_null(strstr(err.msg, "D_v: none of "));
+    room.anyhow = 1;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    assert_int_equal(t.own[EL_ROLE_VERIFIER].no_room, t.data[0].n);
+    el_rl_tasks_release(&t);
 }
 
-/* Of problems without end, those of the first step. */
+/* Prompts about what a refiner is given are long. */
+static int count_refinable(void *user, const char *prompt, struct el_error *err)
+{
+    const struct el_rl_tasks *t = user;
+    (void)err;
+    for (size_t i = 0; i < t->n_refinable; i++)
+        if (strstr(prompt, t->data[1].item[t->refinable[i]].analysis))
+            return 1000;
+    return 10;
+}
+
+/* What the refiner is never given does not help it. */
+static void nothing_to_refine_has_room(void **state)
+{
+    (void)state;
+    const double refiner[EL_ROLES] = {[EL_ROLE_REFINER] = 1}, even[3] = {1, 1, 1};
+    struct el_rl_recipe r = recipe_of(refiner, even);
+    struct el_rl_tasks all, t;
+    struct el_rl_room room = {.tokens = count_refinable, .user = &all, .context = 1100};
+    struct el_error err = {0};
+    r.world = 3;
+    r.sampling.max_tokens = 100;
+    assert_int_equal(el_rl_tasks_init(&all, &r, prompts, store, NULL, &err), 0);
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    assert_int_equal(t.own[EL_ROLE_REFINER].no_room, 0);
+    el_rl_tasks_release(&t);
+    room.context--;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_ENOTFOUND);
+    el_rl_tasks_release(&all);
+    assert_non_null(strstr(err.msg, "D_mv for the refiner: none of "));
+}
+
+/* Of problems without end the first are looked at, however few a step takes: what does not fit in
+ * the first step says nothing about the next. */
 static void own_problems_without_room(void **state)
 {
     (void)state;
@@ -431,26 +474,34 @@ static void own_problems_without_room(void **state)
     struct el_rl_room room = {.tokens = count_bytes, .context = 1 << 20};
     struct el_rl_tasks t;
     struct el_error err = {0};
-    size_t longest = 0;
+    size_t longest = 0, shortest = SIZE_MAX, first = 0;
     r.world = 3;
+    r.prompts_per_step = 1;
     r.sampling.max_tokens = 100;
     assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
-    for (int i = 0; i < r.prompts_per_step; i++) {
+    for (int i = 0; i < EL_RL_OWN_PROBLEMS; i++) {
         struct el_rl_task x;
-        assert_int_equal(el_rl_tasks_draw(&t, 0, i, &x, &err), 0);
+        assert_int_equal(el_rl_tasks_draw(&t, i, 0, &x, &err), 0);
         longest = x.prompt.len > longest ? x.prompt.len : longest;
+        shortest = x.prompt.len < shortest ? x.prompt.len : shortest;
+        first = i == 0 ? x.prompt.len : first;
         el_rl_task_release(&x);
     }
     el_rl_tasks_release(&t);
     for (int less = 0; less < 2; less++) {
         room.context = (int)longest + 100 - less;
         assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
-        assert_true(less ? t.no_room_problems > 0 : t.no_room_problems == 0);
+        size_t without = t.own[EL_ROLE_GENERATOR].no_room;
+        assert_true(less ? without > 0 : without == 0);
         el_rl_tasks_release(&t);
     }
+    assert_true(shortest < first);
+    room.context = (int)shortest + 100;
+    assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), 0);
+    el_rl_tasks_release(&t);
     room.context = 101;
     assert_int_equal(el_rl_tasks_init(&t, &r, prompts, store, &room, &err), EL_ENOTFOUND);
-    assert_non_null(strstr(err.msg, "problems to prove: none of 8 fits the model"));
+    assert_non_null(strstr(err.msg, "problems to prove: none of 64 fits the model"));
 }
 
 static void nothing_there(void **state)
@@ -719,6 +770,7 @@ int main(void)
         cmocka_unit_test(too_long_for_the_model),
         cmocka_unit_test(problems_too_long_for_the_model),
         cmocka_unit_test(own_data_without_room),
+        cmocka_unit_test(nothing_to_refine_has_room),
         cmocka_unit_test(own_problems_without_room),
         cmocka_unit_test(draws),
         cmocka_unit_test(problems_are_of_the_split),

@@ -272,7 +272,7 @@ static void prompts_are_found_or_named(void **state)
     write_text(at("root/no/such/prompts/meta.txt"),
                "{statement}\n{proof}\n{analysis}{?rubric}{rubric}{/rubric}");
     assert_int_equal(el_recipe_load(path, at("root"), &r, &why), EL_EFORMAT);
-    assert_non_null(strstr(why.msg, "meta.txt: has {rubric}"));
+    assert_non_null(strstr(why.msg, "meta.txt: has {?rubric}"));
 }
 
 /* Whatever the roles know as a placeholder and the small world does not put in. */
@@ -297,10 +297,20 @@ static void what_cannot_be_filled_is_refused(void **state)
         assert_int_equal(el_recipe_load(path, NULL, &r, &why), EL_EFORMAT);
         assert_non_null(strstr(why.msg, says));
     }
-    struct el_error why = {0};
-    write_text(at("filled/generate.txt"), "{statement}{?rubric}!{/rubric}");
-    assert_int_equal(el_recipe_load(path, NULL, &r, &why), EL_EFORMAT);
-    assert_non_null(strstr(why.msg, "has {?rubric}"));
+    /* as the roles read it: conditions, on what is filled, too, and blanks around a name */
+    static const char *const forms[] = {"{?rubric}",  "{?statement}",  "{/statement}",
+                                        "{ rubric }", "{ statement }", "{? proof }"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct el_error why = {0};
+        snprintf(text, sizeof text, "Prove {x} or {}: {statement} %s", forms[i]);
+        snprintf(says, sizeof says, "generate.txt: has %s, which", forms[i]);
+        write_text(at("filled/generate.txt"), text);
+        assert_int_equal(el_recipe_load(path, NULL, &r, &why), EL_EFORMAT);
+        assert_non_null(strstr(why.msg, says));
+    }
+    write_text(at("filled/generate.txt"), "Prove {x}, {}, {? } and { \n}: {statement}");
+    must(el_recipe_load(path, NULL, &r, &err));
+    el_recipe_release(&r);
 }
 
 static void a_start_is_found_like_prompts(void **state)

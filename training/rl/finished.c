@@ -91,7 +91,7 @@ static int check_data(const struct origin *f, struct el_error *err)
     struct el_rl_tasks now;
     if (!f->recipe->store)
         return 0;
-    int rc = el_rl_tasks_open(&now, f->recipe, f->prompts, f->recipe->store, f->model, err);
+    int rc = el_rl_tasks_open(&now, f->recipe, f->prompts, f->recipe->store, f->model, 1, err);
     if (rc < 0)
         return rc;
     rc = compare(f, "data_fingerprint", now.digest, "the data in ", f->recipe->store, err);

@@ -32,6 +32,14 @@ static int leaves_room(struct el_rl_fitting *f, int tokens)
     return fits;
 }
 
+static int item_tokens(const struct el_rl_fitting *f, enum el_role role,
+                       const struct el_dataset_item *item, struct el_error *err)
+{
+    struct el_rl_task x = {.role = role};
+    el_rl_task_take(&x, item, item->halves);
+    return prompt_tokens(f, &x, err);
+}
+
 int el_rl_fitting_item(void *fitting, const struct el_dataset_item *item, struct el_error *err)
 {
     static const enum el_role readers[] = {EL_ROLE_VERIFIER, EL_ROLE_META_VERIFIER,
@@ -39,12 +47,10 @@ int el_rl_fitting_item(void *fitting, const struct el_dataset_item *item, struct
     struct el_rl_fitting *f = fitting;
     int longest = 0;
     for (int k = 0; k < 3; k++) {
-        struct el_rl_task x = {.role = readers[k]};
-        int reads_analyses = x.role != EL_ROLE_VERIFIER;
-        if (reads_analyses != (item->analysis != NULL) || !(f->t->share[x.role] > 0))
+        int reads_analyses = readers[k] != EL_ROLE_VERIFIER;
+        if (reads_analyses != (item->analysis != NULL) || !(f->t->share[readers[k]] > 0))
             continue;
-        el_rl_task_take(&x, item, item->halves);
-        int n = prompt_tokens(f, &x, err);
+        int n = item_tokens(f, readers[k], item, err);
         if (n < 0)
             return n;
         longest = n > longest ? n : longest;
@@ -70,29 +76,40 @@ int el_rl_fitting_none(const struct el_rl_fitting *f, const char *what, struct e
 
 /* ---- The run's own data ---- */
 
-/* *count: of what was asked about, what does not fit. */
-static int counted(const struct el_rl_fitting *f, const char *what, size_t *count,
-                   struct el_error *err)
+/* Items of D_v or D_mv that a role is given; `among`: only those. */
+struct given {
+    enum el_role role;
+    const char *what;
+    const struct el_dataset *data;
+    const size_t *among;
+    size_t n;
+};
+
+static int counted(struct el_rl_tasks *t, const struct el_rl_fitting *f, enum el_role role,
+                   const char *what, struct el_error *err)
 {
-    *count = f->asked - f->fit;
-    return f->asked && !f->fit ? el_rl_fitting_none(f, what, err) : 0;
+    t->own[role] = (struct el_rl_own){.asked = f->asked, .no_room = f->asked - f->fit};
+    return f->asked && !f->fit && !f->room->anyhow ? el_rl_fitting_none(f, what, err) : 0;
 }
 
-static int own_items(struct el_rl_tasks *t, enum el_dataset_what what,
-                     const struct el_rl_room *room, struct el_error *err)
+static int own_items(struct el_rl_tasks *t, const struct given *g, const struct el_rl_room *room,
+                     struct el_error *err)
 {
     struct el_rl_fitting f = el_rl_fitting_of(t, room);
     int rc = 0;
-    for (size_t i = 0; i < t->data[what].n && rc >= 0; i++)
-        rc = el_rl_fitting_item(&f, &t->data[what].item[i], err);
-    return rc < 0 ? rc : counted(&f, el_dataset_name(what), &t->no_room[what], err);
+    for (size_t i = 0; i < g->n && rc >= 0; i++) {
+        rc = item_tokens(&f, g->role, &g->data->item[g->among ? g->among[i] : i], err);
+        if (rc >= 0)
+            leaves_room(&f, rc);
+    }
+    return rc < 0 ? rc : counted(t, &f, g->role, g->what, err);
 }
 
 static int own_problems(struct el_rl_tasks *t, const struct el_rl_room *room, struct el_error *err)
 {
     struct el_rl_fitting f = el_rl_fitting_of(t, room);
     int rc = 0;
-    for (int i = 0; i < t->recipe->prompts_per_step && rc >= 0; i++) {
+    for (int i = 0; i < EL_RL_OWN_PROBLEMS && rc >= 0; i++) {
         struct el_buf text;
         rc = el_rl_own_problem(t->recipe, (uint64_t)i, &text, err);
         if (rc < 0)
@@ -100,13 +117,19 @@ static int own_problems(struct el_rl_tasks *t, const struct el_rl_room *room, st
         rc = el_rl_fitting_problem(&f, text.data, err);
         el_buf_release(&text);
     }
-    return rc < 0 ? rc : counted(&f, "problems to prove", &t->no_room_problems, err);
+    return rc < 0 ? rc : counted(t, &f, EL_ROLE_GENERATOR, "problems to prove", err);
 }
 
 int el_rl_fitting_own(struct el_rl_tasks *t, const struct el_rl_room *room, struct el_error *err)
 {
-    int rc = own_items(t, EL_DATASET_DV, room, err);
-    if (rc == 0)
-        rc = own_items(t, EL_DATASET_DMV, room, err);
+    const struct el_dataset *dv = &t->data[EL_DATASET_DV], *dmv = &t->data[EL_DATASET_DMV];
+    const struct given given[] = {
+        {EL_ROLE_VERIFIER, "D_v", dv, NULL, dv->n},
+        {EL_ROLE_META_VERIFIER, "D_mv", dmv, NULL, dmv->n},
+        {EL_ROLE_REFINER, "D_mv for the refiner", dmv, t->refinable, t->n_refinable}};
+    int rc = 0;
+    for (int k = 0; k < 3 && rc == 0; k++)
+        if (t->share[given[k].role] > 0)
+            rc = own_items(t, &given[k], room, err);
     return rc == 0 && t->share[EL_ROLE_GENERATOR] > 0 ? own_problems(t, room, err) : rc;
 }

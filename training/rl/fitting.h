@@ -21,8 +21,8 @@ int el_rl_fitting_problem(struct el_rl_fitting *f, const char *statement, struct
 /* EL_ENOTFOUND: nothing of `what` fits. */
 int el_rl_fitting_none(const struct el_rl_fitting *f, const char *what, struct el_error *err);
 
-/* Counts what of the run's own data does not fit (no_room of tasks that have the rest). 0, or
- * negative, EL_ENOTFOUND when nothing of a kind fits. */
+/* Counts what of the run's own data does not fit (`own` of tasks that have the rest). 0, or
+ * negative, EL_ENOTFOUND when nothing fits that a role is given (but see el_rl_room's anyhow). */
 int el_rl_fitting_own(struct el_rl_tasks *t, const struct el_rl_room *room, struct el_error *err);
 
 /* ---- What tasks.c lends to that ---- */

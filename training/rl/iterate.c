@@ -295,20 +295,48 @@ static int run_phase(const struct plan *p, int iteration, int k, struct el_error
     return rc;
 }
 
-/* The weights last: a folder with weights is whole. */
+/* As `from` has it, or not at all. */
+static int mirror(const char *from, const char *to, const char *name, struct el_error *err)
+{
+    int rc = el_file_copy(from, to, name, err);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    char *path = el_path_join(to, name);
+    if (!path)
+        rc = el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    else if (el_path_exists(path))
+        rc = el_file_remove(path, err);
+    el_free(path);
+    return rc;
+}
+
+/* config.json goes first and comes last: a folder that has one is whole, and whoever reads in
+ * between, or after a crash there, finds none. */
+static int copy_files(const char *from, const char *to, struct el_error *err)
+{
+    static const char *const files[] = {"model.safetensors", "tokenizer.json", "domain.json",
+                                        "training.json", "config.json"};
+    char *config = el_path_join(to, "config.json");
+    int rc = config ? 0 : el_error_set(err, EL_ENOMEM, "out of memory for paths");
+    if (rc == 0 && el_path_exists(config))
+        rc = el_file_remove(config, err);
+    for (size_t i = 0; i < sizeof files / sizeof *files && rc == 0; i++)
+        rc = mirror(from, to, files[i], err);
+    el_free(config);
+    return rc;
+}
+
 static int copy_model(const struct plan *p, struct el_error *err)
 {
-    static const char *const files[] = {"tokenizer.json", "domain.json", "training.json",
-                                        "config.json", "model.safetensors"};
     char from[PATH_ROOM];
     int rc = print_path(from, p, p->iterations - 1, p->n - 1, "/model", err);
     char *to = el_path_join(p->o->out, "model");
     if (rc == 0)
         rc = to ? el_dir_make(to, err) : el_error_set(err, EL_ENOMEM, "out of memory for paths");
-    for (size_t i = 0; i < sizeof files / sizeof *files && rc >= 0; i++)
-        rc = el_file_copy(from, to, files[i], err);
+    if (rc == 0)
+        rc = copy_files(from, to, err);
     el_free(to);
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
 /* OUT/model: the last phase's, or its mean with the start. */

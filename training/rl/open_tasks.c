@@ -3,6 +3,7 @@
 #include "training/rl/run.h"
 
 #include "core/base/alloc.h"
+#include "core/base/io.h"
 #include "refine/contest.h"
 
 #include <string.h>
@@ -10,14 +11,16 @@
 /* ---- What is said about it ---- */
 
 /* What a run of its own data drops on its way. */
-static void say_what_has_no_room(const struct el_rl_run *t, const char *name, size_t n, size_t of,
-                                 const char *what)
+static void say_what_has_no_room(const struct el_rl_run *t, enum el_role role)
 {
-    if (n)
+    const struct el_rl_own *own = &t->tasks.own[role];
+    if (own->no_room)
         el_rl_say(t,
                   "%s: %zu of %zu %s leave less than max_completion_length (%d) of the model's %d "
                   "tokens; where they are drawn they are dropped (drops/prompt)",
-                  name, n, of, what, t->recipe.sampling.max_tokens, t->tasks.context);
+                  el_role_name(role), own->no_room, own->asked,
+                  role == EL_ROLE_GENERATOR ? "problems looked at" : "items",
+                  t->recipe.sampling.max_tokens, t->tasks.context);
 }
 
 static const char *const scores[] = {"0", "0.5", "1"};
@@ -59,12 +62,10 @@ static void say_what_there_is(const struct el_rl_run *t)
         if (x->data[i].n && el_dataset_describe(&x->data[i], &line) == 0)
             el_rl_say(t, "%s", line.data);
         el_buf_release(&line);
-        say_what_has_no_room(t, el_dataset_name(x->data[i].what), x->no_room[i], x->data[i].n,
-                             "items");
         say_missing_labels(t, (enum el_dataset_what)i);
     }
-    say_what_has_no_room(t, "problems to prove", x->no_room_problems,
-                         (size_t)t->recipe.prompts_per_step, "of the first step");
+    for (int i = 0; i < EL_ROLES; i++)
+        say_what_has_no_room(t, (enum el_role)i);
     if (x->too_long)
         el_rl_say(t, "problems: %zu; left out: %zu as too long for the model", x->n_provable,
                   x->too_long);
@@ -101,12 +102,24 @@ static int say_what_means_nothing(const struct el_rl_run *t, const char *dir, st
     return 0;
 }
 
+/* An export writes no data: another training may run in the folder. */
+static int own_data(struct el_rl_run *t, struct el_error *err)
+{
+    if (!t->o->export_only || el_path_exists(t->data_path))
+        return el_rl_make_data(t, err);
+    return el_error_set(err, EL_ENOTFOUND,
+                        "%s: is not there, and decides whose the checkpoint is; 'train' without "
+                        "--export makes it again",
+                        t->data_path);
+}
+
 int el_rl_open_tasks(struct el_rl_run *t, struct el_error *err)
 {
     const char *path = t->recipe.store ? t->recipe.store : t->data_path;
-    int rc = t->recipe.store ? 0 : el_rl_make_data(t, err);
+    int rc = t->recipe.store ? 0 : own_data(t, err);
     if (rc == 0)
-        rc = el_rl_tasks_open(&t->tasks, &t->recipe, t->prompts, path, t->model_dir, err);
+        rc = el_rl_tasks_open(&t->tasks, &t->recipe, t->prompts, path, t->model_dir, t->goes_on,
+                              err);
     if (rc < 0)
         return rc;
     say_what_there_is(t);

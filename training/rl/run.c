@@ -31,7 +31,7 @@ char *el_rl_folder(const struct el_rl_run *t, const char *dir)
 
 static int open_paths(struct el_rl_run *t, struct el_error *err)
 {
-    int rc = el_dir_make(t->o->out, err);
+    int rc = t->o->export_only ? 0 : el_dir_make(t->o->out, err);
     if (rc == 0)
         rc = el_rotation_init(&t->checkpoints, t->o->out, t->recipe.save_total_limit, err);
     if (rc < 0)
@@ -54,6 +54,21 @@ static int take_lock(struct el_rl_run *t, struct el_error *err)
     t->lock = el_file_lock(path, t->o->out, err);
     el_free(path);
     return t->lock < 0 ? t->lock : 0;
+}
+
+static int nothing_to_export(const struct el_rl_run *t, struct el_error *err)
+{
+    return el_error_set(err, EL_ENOTFOUND, "%s: there is no checkpoint to export",
+                        t->checkpoints.path);
+}
+
+static int find_checkpoint(struct el_rl_run *t, struct el_error *err)
+{
+    int rc = el_rotation_has(t->o->out, err);
+    t->goes_on = rc > 0;
+    if (rc == 0 && t->o->export_only)
+        return nothing_to_export(t, err);
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- Models ---- */
@@ -83,12 +98,20 @@ static void say_what_is_left_out(const struct el_rl_run *t)
         el_rl_say(t, "%s: %s", t->model_dir, found.text);
 }
 
-/* No prompt would leave what the recipe promises to completions. */
+/* No prompt would leave what the recipe promises to completions. What has been trained so by
+ * earlier versions goes on and is given out. */
 static int check_context(const struct el_rl_run *t, struct el_error *err)
 {
     int context = el_local_context(&t->policy->config), length = t->recipe.sampling.max_tokens;
-    if (length < context)
+    if (length < context || t->o->export_only)
         return 0;
+    if (t->goes_on) {
+        el_rl_say(t,
+                  "max_completion_length is %d, and %s takes %d tokens, prompt included: steps "
+                  "from here on drop every prompt (drops/prompt)",
+                  length, t->model_dir, context);
+        return 0;
+    }
     return el_error_set(err, EL_EREFUSED,
                         "%s: field 'max_completion_length' is %d: expected less than the %d tokens "
                         "that %s takes, prompt included",
@@ -170,8 +193,8 @@ static int open_prompts(struct el_rl_run *t, struct el_error *err)
 static int open_run(struct el_rl_run *t, struct el_error *err)
 {
     static int (*const parts[])(struct el_rl_run *, struct el_error *) = {
-        open_paths,   take_lock,     open_prompts,    load_models,
-        open_trainer, open_backends, el_rl_open_tasks};
+        open_paths,  take_lock,    find_checkpoint, open_prompts,
+        load_models, open_trainer, open_backends,   el_rl_open_tasks};
     int rc = el_rl_recipe_load(t->o->recipe, &t->o->over, &t->recipe, err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts && rc == 0; i++)
         rc = parts[i](t, err);
@@ -297,10 +320,7 @@ static int run_steps(struct el_rl_run *t, struct el_error *err)
 
 static int export_checkpoint(struct el_rl_run *t, struct el_error *err)
 {
-    if (!t->checkpoints.good)
-        return el_error_set(err, EL_ENOTFOUND, "%s: there is no checkpoint to export",
-                            t->checkpoints.path);
-    return el_rl_export(t, err);
+    return t->checkpoints.good ? el_rl_export(t, err) : nothing_to_export(t, err);
 }
 
 int el_rl_run_open(struct el_rl_run *t, const struct el_rl_options *o, struct el_error *err)

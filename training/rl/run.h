@@ -34,7 +34,8 @@ struct el_rl_options {
     const char *isa;    /* op table by name; NULL: the fastest */
     int threads;        /* 0: OMP_NUM_THREADS, or one per core */
     const char *record; /* a store that keeps the run and its metrics, too; may be NULL */
-    int export_only;    /* write OUT/model from the checkpoint as it stands, and stop */
+    int export_only;    /* write OUT/model, and nothing else, from the checkpoint as it stands, and
+                           stop; EL_ENOTFOUND without one, or without data that the run has made */
     struct el_rl_overrides over;
     struct el_progress *progress;
     struct el_progress *loading; /* el_weights_load's, one model after the other; may be NULL, as
@@ -51,6 +52,7 @@ struct el_rl_run {
     char *tokenizer_path, *data_path;
     char *judge_tokenizer_path; /* of a judge of its own; NULL: there is none */
     struct el_rotation checkpoints;
+    int goes_on; /* there was a checkpoint when it was opened */
     int lock;
     struct el_prompt_set *prompts;
     struct el_reply_parser *parser;

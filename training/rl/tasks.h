@@ -22,6 +22,15 @@ struct el_rl_room {
     int (*tokens)(void *user, const char *prompt, struct el_error *err);
     void *user;
     int context; /* tokens */
+    int anyhow;  /* of the run's own data nothing is refused: a run that goes on, or has ended */
+};
+
+enum { EL_RL_OWN_PROBLEMS = 64 }; /* of problems without end, that are asked whether they fit */
+
+/* Of the run's own data that a role is given: what was asked about, and what of it does not fit and
+ * is dropped where it is drawn. Problems to prove are the first EL_RL_OWN_PROBLEMS. */
+struct el_rl_own {
+    size_t asked, no_room;
 };
 
 struct el_rl_tasks {
@@ -38,28 +47,26 @@ struct el_rl_tasks {
     size_t *provable; /* those that the generator is given; none: the small world's, of the recipe's
                          split */
     size_t n_provable;
-    size_t too_long; /* problems that do not fit, and are not among them */
-    /* Of the run's own data, which stay what they are: items of D_v and D_mv, and problems to prove
-     * among those of the first step, that do not fit and are dropped where they are drawn. */
-    size_t no_room[2], no_room_problems;
-    int context;                /* tokens of the room; 0: not known */
-    char digest[EL_DIGEST_HEX]; /* of everything above */
+    size_t too_long;                /* problems that do not fit, and are not among them */
+    struct el_rl_own own[EL_ROLES]; /* of its own data, which stay what they are */
+    int context;                    /* tokens of the room; 0: not known */
+    char digest[EL_DIGEST_HEX];     /* of everything above */
 };
 
 /* Reads what the recipe's roles need from the store. What has a prompt that with
  * max_completion_length does not fit `room` (NULL: there is room for all) is left out; of the
- * run's own data it is counted, and refused when nothing fits. Imports bring scores of proofs,
- * seldom of analyses: where D_mv is empty, meta-verifier and refiner are dropped for the other
- * roles of the recipe. EL_ENOTFOUND says which role has nothing, EL_EREFUSED what the oracle, where
- * it is the judge, does not know. */
+ * run's own data it is counted, and refused when nothing fits of what a role is given. Imports
+ * bring scores of proofs, seldom of analyses: where D_mv is empty, meta-verifier and refiner are
+ * dropped for the other roles of the recipe. EL_ENOTFOUND says which role has nothing, EL_EREFUSED
+ * what the oracle, where it is the judge, does not know. */
 int el_rl_tasks_init(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, struct el_store *s,
                      const struct el_rl_room *room, struct el_error *err);
 /* The same out of the store at `path`, for the room of the model in the folder `model`, of which
- * config.json and tokenizer.json are read. */
+ * config.json and tokenizer.json are read; `anyhow` as in el_rl_room. */
 int el_rl_tasks_open(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, const char *path, const char *model,
-                     struct el_error *err);
+                     int anyhow, struct el_error *err);
 void el_rl_tasks_release(struct el_rl_tasks *t);
 
 struct el_rl_task {

@@ -61,12 +61,12 @@ static int count_tokens(void *user, const char *prompt, struct el_error *err)
 
 int el_rl_tasks_open(struct el_rl_tasks *t, const struct el_rl_recipe *r,
                      const struct el_prompt_set *prompts, const char *path, const char *model,
-                     struct el_error *err)
+                     int anyhow, struct el_error *err)
 {
     struct el_store *s = NULL;
     struct reader reader;
     int rc = open_reader(&reader, model, err);
-    const struct el_rl_room room = {count_tokens, &reader, reader.context};
+    const struct el_rl_room room = {count_tokens, &reader, reader.context, anyhow};
     if (rc == 0)
         rc = el_store_open(path, EL_STORE_READONLY, &s, err);
     if (rc == 0)
