@@ -253,9 +253,10 @@ static void index_loss(struct el_stream *s, const void *args)
     int n = EL_CPU(keys_longest)(&a->at, a->selected, a->topk);
     int threads = el_cpu_threads(s, (double)a->at.rows * n * width);
     size_t bytes = carve(a, NULL, NULL);
-    struct el_key_grad g;
-    EL_CPU(key_grad_init)
-    (&g, &a->at, a->dk, a->index_dim, (char *)s->ws + (size_t)s->threads * bytes);
+    struct el_key_grad g = {0}; /* without gradients nothing adds to it */
+    char *sums = (char *)s->ws + (size_t)s->threads * bytes;
+    if (a->dqi)
+        EL_CPU(key_grad_init)(&g, &a->at, a->dk, a->index_dim, sums);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         struct scratch m;

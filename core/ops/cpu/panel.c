@@ -1,5 +1,5 @@
-/* Panels of a product. AddressSanitizer makes the tile kernel fifteen times slower, so that one is
- * compiled without it (cmake/isa.cmake), and what it will touch is checked here. */
+/* Panels of a product. AddressSanitizer makes the tile kernel many times slower, so that it is
+ * compiled without (cmake/isa.cmake), and what it will touch is checked here. */
 #include "core/ops/cpu/cpu.h"
 
 #ifdef __has_feature /* clang's way to say it */
