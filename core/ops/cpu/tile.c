@@ -12,6 +12,14 @@
 #include "core/base/unroll.h"
 #include "core/ops/cpu/tile.h"
 
+/* Steps of p to a jump. A short step's jump costs: with 4, tiles of AVX2 run 10 to 20% faster on
+ * Zen 3 (first-level operands). AVX-512's step is of 24 multiply-adds. */
+#if defined(__AVX512F__)
+#define STEPS 1
+#else
+#define STEPS 4
+#endif
+
 /* `last` lanes of the last vector are in use (VL when `part` is 0). rows, nv and part are
  * compile-time constants at every call. */
 VEC void tile(const int rows, const int nv, const int part, const struct el_panel *t, int last,
@@ -31,6 +39,7 @@ VEC void tile(const int rows, const int nv, const int part, const struct el_pane
     }
     /* Three rows share a pointer: base, base + stride, base + 2 strides are one address form. */
     const float *base[4] = {a, a + 3 * ar, a + 6 * ar, a + 9 * ar};
+    UNROLL_BY(STEPS)
     for (int p = 0; p < t->k; p++) {
         vf bv[2];
         UNROLL
