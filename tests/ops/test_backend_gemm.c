@@ -7,13 +7,14 @@
 
 enum { CASES = 30 };
 
-static struct el_gemm product_of(struct bench *b, int m, int n, int k)
+enum { FORMS = 5, COLUMNS_OF_A = 1 };
+
+static struct el_gemm product_in(struct bench *b, int form, int m, int n, int k)
 {
     struct el_gemm g = {.m = m, .n = n, .k = k, .accumulate = bench_below(b, 2)};
     int64_t a_pad = bench_below(b, 4), b_pad = bench_below(b, 4);
-    int form = bench_below(b, 5);
-    g.a_row = form == 1 ? 1 : g.k + a_pad;
-    g.a_col = form == 1 ? g.m + a_pad : 1;
+    g.a_row = form == COLUMNS_OF_A ? 1 : g.k + a_pad;
+    g.a_col = form == COLUMNS_OF_A ? g.m + a_pad : 1;
     g.b_row = form == 2 ? 1 : g.n + b_pad;
     g.b_col = form == 2 ? g.k + b_pad : 1;
     if (form == 3) { /* no stride is 1 */
@@ -25,6 +26,11 @@ static struct el_gemm product_of(struct bench *b, int m, int n, int k)
     g.b = bench_normal(b, (g.k - 1) * g.b_row + (g.n - 1) * g.b_col + 1);
     g.c = bench_output(b, (g.m - 1) * g.c_row + g.n);
     return g;
+}
+
+static struct el_gemm product_of(struct bench *b, int m, int n, int k)
+{
+    return product_in(b, bench_below(b, FORMS), m, n, k);
 }
 
 static struct el_gemm random_product(struct bench *b)
@@ -97,6 +103,19 @@ static void a_row_does_not_depend_on_a_large_batch(void **state)
     for_every_backend(check_large, 6);
 }
 
+/* Gradients of weights: long sums over rows, of which A and B are packed a stretch at a time. */
+static void check_long(struct bench *b)
+{
+    int m = bench_size(b, 1, 300), n = 40 + bench_below(b, 200);
+    check_product_of(b, product_in(b, COLUMNS_OF_A, m, n, 500 + bench_below(b, 4000)));
+}
+
+static void a_long_sum_is_one_chain(void **state)
+{
+    (void)state;
+    for_every_backend(check_long, 6);
+}
+
 /* What products of a batch or of groups give must be what each gives alone. */
 static void check_batch(struct bench *b)
 {
@@ -131,7 +150,7 @@ static void a_batch_is_its_products(void **state)
 
 static void check_groups(struct bench *b, enum el_group group)
 {
-    int rows = bench_below(b, 8) ? bench_size(b, 1, 300) : 2500;
+    int rows = bench_below(b, 8) ? bench_size(b, 1, 300) : group == EL_GROUP_K ? 6000 : 2500;
     struct el_gemm g = {.n = bench_size(b, 1, bench_below(b, 4) ? 70 : 400),
                         .batch = GROUPS,
                         .group = group,
@@ -320,6 +339,7 @@ int main(void)
 #endif
         cmocka_unit_test(a_row_does_not_depend_on_the_batch),
         cmocka_unit_test(a_row_does_not_depend_on_a_large_batch),
+        cmocka_unit_test(a_long_sum_is_one_chain),
         cmocka_unit_test(a_batch_is_its_products),
         cmocka_unit_test(groups_are_their_products),
         cmocka_unit_test(packed_ahead_gives_the_same_bits),

@@ -1,157 +1,39 @@
 /* Matrix products: cut into items (product, block of rows, panel of columns), of which threads take
  * one contiguous range after another. Which thread computes an item changes nothing in it.
  *
- * A thread takes the panels of a block of rows that are its own together. For each block of k:
- *
- *   - A's block is packed into strips, where enough panels will meet it;
- *   - for each panel: B's panel (k block x EL_PANEL) is packed into the thread's scratch, unless it
- *     was packed ahead (gemm_pack.c), and tiles over the rows continue the sums in C.
- *
- * Where several blocks of rows will meet B, all of it is packed ahead here, once.
- *
- * A's block stays in the second-level cache while it meets all panels, and B's panel in the first
- * while it meets all rows; C goes through memory once for each block of k. */
+ * What several items will meet is packed ahead, once: all of B where there are several blocks of
+ * rows, and both A and B, a stretch of k after the other, where the sums are long and A's columns
+ * contiguous (gradients of weights). The rest is packed by the items (gemm_block.c). */
 #include "core/ops/gemm.h"
-#include "core/ops/cpu/cpu.h"
+#include "core/ops/cpu/gemm_block.h"
 
-#include <string.h>
-
-enum {
-    K_BLOCK = 256,   /* a packed panel of 256 x 32 floats is 32 KiB */
-    ROW_BLOCK = 384, /* a block of A of 384 x 256 floats is 384 KiB */
-    TALLEST = 12,    /* rows of a tile at most */
-    FEW_ROWS = 24,   /* up to here B is read in place where its rows are contiguous */
+/* One product or several, in blocks of `rows` rows. */
+struct work {
+    struct el_gemm g;
+    int rows, threads;
+    const float *strips; /* NULL: A was not packed ahead */
 };
-_Static_assert(ROW_BLOCK % TALLEST == 0, "a block of rows is no whole number of tiles");
-
-/* One product of a batch or group. */
-struct product {
-    int m, k;
-    const float *a, *b, *packed; /* packed: NULL when B is not */
-    float *c;
-};
-
-static struct product product_at(const struct el_gemm *g, int i)
-{
-    struct product p = {g->m, g->k, g->a, g->b, g->packed, g->c};
-    if (g->packed)
-        p.packed += i * el_gemm_packed_floats(g->n, g->k);
-    int64_t from = g->offsets ? g->offsets[i] : 0;
-    if (g->group == EL_GROUP_ROWS) {
-        p.m = (int)(g->offsets[i + 1] - from);
-        p.a += from * g->a_row;
-        p.b += i * g->b_batch;
-        p.c += from * g->c_row;
-    } else if (g->group == EL_GROUP_K) {
-        p.k = (int)(g->offsets[i + 1] - from);
-        p.a += from * g->a_col;
-        p.b += from * g->b_row;
-        p.c += i * g->c_batch;
-    } else {
-        p.a += i * g->a_batch;
-        p.b += i * g->b_batch;
-        p.c += i * g->c_batch;
-    }
-    return p;
-}
-
-static int products(const struct el_gemm *g)
-{
-    return g->batch > 1 || g->group != EL_GROUP_NONE ? g->batch : 1;
-}
 
 static int min_int(int a, int b)
 {
     return a < b ? a : b;
 }
 
-static int ceil_div(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-/* A block of rows and the columns that it meets. */
-struct block {
-    int row, rows, col, cols;
-};
-
-struct scratch {
-    float *panel, *strips;
-};
-
-/* The panel of B from row k0 and column `col` on: as it was packed ahead, in place, or packed. */
-static void prepare_b(const struct el_gemm *g, const struct product *p, int k0, int col,
-                      struct el_panel *t, float *panel)
-{
-    const float *b = p->b + k0 * g->b_row + col * g->b_col;
-    t->b_row = EL_PANEL;
-    if (p->packed) {
-        t->b = p->packed + (int64_t)col * p->k + (int64_t)k0 * EL_PANEL;
-    } else if (g->b_col == 1 && t->m <= FEW_ROWS) {
-        t->b = b;
-        t->b_row = g->b_row;
-    } else {
-        EL_CPU(pack_panel)(panel, b, g->b_row, g->b_col, t->cols, t->k);
-        t->b = panel;
-    }
-}
-
-/* The rows of A from k0 on: in place, or as strips where enough panels will meet them, sooner where
- * a row's values are scattered. */
-static void prepare_a(const struct el_gemm *g, const struct product *p, const struct block *it,
-                      int k0, struct el_panel *t, float *strips)
-{
-    t->a = p->a + it->row * g->a_row + k0 * g->a_col;
-    t->a_row = g->a_row;
-    t->a_col = g->a_col;
-    t->strips = it->cols > (g->a_col != 1 ? 4 : 8) * EL_PANEL;
-    if (t->strips) {
-        EL_CPU(pack_strips)(strips, t);
-        t->a = strips;
-    }
-}
-
-static void run_block(const struct el_gemm *g, const struct product *p, const struct block *it,
-                      const struct scratch *s)
-{
-    float *c = p->c + it->row * g->c_row;
-    int blocks = ceil_div(p->k, K_BLOCK), end = it->col + it->cols;
-    for (int i = 0; i < blocks; i++) {
-        int k0 = (int)((int64_t)p->k * i / blocks);
-        struct el_panel t = {.m = it->rows,
-                             .k = (int)((int64_t)p->k * (i + 1) / blocks) - k0,
-                             .c_row = g->c_row,
-                             .accumulate = g->accumulate || i > 0};
-        prepare_a(g, p, it, k0, &t, s->strips);
-        for (int col = it->col; col < end; col += EL_PANEL) {
-            t.c = c + col;
-            t.cols = min_int(EL_PANEL, end - col);
-            prepare_b(g, p, k0, col, &t, s->panel);
-            EL_CPU(panel)(&t);
-        }
-    }
-    if (blocks == 0 && !g->accumulate)
-        for (int i = 0; i < it->rows; i++)
-            memset(c + i * g->c_row + it->col, 0, (size_t)it->cols * sizeof *c);
-}
-
 /* Rows of a product; of groups, on average. */
 static int mean_rows(const struct el_gemm *g)
 {
-    return g->group == EL_GROUP_ROWS && g->batch > 0 ? ceil_div(g->m, g->batch) : g->m;
+    return g->group == EL_GROUP_ROWS && g->batch > 0 ? el_ceil_div(g->m, g->batch) : g->m;
 }
 
-/* Rows of a block: large ones of nearly equal height, but enough items for the threads to share
- * evenly. */
-static int row_block(const struct el_gemm *g, int threads)
+/* Rows of a block of `products` products: `most`, or fewer, so that threads share items evenly. */
+static int row_block(const struct el_gemm *g, int products, int most, int threads)
 {
-    int panels = ceil_div(g->n, EL_PANEL), m = mean_rows(g);
-    int block = ROW_BLOCK;
-    while (threads > 1 && block > 24 &&
-           (int64_t)products(g) * ceil_div(m, block) * panels < 6 * threads)
-        block /= 2;
-    int even = ceil_div(m, ceil_div(m > 0 ? m : 1, block));
-    return ceil_div(even > 0 ? even : 1, TALLEST) * TALLEST;
+    int panels = el_ceil_div(g->n, EL_PANEL), m = mean_rows(g);
+    while (threads > 1 && most > 24 &&
+           (int64_t)products * el_ceil_div(m, most) * panels < 6 * threads)
+        most /= 2;
+    int even = el_ceil_div(m, el_ceil_div(m > 0 ? m : 1, most)); /* of nearly equal height */
+    return el_ceil_div(even > 0 ? even : 1, EL_TALLEST) * EL_TALLEST;
 }
 
 /* The items of a product as positions on a line, each as long as it takes. A part of the line has
@@ -168,14 +50,16 @@ static int64_t item_weight(int rows, int k)
 
 /* The line's length when `s` is NULL; else runs the items of a part, those of one block of rows
  * together. */
-static int64_t walk(const struct el_gemm *g, int rows_at_once, const struct line *part,
-                    const struct scratch *s)
+static int64_t walk(const struct work *w, const struct line *part, const struct el_gemm_scratch *s)
 {
+    const struct el_gemm *g = &w->g;
     int64_t at = 0;
-    for (int i = 0; i < products(g); i++) {
-        struct product p = product_at(g, i);
-        for (int row = 0; row < p.m && !(s && at >= part->hi); row += rows_at_once) {
-            struct block it = {row, min_int(rows_at_once, p.m - row), 0, 0};
+    for (int i = 0; i < EL_CPU(gemm_products)(g); i++) {
+        struct el_gemm_product p = EL_CPU(gemm_product)(g, i);
+        p.strips = w->strips;
+        p.rows_at_once = w->rows;
+        for (int row = 0; row < p.m && !(s && at >= part->hi); row += w->rows) {
+            struct el_gemm_block it = {row, min_int(w->rows, p.m - row), 0, 0};
             int64_t start = at;
             for (int col = 0; col < g->n; col += EL_PANEL) {
                 int64_t key = start < part->whole ? start : at;
@@ -186,85 +70,167 @@ static int64_t walk(const struct el_gemm *g, int rows_at_once, const struct line
                 at += item_weight(it.rows, p.k);
             }
             if (s && it.cols)
-                run_block(g, &p, &it, s);
+                EL_CPU(gemm_block)(g, &p, &it, s);
         }
     }
     return at;
 }
 
-enum {
-    PANEL_FLOATS = K_BLOCK * EL_PANEL,
-    SCRATCH_FLOATS = PANEL_FLOATS + K_BLOCK * ROW_BLOCK + EL_STRIPS_SLACK,
-    AHEAD_FLOATS = 16 << 20, /* of B at most */
-};
-
-/* Floats of B packed ahead; 0: each block of rows packs what it meets. */
-static int64_t ahead_floats(const struct el_gemm *g, int block)
+static int64_t longest_block(const struct work *w)
 {
-    int64_t floats = products(g) * el_gemm_packed_floats(g->n, g->k);
-    int worth =
-        !g->packed && g->group != EL_GROUP_K && mean_rows(g) > block && floats <= AHEAD_FLOATS;
-    return worth ? floats : 0;
+    int64_t longest = 0;
+    for (int i = 0; i < EL_CPU(gemm_products)(&w->g); i++) {
+        struct el_gemm_product p = EL_CPU(gemm_product)(&w->g, i);
+        int64_t item = item_weight(min_int(w->rows, p.m), p.k);
+        longest = item > longest ? item : longest;
+    }
+    return longest * el_ceil_div(w->g.n, EL_PANEL);
 }
 
-static int threads_of(const struct el_stream *s, const struct el_gemm *g)
+enum { SCRATCH_FLOATS = EL_PANEL_FLOATS + EL_STRIPS_FLOATS };
+
+static void run(struct el_stream *s, const struct work *w)
 {
-    return el_cpu_threads(s, (double)g->m * g->n * g->k *
-                                 (g->group == EL_GROUP_NONE ? products(g) : 1));
+    const int64_t total = walk(w, &(struct line){0}, NULL);
+    /* from there on a part is shorter than the longest block of rows (el_cpu_claim) */
+    const int64_t whole = w->strips ? 0 : total - 2 * w->threads * longest_block(w);
+    _Atomic int64_t next = 0;
+#pragma omp parallel num_threads(w->threads) if (w->threads > 1)
+    {
+        float *own = (float *)s->ws + (size_t)omp_get_thread_num() * SCRATCH_FLOATS;
+        const struct el_gemm_scratch scratch = {own, own + EL_PANEL_FLOATS};
+        struct line part = {.whole = whole};
+        while (el_cpu_claim(&next, total, omp_get_num_threads(), &part.lo, &part.hi))
+            walk(w, &part, &scratch);
+    }
 }
 
-static size_t gemm_workspace(const struct el_stream *s, const void *args)
-{
-    const struct el_gemm *g = args;
-    int64_t ahead = ahead_floats(g, row_block(g, threads_of(s, g)));
-    return ((size_t)s->threads * SCRATCH_FLOATS + (size_t)ahead) * sizeof(float);
-}
-
-static void pack_ahead(struct el_stream *s, struct el_gemm *g, float *packed)
+static void pack_b(struct el_stream *s, struct el_gemm *g, float *packed)
 {
     struct el_gemm_pack p = {.n = g->n,
                              .k = g->k,
                              .b = g->b,
                              .b_row = g->b_row,
                              .b_col = g->b_col,
-                             .batch = products(g),
+                             .batch = EL_CPU(gemm_products)(g),
                              .b_batch = g->b_batch,
                              .packed = packed};
     EL_CPU(gemm_pack)(s, &p);
     g->packed = packed;
 }
 
-static int64_t longest_block(const struct el_gemm *g, int rows_at_once)
+/* ---- Long sums: stretches of k, of which threads pack A and B together ---- */
+
+enum {
+    DEEP = 2 * EL_K_BLOCK, /* from which k on */
+    DEEP_ROWS = 96,
+    DEEP_FLOATS =
+        256 << 10, /* of A and B in a stretch, for each thread, if k blocks are not more */
+};
+
+/* Rows of a block; 0: not worth it, as few panels meet a strip or one product has too few items for
+ * the threads. */
+static int deep_rows(const struct el_gemm *g, int threads)
 {
-    int64_t longest = 0;
-    for (int i = 0; i < products(g); i++) {
-        struct product p = product_at(g, i);
-        int64_t item = item_weight(min_int(rows_at_once, p.m), p.k);
-        longest = item > longest ? item : longest;
+    int panels = el_ceil_div(g->n, EL_PANEL), rows = row_block(g, 1, DEEP_ROWS, threads);
+    int worth = g->a_col != 1 && g->group != EL_GROUP_ROWS && !g->packed && g->k >= DEEP &&
+                panels >= 4 && (int64_t)el_ceil_div(g->m, rows) * panels >= 4 * threads;
+    return worth ? rows : 0;
+}
+
+/* A stretch is of so many values of k at most. */
+static int deep_k(const struct el_gemm *g, int threads)
+{
+    int blocks = (int)((int64_t)DEEP_FLOATS * threads / (g->m + g->n) / EL_K_BLOCK);
+    return (blocks > 0 ? blocks : 1) * EL_K_BLOCK;
+}
+
+static void pack_strips(struct work *w, float *strips)
+{
+    struct el_gemm_product p = EL_CPU(gemm_product)(&w->g, 0);
+    p.rows_at_once = w->rows;
+    int pieces = el_ceil_div(p.m, w->rows) * el_ceil_div(p.k, EL_K_BLOCK);
+#pragma omp parallel for num_threads(w->threads) schedule(dynamic) if (w->threads > 1)
+    for (int i = 0; i < pieces; i++)
+        EL_CPU(gemm_strips)(&w->g, &p, i, strips);
+    w->strips = strips;
+}
+
+static int64_t deep_strips(const struct el_gemm *g, int rows, int threads)
+{
+    int64_t floats = EL_CPU(gemm_strips_floats)(g->m, deep_k(g, threads), rows);
+    return (floats + EL_PANEL - 1) / EL_PANEL * EL_PANEL; /* what follows is aligned */
+}
+
+/* One product of g, which has not been packed. */
+static void deep_product(struct el_stream *s, const struct el_gemm *g, int i, int rows, int threads,
+                         float *space)
+{
+    struct el_gemm_product p = EL_CPU(gemm_product)(g, i);
+    int most = deep_k(g, threads), stretches = p.k > 0 ? el_ceil_div(p.k, most) : 1;
+    for (int j = 0; j < stretches; j++) {
+        int64_t from = (int64_t)p.k * j / stretches, to = (int64_t)p.k * (j + 1) / stretches;
+        struct work w = {.g = *g, .rows = rows, .threads = threads};
+        w.g.group = EL_GROUP_NONE;
+        w.g.batch = 1;
+        w.g.k = (int)(to - from);
+        w.g.a = p.a + from * g->a_col;
+        w.g.b = p.b + from * g->b_row;
+        w.g.c = p.c;
+        w.g.accumulate = g->accumulate || j > 0;
+        pack_strips(&w, space);
+        pack_b(s, &w.g, space + deep_strips(g, rows, threads));
+        run(s, &w);
     }
-    return longest * ceil_div(g->n, EL_PANEL);
+}
+
+/* ---- The op ---- */
+
+static int threads_of(const struct el_stream *s, const struct el_gemm *g)
+{
+    return el_cpu_threads(s, (double)g->m * g->n * g->k *
+                                 (g->group == EL_GROUP_NONE ? EL_CPU(gemm_products)(g) : 1));
+}
+
+static int usual_rows(const struct el_gemm *g, int threads)
+{
+    return row_block(g, EL_CPU(gemm_products)(g), EL_ROW_BLOCK, threads);
+}
+
+/* Floats of B packed ahead; 0: each block of rows packs what it meets. */
+static int64_t ahead_floats(const struct el_gemm *g, int block)
+{
+    enum { MOST = 16 << 20 };
+    int64_t floats = EL_CPU(gemm_products)(g) * el_gemm_packed_floats(g->n, g->k);
+    int worth = !g->packed && g->group != EL_GROUP_K && mean_rows(g) > block && floats <= MOST;
+    return worth ? floats : 0;
+}
+
+static size_t gemm_workspace(const struct el_stream *s, const void *args)
+{
+    const struct el_gemm *g = args;
+    int threads = threads_of(s, g), rows = deep_rows(g, threads);
+    int64_t ahead =
+        rows ? deep_strips(g, rows, threads) + el_gemm_packed_floats(g->n, deep_k(g, threads))
+             : ahead_floats(g, usual_rows(g, threads));
+    return ((size_t)s->threads * SCRATCH_FLOATS + (size_t)ahead) * sizeof(float);
 }
 
 static void gemm(struct el_stream *s, const void *args)
 {
-    struct el_gemm g = *(const struct el_gemm *)args;
-    if (g.m <= 0 && g.group != EL_GROUP_K)
+    const struct el_gemm *g = args;
+    if (g->m <= 0 && g->group != EL_GROUP_K)
         return;
-    int threads = threads_of(s, &g), block = row_block(&g, threads);
-    if (ahead_floats(&g, block))
-        pack_ahead(s, &g, (float *)s->ws + (size_t)s->threads * SCRATCH_FLOATS);
-    const int64_t total = walk(&g, block, &(struct line){0}, NULL);
-    /* from there on a part is shorter than the longest block of rows (el_cpu_claim) */
-    const int64_t whole = total - 2 * threads * longest_block(&g, block);
-    _Atomic int64_t next = 0;
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        float *own = (float *)s->ws + (size_t)omp_get_thread_num() * SCRATCH_FLOATS;
-        const struct scratch scratch = {own, own + PANEL_FLOATS};
-        struct line part = {.whole = whole};
-        while (el_cpu_claim(&next, total, omp_get_num_threads(), &part.lo, &part.hi))
-            walk(&g, block, &part, &scratch);
-    }
+    int threads = threads_of(s, g), rows = deep_rows(g, threads);
+    float *space = (float *)s->ws + (size_t)s->threads * SCRATCH_FLOATS;
+    for (int i = 0; rows && i < EL_CPU(gemm_products)(g); i++)
+        deep_product(s, g, i, rows, threads, space);
+    if (rows)
+        return;
+    struct work w = {.g = *g, .rows = usual_rows(g, threads), .threads = threads};
+    if (ahead_floats(g, w.rows))
+        pack_b(s, &w.g, space);
+    run(s, &w);
 }
 
 void EL_CPU(init_gemm)(struct el_ops *t)
