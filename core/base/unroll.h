@@ -4,10 +4,10 @@
 #define EL_BASE_UNROLL_H
 
 #if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL       _Pragma("clang loop unroll(full)")
 #define UNROLL_BY(n) UNROLL_TEXT(clang loop unroll_count(n))
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL       _Pragma("GCC unroll 16")
 #define UNROLL_BY(n) UNROLL_TEXT(GCC unroll n)
 #endif
 #define UNROLL_TEXT(...) _Pragma(#__VA_ARGS__)
