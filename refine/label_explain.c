@@ -101,8 +101,9 @@ static int failure_of(const struct explained *x, int64_t job, struct el_buf *out
     int rc = el_store_job_get(x->store, job, &j, err);
     if (rc < 0)
         return rc;
-    rc = el_buf_printf(out, "dropped after %d repl%s: %s\n", j.attempts,
-                       j.attempts == 1 ? "y" : "ies", j.last.failure ? j.last.failure : "unknown");
+    int replies = j.attempts - j.refusals;
+    rc = el_buf_printf(out, "dropped after %d repl%s: %s\n", replies, replies == 1 ? "y" : "ies",
+                       j.last.failure ? j.last.failure : "unknown");
     el_job_release(&j);
     return rc < 0 ? no_memory(err) : 0;
 }
@@ -186,7 +187,7 @@ static int json_metas(const struct explained *x, int text, struct el_json_out *j
     for (int i = 0; rc == 0 && i < x->rule.m && i < t->cap; i++) {
         struct el_meta_analysis m;
         el_json_open(j, NULL, '{');
-        el_json_count(j, "replies", t->metas[i].attempts);
+        el_json_count(j, "replies", t->metas[i].attempts - t->metas[i].refusals);
         int scored = t->metas[i].state == EL_VOTE_DONE;
         if (scored)
             rc = el_store_meta_get(x->store, t->metas[i].analysis, &m, err);
@@ -210,7 +211,7 @@ static int json_analysis(struct explained *x, int i, struct el_json_out *j, stru
     int rc = v->analysis ? el_store_analysis_get(x->store, v->analysis, &a, err) : 0;
     el_json_open(j, NULL, '{');
     el_json_count(j, "sample", i);
-    el_json_count(j, "replies", v->attempts);
+    el_json_count(j, "replies", v->attempts - v->refusals);
     if (v->analysis && rc == 0) {
         el_json_number(j, "score", el_score_value(v->halves));
         el_json_text(j, "text", a.text);

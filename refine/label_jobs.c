@@ -95,6 +95,7 @@ int el_labeller_refuse(void *self, struct el_flight *f, struct el_error *err)
     int rc = el_dispatch_put_refusal(&c->dispatch, f, "prompt_over_context", err);
     const struct el_vote_record v = {.job = f->row.id,
                                      .attempts = f->attempt + 1,
+                                     .refusals = f->refusals + 1,
                                      .state = EL_VOTE_DROPPED,
                                      .halves = EL_SCORE_NONE};
     return rc == 0 ? move_on(c, f, &v, NULL, err) : rc;

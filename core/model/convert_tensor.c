@@ -123,7 +123,7 @@ int el_converter_run(struct el_converter *v, const struct el_convert_item *item,
     int rc = 0;
     for (int64_t at = 0; at < item->count && rc == 0; at += window) {
         if (el_stop_requested)
-            return el_error_set(err, EL_EINTR, "%s: stopped", w->file.path);
+            return el_error_set(err, EL_EINTR, "stopped: nothing was replaced");
         rc = convert_window(v, item, at, step, w, err);
         int64_t end = at + window < item->count ? at + window : item->count;
         el_progress_update(v->progress, v->done + end, v->total, NULL);

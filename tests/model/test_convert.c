@@ -590,7 +590,7 @@ static void failures_leave_nothing(void **state)
     expect_failure(&bad, "x", EL_EINVAL, "blocks of 0 x 128");
     expect_failure(&negative, "x", EL_EINVAL, "files of -1 bytes");
     el_stop_requested = 1;
-    expect_failure(&to_f32, "x", EL_EINTR, "stopped");
+    expect_failure(&to_f32, "x", EL_EINTR, "stopped: nothing was replaced");
     el_stop_requested = 0;
     float *v = (float *)list_find(&l, "model.layers.1.mlp.experts.1.down_proj.weight")->data;
     v[7] = NAN;
