@@ -11,6 +11,7 @@
 struct work {
     struct el_gemm g;
     int rows, threads;
+    int side_by_side;    /* products' operands lie in the same rows, and go through them together */
     const float *strips; /* NULL: A was not packed ahead */
 };
 
@@ -48,30 +49,44 @@ static int64_t item_weight(int rows, int k)
     return (int64_t)(rows + 8) * (k + 8);
 }
 
-/* The line's length when `s` is NULL; else runs the items of a part, those of one block of rows
- * together. */
+/* A block of rows of product i, whose items begin at `at` on the line: runs those that are in the
+ * part, together; where `s` is NULL none. Returns where they end. */
+static int64_t visit(const struct work *w, int i, int row, int64_t at, const struct line *part,
+                     const struct el_gemm_scratch *s)
+{
+    struct el_gemm_product p = EL_CPU(gemm_product)(&w->g, i);
+    struct el_gemm_block it = {row, min_int(w->rows, p.m - row), 0, 0};
+    int64_t start = at;
+    p.strips = w->strips;
+    p.rows_at_once = w->rows;
+    for (int col = 0; col < w->g.n; col += EL_PANEL) {
+        int64_t key = start < part->whole ? start : at;
+        if (key >= part->lo && key < part->hi) {
+            it.col = it.cols ? it.col : col;
+            it.cols += min_int(EL_PANEL, w->g.n - col);
+        }
+        at += item_weight(it.rows, p.k);
+    }
+    if (s && it.cols)
+        EL_CPU(gemm_block)(&w->g, &p, &it, s);
+    return at;
+}
+
+/* Runs the items of a part; or none, where `s` is NULL. Returns the line's length. */
 static int64_t walk(const struct work *w, const struct line *part, const struct el_gemm_scratch *s)
 {
-    const struct el_gemm *g = &w->g;
+    const int n = EL_CPU(gemm_products)(&w->g);
     int64_t at = 0;
-    for (int i = 0; i < EL_CPU(gemm_products)(g); i++) {
-        struct el_gemm_product p = EL_CPU(gemm_product)(g, i);
-        p.strips = w->strips;
-        p.rows_at_once = w->rows;
-        for (int row = 0; row < p.m && !(s && at >= part->hi); row += w->rows) {
-            struct el_gemm_block it = {row, min_int(w->rows, p.m - row), 0, 0};
-            int64_t start = at;
-            for (int col = 0; col < g->n; col += EL_PANEL) {
-                int64_t key = start < part->whole ? start : at;
-                if (key >= part->lo && key < part->hi) {
-                    it.col = it.cols ? it.col : col;
-                    it.cols += min_int(EL_PANEL, g->n - col);
-                }
-                at += item_weight(it.rows, p.k);
-            }
-            if (s && it.cols)
-                EL_CPU(gemm_block)(g, &p, &it, s);
-        }
+    if (w->side_by_side) {
+        for (int row = 0; row < w->g.m && !(s && at >= part->hi); row += w->rows)
+            for (int i = 0; i < n; i++)
+                at = visit(w, i, row, at, part, s);
+        return at;
+    }
+    for (int i = 0; i < n; i++) {
+        int m = EL_CPU(gemm_product)(&w->g, i).m;
+        for (int row = 0; row < m && !(s && at >= part->hi); row += w->rows)
+            at = visit(w, i, row, at, part, s);
     }
     return at;
 }
@@ -192,9 +207,16 @@ static int threads_of(const struct el_stream *s, const struct el_gemm *g)
                                  (g->group == EL_GROUP_NONE ? EL_CPU(gemm_products)(g) : 1));
 }
 
+/* Heads of attention: a product's rows are parts of rows that hold all products'. */
+static int side_by_side(const struct el_gemm *g)
+{
+    return g->group == EL_GROUP_NONE && g->batch > 1 && g->a_col == 1 && g->a_batch < g->a_row;
+}
+
 static int usual_rows(const struct el_gemm *g, int threads)
 {
-    return row_block(g, EL_CPU(gemm_products)(g), EL_ROW_BLOCK, threads);
+    int most = side_by_side(g) ? 96 : EL_ROW_BLOCK; /* all products' parts of so many rows */
+    return row_block(g, EL_CPU(gemm_products)(g), most, threads);
 }
 
 /* Floats of B packed ahead; 0: each block of rows packs what it meets. */
@@ -227,7 +249,10 @@ static void gemm(struct el_stream *s, const void *args)
         deep_product(s, g, i, rows, threads, space);
     if (rows)
         return;
-    struct work w = {.g = *g, .rows = usual_rows(g, threads), .threads = threads};
+    struct work w = {.g = *g,
+                     .rows = usual_rows(g, threads),
+                     .threads = threads,
+                     .side_by_side = side_by_side(g)};
     if (ahead_floats(g, w.rows))
         pack_b(s, &w.g, space);
     run(s, &w);
