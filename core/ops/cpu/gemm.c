@@ -138,9 +138,9 @@ static void pack_b(struct el_stream *s, struct el_gemm *g, float *packed)
 
 enum {
     DEEP = 2 * EL_K_BLOCK, /* from which k on */
+    DEEP_M = 64,           /* and from which m on: a few rows make too little of a packed B */
     DEEP_ROWS = 96,
-    DEEP_FLOATS =
-        256 << 10, /* of A and B in a stretch, for each thread, if k blocks are not more */
+    DEEP_FLOATS = 256 << 10, /* of A and B in a stretch for each thread; a k block at least */
 };
 
 /* Rows of a block; 0: not worth it, as few panels meet a strip or one product has too few items for
@@ -149,7 +149,8 @@ static int deep_rows(const struct el_gemm *g, int threads)
 {
     int panels = el_ceil_div(g->n, EL_PANEL), rows = row_block(g, 1, DEEP_ROWS, threads);
     int worth = g->a_col != 1 && g->group != EL_GROUP_ROWS && !g->packed && g->k >= DEEP &&
-                panels >= 4 && (int64_t)el_ceil_div(g->m, rows) * panels >= 4 * threads;
+                g->m >= DEEP_M && panels >= 4 &&
+                (int64_t)el_ceil_div(g->m, rows) * panels >= 4 * threads;
     return worth ? rows : 0;
 }
 
