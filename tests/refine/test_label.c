@@ -262,13 +262,13 @@ static int run_and_die(struct arena *a, const struct el_label_settings *s, int a
     return WIFSIGNALED(status);
 }
 
-static char *explain_some(struct arena *a, int json)
+static char *explain_some(struct arena *a)
 {
     struct el_buf out;
     el_buf_init(&out);
     struct el_store *store = reading(a);
     for (int64_t proof = 1; proof <= 12; proof++)
-        must(a, el_label_explain(store, proof, "label", json, &out, &a->err));
+        must(a, el_label_explain(store, proof, "label", 1, &out, &a->err));
     el_store_close(store);
     return el_buf_detach(&out);
 }
@@ -280,7 +280,7 @@ static void test_killed_and_resumed(void **state)
     struct fake_options o = troubled();
     must(a, label_fill(a, problems));
     must(a, label_run(a, &s, 12, &o, NULL));
-    char *whole = explain_some(a, 1), *report = label_report(a, "label");
+    char *whole = explain_some(a), *report = label_report(a, "label");
     for (int seed = 1; seed <= 4; seed++) {
         arena_remove_store(a);
         must(a, label_fill(a, problems));
@@ -289,7 +289,7 @@ static void test_killed_and_resumed(void **state)
         for (int at = 2 * seed; run_and_die(a, &s, at); at += 5 * seed)
             kills++;
         assert_true(kills > 1);
-        char *resumed = explain_some(a, 1), *again = label_report(a, "label");
+        char *resumed = explain_some(a), *again = label_report(a, "label");
         assert_string_equal(whole, resumed);
         assert_string_equal(report, again);
         el_free(resumed);
@@ -368,6 +368,14 @@ static void test_silence_is_never_a_label(void **state)
     el_free(report);
 }
 
+static int times(const char *text, const char *what)
+{
+    int n = 0;
+    for (; (text = strstr(text, what)); text += strlen(what))
+        n++;
+    return n;
+}
+
 static void test_prompts_over_the_context(void **state)
 {
     struct arena *a = *state;
@@ -383,8 +391,11 @@ static void test_prompts_over_the_context(void **state)
         char *report = needed(a, label_report(a, "label"));
         assert_non_null(strstr(report, "prompt_over_context"));
         el_free(report);
-        report = explain_some(a, 0); /* the model was not asked */
-        assert_non_null(strstr(report, "dropped after 0 replies: prompt_over_context"));
+        report = needed(a, label_explanations(a, "label"));
+        assert_non_null(strstr(report, "\"replies\": 0")); /* the model was not asked ... */
+        assert_int_equal(times(report, "\"replies\": 1"), times(report, "\"score\": "));
+        assert_int_equal(times(report, "\"replies\""),
+                         times(report, "\"replies\": 0") + times(report, "\"replies\": 1"));
         el_free(report);
         char *before = needed(a, label_report(a, "label"));
         o.refuse_over = 0; /* a larger context */
