@@ -158,7 +158,7 @@ static int deep_rows(const struct el_gemm *g, int threads)
 static int deep_k(const struct el_gemm *g, int threads)
 {
     int blocks = (int)((int64_t)DEEP_FLOATS * threads / (g->m + g->n) / EL_K_BLOCK);
-    return (blocks > 0 ? blocks : 1) * EL_K_BLOCK;
+    return min_int(blocks > 0 ? blocks : 1, el_ceil_div(g->k, EL_K_BLOCK)) * EL_K_BLOCK;
 }
 
 static void pack_strips(struct work *w, float *strips)
@@ -172,10 +172,10 @@ static void pack_strips(struct work *w, float *strips)
     w->strips = strips;
 }
 
+/* Floats of a stretch's strips: whole cache lines, behind which B is packed. */
 static int64_t deep_strips(const struct el_gemm *g, int rows, int threads)
 {
-    int64_t floats = EL_CPU(gemm_strips_floats)(g->m, deep_k(g, threads), rows);
-    return (floats + EL_PANEL - 1) / EL_PANEL * EL_PANEL; /* what follows is aligned */
+    return EL_CPU(gemm_strips_floats)(g->m, deep_k(g, threads), rows);
 }
 
 /* One product of g, which has not been packed. */
