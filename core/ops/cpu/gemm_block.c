@@ -1,7 +1,6 @@
 /* A block of rows of a product. For each block of k:
  *
- *   - A's block is packed into strips, where enough panels will meet it, unless it was packed
- * ahead;
+ *   - A's block is packed into strips where enough panels will meet it, unless that was done ahead;
  *   - for each panel: B's panel (k block x EL_PANEL) is packed into the thread's scratch, unless it
  *     was packed ahead (gemm_pack.c), and tiles over the rows continue the sums in C.
  *
