@@ -117,40 +117,72 @@ static void a_long_sum_is_one_chain(void **state)
 }
 
 /* What products of a batch or of groups give must be what each gives alone. */
-static void check_batch(struct bench *b)
+enum { BATCH = 3 };
+
+static void check_batch_of(struct bench *b, struct el_gemm g)
 {
-    enum { BATCH = 3 };
-    struct el_gemm g = {.m = bench_size(b, 1, 70),
-                        .n = bench_size(b, 1, 70),
-                        .k = bench_size(b, 1, 50),
-                        .batch = BATCH,
-                        .accumulate = bench_below(b, 2)};
-    g.a_row = g.k, g.a_col = 1, g.b_row = 1, g.b_col = g.k, g.c_row = g.n;
-    g.a_batch = (int64_t)g.m * g.k, g.b_batch = (int64_t)g.n * g.k;
-    g.c_batch = (int64_t)g.m * g.n;
-    g.a = bench_normal(b, BATCH * g.a_batch);
-    g.b = bench_normal(b, BATCH * g.b_batch);
-    g.c = bench_output(b, BATCH * g.c_batch);
+    int64_t c_size = (int64_t)BATCH * g.m * g.n;
+    g.batch = BATCH;
+    g.accumulate = bench_below(b, 2);
+    g.a = bench_normal(b, (int64_t)BATCH * g.m * g.k);
+    g.b = bench_normal(b, (int64_t)BATCH * g.n * g.k);
+    g.c = bench_output(b, c_size);
     struct el_gemm alone = g;
-    float *c = alone.c = bench_twin(b, g.c, BATCH * g.c_batch);
+    float *c = alone.c = bench_twin(b, g.c, c_size);
     bench_run(b, b->ops, 2, EL_OP_gemm, &g);
     alone.batch = 1;
     for (int i = 0; i < BATCH; i++) {
         bench_run(b, b->ops, 1, EL_OP_gemm, &alone);
         alone.a += g.a_batch, alone.b += g.b_batch, alone.c += g.c_batch;
     }
-    same_bits(g.c, c, BATCH * g.c_batch, "gemm of a batch");
+    same_bits(g.c, c, c_size, "gemm of a batch");
+}
+
+static void check_batch(struct bench *b)
+{
+    struct el_gemm g = {
+        .m = bench_size(b, 1, 70), .n = bench_size(b, 1, 70), .k = bench_size(b, 1, 50)};
+    g.a_row = g.k, g.a_col = 1, g.b_row = 1, g.b_col = g.k, g.c_row = g.n;
+    g.a_batch = (int64_t)g.m * g.k, g.b_batch = (int64_t)g.n * g.k;
+    g.c_batch = (int64_t)g.m * g.n;
+    check_batch_of(b, g);
+}
+
+/* Heads: a row holds the parts of all products. */
+static void check_side_by_side(struct bench *b)
+{
+    struct el_gemm g = {
+        .m = bench_size(b, 1, 400), .n = bench_size(b, 1, 70), .k = bench_size(b, 1, 50)};
+    g.a_row = BATCH * g.k, g.a_col = 1, g.a_batch = g.k;
+    g.b_row = g.n, g.b_col = 1, g.b_batch = (int64_t)g.n * g.k;
+    g.c_row = BATCH * g.n, g.c_batch = g.n;
+    check_batch_of(b, g);
+}
+
+/* The gradients of their weights. */
+static void check_long_side_by_side(struct bench *b)
+{
+    struct el_gemm g = {.m = 60 + bench_below(b, 90),
+                        .n = 40 + bench_below(b, 120),
+                        .k = 500 + bench_below(b, 3000)};
+    g.a_row = 1, g.a_col = BATCH * g.m, g.a_batch = g.m;
+    g.b_row = BATCH * g.n, g.b_col = 1, g.b_batch = g.n;
+    g.c_row = g.n, g.c_batch = (int64_t)g.m * g.n;
+    check_batch_of(b, g);
 }
 
 static void a_batch_is_its_products(void **state)
 {
     (void)state;
     for_every_backend(check_batch, CASES);
+    for_every_backend(check_side_by_side, CASES);
+    for_every_backend(check_long_side_by_side, 6);
 }
 
 static void check_groups(struct bench *b, enum el_group group)
 {
-    int rows = bench_below(b, 8) ? bench_size(b, 1, 300) : group == EL_GROUP_K ? 6000 : 2500;
+    int sums = group == EL_GROUP_K, large = !bench_below(b, sums ? 3 : 8);
+    int rows = !large ? bench_size(b, 1, 300) : sums ? 6000 : 2500;
     struct el_gemm g = {.n = bench_size(b, 1, bench_below(b, 4) ? 70 : 400),
                         .batch = GROUPS,
                         .group = group,
@@ -162,7 +194,7 @@ static void check_groups(struct bench *b, enum el_group group)
         g.a_row = g.k, g.a_col = 1, g.b_row = 1, g.b_col = g.k;
         c_size = (int64_t)rows * g.n;
     } else {
-        g.k = rows, g.m = bench_size(b, 1, 60);
+        g.k = rows, g.m = bench_size(b, 1, large ? 150 : 60);
         g.a_row = 1, g.a_col = g.m, g.b_row = g.n, g.b_col = 1;
         c_size = (int64_t)GROUPS * g.m * g.n;
     }

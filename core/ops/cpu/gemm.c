@@ -56,20 +56,22 @@ static int64_t visit(const struct work *w, int i, int row, int64_t at, const str
 {
     struct el_gemm_product p = EL_CPU(gemm_product)(&w->g, i);
     struct el_gemm_block it = {row, min_int(w->rows, p.m - row), 0, 0};
-    int64_t start = at;
-    p.strips = w->strips;
-    p.rows_at_once = w->rows;
-    for (int col = 0; col < w->g.n; col += EL_PANEL) {
+    const int64_t start = at, item = item_weight(it.rows, p.k);
+    const int64_t end = at + item * el_ceil_div(w->g.n, EL_PANEL);
+    if (!s || end <= part->lo || start >= part->hi)
+        return end;
+    for (int col = 0; col < w->g.n; col += EL_PANEL, at += item) {
         int64_t key = start < part->whole ? start : at;
         if (key >= part->lo && key < part->hi) {
             it.col = it.cols ? it.col : col;
             it.cols += min_int(EL_PANEL, w->g.n - col);
         }
-        at += item_weight(it.rows, p.k);
     }
-    if (s && it.cols)
+    p.strips = w->strips;
+    p.rows_at_once = w->rows;
+    if (it.cols)
         EL_CPU(gemm_block)(&w->g, &p, &it, s);
-    return at;
+    return end;
 }
 
 /* Runs the items of a part; or none, where `s` is NULL. Returns the line's length. */
@@ -246,10 +248,11 @@ static void gemm(struct el_stream *s, const void *args)
         return;
     int threads = threads_of(s, g), rows = deep_rows(g, threads);
     float *space = (float *)s->ws + (size_t)s->threads * SCRATCH_FLOATS;
-    for (int i = 0; rows && i < EL_CPU(gemm_products)(g); i++)
-        deep_product(s, g, i, rows, threads, space);
-    if (rows)
+    if (rows) {
+        for (int i = 0; i < EL_CPU(gemm_products)(g); i++)
+            deep_product(s, g, i, rows, threads, space);
         return;
+    }
     struct work w = {.g = *g,
                      .rows = usual_rows(g, threads),
                      .threads = threads,
